@@ -1,0 +1,102 @@
+# Matakite. Needs only `make` and python3 >= 3.11; everything else is installed into this folder.
+#
+#   make demo     the whole loop on this machine: carts in, people known, mail out
+#   make test     every suite (unit, contract, sql, infra, then system on the deployed stacks)
+#   make lint     format, types, imports, templates, scenarios
+#   make help     the rest
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+PY     := .venv/bin/python
+UV     := .venv/bin/uv
+DEMO   ?=
+
+export PYTHONDONTWRITEBYTECODE := 1
+export UV_NO_PROGRESS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+say = @printf '\033[2m%s\033[0m\n' "$(1)"
+
+# --- set-up -----------------------------------------------------------------------------------------------------------
+.PHONY: help setup demo test lint bench bundles lock clean distclean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+setup: .venv/.ready .venv-cloud/.ready .venv-runtime/.ready ## install everything, into this folder only
+
+.venv/.ready: requirements/bootstrap.txt requirements/dev.txt requirements/demo.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Matakite needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo missing)." >&2; \
+	  echo "Install a newer one, or name it: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(call say,setting up: tools …)
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@$(PY) -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
+	@$(UV) pip install --quiet --python $(PY) --require-hashes -r requirements/dev.txt
+	@$(UV) pip install --quiet --python $(PY) --require-hashes --no-deps -r requirements/demo.txt
+	@$(UV) pip install --quiet --python $(PY) --no-build-isolation --no-deps -e .
+	@touch $@
+
+.venv-%/.ready: requirements/%.txt .venv/.ready
+	$(call say,setting up: $* …)
+	@test -x .venv-$*/bin/python || $(UV) venv --quiet --python $(PY) .venv-$*
+	@$(UV) pip install --quiet --python .venv-$*/bin/python --require-hashes -r $<
+	@touch $@
+
+# jsii (the engine of aws-cdk-lib) runs on Node: the one from PyPI, never the system's. infra/node.py does the same.
+demo test lint bench: export JSII_NODE = $(shell $(PY) -m infra.node)
+
+# --- use --------------------------------------------------------------------------------------------------------------
+demo: setup ## deploy on this machine and play a shop's day (DEMO=--keep-running leaves the pages open)
+	@$(PY) -m infra.cli demo $(DEMO)
+
+test: setup ## every suite; at most 6 minutes on 2 cores
+	@$(PY) -m pytest -q tests/unit tests/contract tests/sql tests/infra
+	@$(PY) -m pytest -q tests/system
+
+lint: setup ## format, style, types, imports, templates, scenarios
+	$(call say,format and style …)
+	@$(PY) -m ruff format --check --quiet .
+	@$(PY) -m ruff check --quiet .
+	$(call say,types …)
+	@$(PY) -m mypy
+	$(call say,imports …)
+	@.venv/bin/lint-imports
+	$(call say,templates …)
+	@$(PY) -m infra.synth .build/assembly
+	@.venv/bin/cfn-lint .build/assembly/*.template.json
+	$(call say,scenarios …)
+	@$(PY) -m infra.cli scenario check
+
+bench: setup ## cold starts, bundle sizes, throughput
+	@$(PY) -m pytest -q -s tests/bench
+
+bundles: setup ## build the arm64 code bundles and show their sizes
+	@$(PY) -m infra.packaging.bundle
+
+# --- upkeep -----------------------------------------------------------------------------------------------------------
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+# The Lambda runtime brings these itself (they come with boto3), so no bundle carries them.
+RUNTIME = $(foreach name,boto3 botocore s3transfer jmespath python-dateutil six urllib3,--no-emit-package $(name))
+
+lock: setup ## resolve requirements/*.in again (UPGRADE=1 takes newer versions)
+	@cd requirements && for group in bootstrap runtime light lake cloud demo dev; do \
+	  echo "locking $$group"; extra=""; \
+	  case $$group in \
+	    light|lake) extra='$(RUNTIME) -c runtime.txt' ;; \
+	    demo) extra=--no-deps ;; \
+	    dev) extra='-c light.txt -c lake.txt' ;; \
+	  esac; \
+	  test $$group != lake || extra="$$extra -c light.txt"; \
+	  ../$(COMPILE) $${UPGRADE:+--upgrade} $$group.in $$extra -o $$group.txt; \
+	done
+
+clean: ## forget what was built
+	@rm -rf .build cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+distclean: clean ## … and what was installed
+	@rm -rf .venv .venv-cloud .venv-runtime .local
