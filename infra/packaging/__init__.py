@@ -1,0 +1,1 @@
+"""How the sources become the code bundles that Lambda runs, without Docker."""

@@ -1,0 +1,58 @@
+"""MJML mail templates become HTML once, when the code is bundled; Liquid is rendered later, per mail."""
+
+from __future__ import annotations
+
+import re
+
+import mjml
+
+LIQUID_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+LEFTOVER_COMPONENT = re.compile(r"<(mj-[a-z-]+|mjml)\b")
+
+
+class MjmlError(ValueError):
+    """A mail template that cannot be compiled; the message says what to change."""
+
+
+def compile_mjml(source: str) -> str:
+    """Compile MJML to HTML, leaving every Liquid tag exactly as written.
+
+    MJML is XML, so `{% if a < b %}` would not parse and `{{ "a" }}` would be escaped: each tag is replaced by a plain
+    word, and put back afterwards.
+    """
+    stem = _word_not_in(source)
+    tags = LIQUID_TAG.findall(source)
+    numbers = iter(range(len(tags)))
+    hidden = LIQUID_TAG.sub(lambda _: f"{stem}{next(numbers):05d}", source)
+    try:
+        html = mjml.mjml2html(hidden)
+    except ValueError as error:
+        raise MjmlError(
+            f"not valid MJML: {error}. Every component must be closed, and outside Liquid tags '<' and '&' in a text "
+            "are written '&lt;' and '&amp;'."
+        ) from error
+    _refuse_unknown_components(html)
+    _refuse_lost_tags(html, tags, stem)
+    return re.sub(rf"{stem}(\d{{5}})", lambda found: tags[int(found[1])], html)
+
+
+def _word_not_in(source: str) -> str:
+    word = "liquid"
+    while word in source:
+        word += "x"
+    return word
+
+
+def _refuse_unknown_components(html: str) -> None:
+    """The compiler passes an unknown component through as text; a mail would show nothing in its place."""
+    if leftover := LEFTOVER_COMPONENT.search(html):
+        raise MjmlError(f"MJML has no component <{leftover[1]}> at this place: check its name and its parent.")
+
+
+def _refuse_lost_tags(html: str, tags: list[str], stem: str) -> None:
+    lost = [tag for number, tag in enumerate(tags) if f"{stem}{number:05d}" not in html]
+    if lost:
+        raise MjmlError(
+            f"MJML drops {', '.join(lost)}: a Liquid tag may stand in a text, in an attribute that ends up in the "
+            "HTML, or inside <mj-raw>."
+        )
