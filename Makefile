@@ -99,4 +99,4 @@ clean: ## forget what was built
 	@rm -rf .build cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 distclean: clean ## … and what was installed
-	@rm -rf .venv .venv-cloud .venv-runtime .local
+	@rm -rf .venv .venv-cloud .venv-runtime .matakite

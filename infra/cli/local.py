@@ -1,0 +1,72 @@
+"""``matakite local``: the whole product on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from infra.local import lifecycle
+from infra.local.process import DEFAULT_PORT
+
+app = typer.Typer(name="local", help="Run the whole product on this machine.", no_args_is_help=True)
+_console = Console()
+
+
+@app.command()
+def up(
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the state for the next `up`.")] = False,
+    port: Annotated[
+        int, typer.Option("--port", help="Port to listen on; another is taken when in use.")
+    ] = DEFAULT_PORT,
+    wait_scale: Annotated[
+        float, typer.Option("--wait-scale", min=0, help="Factor on scenario waits: 0 skips them, 1 is real time.")
+    ] = 1.0,
+    synth: Annotated[bool, typer.Option("--synth/--no-synth", help="Synthesise the stacks first.")] = True,
+) -> None:
+    """Start the local cloud, deploy into it and print the URLs."""
+    with _console.status("…") as line:
+        cloud = lifecycle.up(keep=keep, port=port, wait_scale=wait_scale, synth=synth, on_progress=line.update)
+    _print_outputs(cloud.outputs)
+    _console.print(f"AWS endpoint: {cloud.emulator.endpoint}")
+
+
+@app.command()
+def down() -> None:
+    """Stop the local cloud."""
+    _console.print("stopped" if lifecycle.down() else "the local cloud was not running")
+
+
+@app.command()
+def status() -> None:
+    """Say whether the local cloud runs and what is deployed in it."""
+    found = lifecycle.status()
+    if found.emulator is None:
+        _console.print("the local cloud is not running")
+        raise typer.Exit(1)
+    kept = "kept" if found.emulator.keep else "not kept"
+    _console.print(f"running: pid {found.emulator.pid}, {found.emulator.endpoint}, state {kept}")
+    for name, state in found.stacks.items():
+        _console.print(f"{name}: {state}")
+    _print_outputs(found.outputs)
+
+
+@app.command()
+def logs(
+    function: Annotated[str, typer.Argument(help="Part of a function's name; empty: the emulator itself.")] = "",
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many lines.")] = 100,
+) -> None:
+    """Show the last log lines of a function or of the emulator."""
+    found = lifecycle.logs(function, lines=lines)
+    for line in found:
+        _console.print(line, markup=False, highlight=False)
+
+
+def _print_outputs(outputs: lifecycle.Outputs) -> None:
+    table = Table(box=None, show_header=False)
+    for stack in outputs.values():
+        for key, value in sorted(stack.items()):
+            table.add_row(key, value)
+    _console.print(table)
