@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from functools import cache
@@ -124,7 +125,7 @@ def groups_of_functions() -> dict[str, Group]:
     from infra.synth import synthesise
 
     assembly = synthesise(ROOT / ".build" / "assembly")
-    group_of = {f"{built(group, Platform.HOST).asset_hash}.zip": group for group in Group}
+    group_of = {f"{_as_cdk_names(built(group, Platform.HOST))}.zip": group for group in Group}
     found: dict[str, Group] = {}
     for template in assembly.glob("*.template.json"):
         for resource in json.loads(template.read_text("utf-8")).get("Resources", {}).values():
@@ -133,3 +134,8 @@ def groups_of_functions() -> dict[str, Group]:
                 module = properties["Handler"].removesuffix(".handler")
                 found[module] = group_of[properties["Code"]["S3Key"]]
     return found
+
+
+def _as_cdk_names(bundle: Bundle) -> str:
+    """CDK hashes the hash it is given once more."""
+    return hashlib.sha256(bundle.asset_hash.encode()).hexdigest()

@@ -9,7 +9,6 @@ import pytest
 from infra.packaging import bundle as packaging
 from infra.packaging.bundle import BundleError, Group, Platform, asset_hash, bundle
 
-
 HELLO = """
 <mjml><mj-body><mj-section><mj-column><mj-text>{{ name }} 様</mj-text></mj-column></mj-section></mj-body></mjml>
 """
