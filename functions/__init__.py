@@ -1,0 +1,1 @@
+"""One file is one Lambda: it wires, and holds no business decision."""

@@ -1,0 +1,1 @@
+"""Lambdas of `admin`: what the admin sees and steers: widgets, explain, export, erase."""

@@ -1,0 +1,1 @@
+"""Lambdas of `analytics`: the lake, the SQL analyses, and the segments they write."""

@@ -1,0 +1,1 @@
+"""Lambdas of `delivery`: the send ledger, the contact policy, channels, templates and what came back."""

@@ -1,0 +1,1 @@
+"""Lambdas of `ingest`: carts, files and feedback, translated into one vocabulary of events."""

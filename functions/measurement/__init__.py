@@ -1,0 +1,1 @@
+"""Lambdas of `measurement`: what was sent, what was held back, and what it earned."""

@@ -1,0 +1,61 @@
+"""The `matakite` command: one file per topic, mounted here."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+import typer
+
+from shared.core.errors import MatakiteError
+
+COMMANDS = {
+    "local": "the local cloud: up, down, status, logs / ローカルクラウド",
+    "demo": "deploy, import, score and play a shop's day / デモ",
+    "shop": "settings of a shop / ショップ設定",
+    "connection": "connect a cart / カート接続",
+    "import": "bring in history from files / データ取り込み",
+    "nightly": "run the nightly scoring now / 夜間集計",
+    "analysis": "run one analysis / 分析",
+    "scenario": "check and list scenarios / シナリオ",
+    "customer": "look a person up / 顧客",
+    "explain": "why did (or didn't) this person get this? / 配信理由",
+}
+"""Command → help; each lives in the file of its name (`import` in `importing.py`, `nightly` in `analysis.py`)."""
+
+_FILES = {"import": "importing", "nightly": "analysis"}
+_OBJECTS = {"nightly": "nightly"}
+
+
+class _Topics(click.Group):
+    """Loads a topic's file only when it is used: `matakite --help` must not wait for boto3 or pyarrow."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        if "--help" in sys.argv[1:2] or len(sys.argv) == 1:
+            return click.Command(cmd_name, help=COMMANDS[cmd_name])
+        module = import_module(f"infra.cli.{_FILES.get(cmd_name, cmd_name)}")
+        app: Any = getattr(module, _OBJECTS.get(cmd_name, "app"))
+        command = typer.main.get_command(app)
+        command.help = command.help or COMMANDS[cmd_name]
+        return command
+
+
+@click.group(cls=_Topics, context_settings={"help_option_names": ["-h", "--help"]})
+def matakite() -> None:
+    """Matakite (また来て): CRM and marketing automation for online shops, in the shop's own AWS account."""
+
+
+def main() -> None:
+    """Run the command; what we can explain is one line on stderr and exit status 1."""
+    try:
+        matakite()
+    except MatakiteError as error:
+        click.echo(f"matakite: {error}", err=True)
+        sys.exit(1)

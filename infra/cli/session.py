@@ -1,0 +1,57 @@
+"""Which deployment the command talks to: the local cloud while it runs, else the AWS account of the environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import boto3
+
+from infra.names import PREFIX, STACK
+from shared.core.errors import MisconfiguredError
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One deployed Matakite: its clients and the outputs of its stack."""
+
+    session: boto3.Session
+    local_url: str | None = None
+    """Endpoint of the local cloud; None for an AWS account."""
+    prefix: str = PREFIX
+
+    def client(self, service: str) -> Any:
+        """A boto3 client that talks to this deployment."""
+        return self.session.client(service)  # type: ignore[call-overload]
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        """The stack's outputs; `ApiUrl` is the address a browser or cart can really reach."""
+        stacks = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
+        if self.local_url:
+            outputs["ApiUrl"] = f"{self.local_url}/_aws/execute-api/{outputs['ApiId']}"
+        return outputs
+
+
+def connect() -> Deployment:
+    """The deployment to work on: `MATAKITE_TARGET=aws` forces the AWS account, `local` the local cloud."""
+    # Imported late: infra.local is not needed (nor complete) where only an AWS account is used.
+    from infra.local.process import running
+    from infra.local.session import LocalSession
+
+    target = os.environ.get("MATAKITE_TARGET", "")
+    emulator = running() if target != "aws" else None
+    if emulator is not None:
+        return Deployment(LocalSession(emulator), emulator.endpoint)
+    if target == "local" or not _has_credentials():
+        raise MisconfiguredError(
+            "no deployment found: start the local cloud (matakite local up), or set AWS credentials and MATAKITE_TARGET=aws"
+        )
+    return Deployment(boto3.Session())
+
+
+def _has_credentials() -> bool:
+    return boto3.Session().get_credentials() is not None

@@ -1,0 +1,148 @@
+"""What the domains share: the tables, buckets and keys of the stateful stack, the API, and how to grant on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import aws_apigatewayv2 as apigw
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_sqs as sqs
+from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
+from constructs import Construct
+
+from infra.functions import FunctionFactory
+from infra.names import PREFIX
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The DynamoDB tables; their keys are known to the domains' `store.py` only."""
+
+    events: dynamodb.Table
+    customers: dynamodb.Table
+    scenarios: dynamodb.Table
+    deliveries: dynamodb.Table
+    reports: dynamodb.Table
+
+
+@dataclass(frozen=True)
+class House:
+    """Handed to every domain's construct."""
+
+    tables: Tables
+    lake: s3.Bucket
+    """Parquet, for ever: ids only, no personal data."""
+    work: s3.Bucket
+    """Cohorts, imports, oversized bodies, query results: everything in it expires."""
+    keys: secretsmanager.Secret
+    """`shared.core.keys.KeyRing`."""
+    functions: FunctionFactory
+    api: apigw.HttpApi
+    prefix: str = PREFIX
+
+    def route(self, scope: Construct, methods: list[apigw.HttpMethod], path: str, function: lambda_.Function) -> None:
+        """Open a public route to a function."""
+        integration = HttpLambdaIntegration(f"{function.node.id}Integration", function)
+        self.api.add_routes(path=path, methods=methods, integration=integration)
+
+    def grant_shops(self, function: lambda_.Function) -> None:
+        """Read the shops' settings documents."""
+        self.grant_parameters(function, "shops/*", "ssm:GetParameter")
+
+    def grant_parameters(self, function: lambda_.Function, path: str, *actions: str) -> None:
+        """Named SSM actions on `{prefix}/{path}`."""
+        arn = Stack.of(function).format_arn(
+            service="ssm",
+            resource="parameter",
+            resource_name=f"{self.prefix.strip('/')}/{path}",
+            arn_format=ArnFormat.SLASH_RESOURCE_NAME,
+        )
+        function.add_to_role_policy(iam.PolicyStatement(actions=list(actions), resources=[arn]))
+
+    def grant_keys(self, function: lambda_.Function) -> None:
+        """Read the deployment's secret keys (the secret uses the AWS managed key: no KMS grant is needed)."""
+        function.add_to_role_policy(
+            iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[self.keys.secret_arn])
+        )
+
+    def grant_objects(self, function: lambda_.Function, bucket: s3.Bucket, prefix: str, *actions: str) -> None:
+        """Named S3 object actions below one prefix."""
+        function.add_to_role_policy(
+            iam.PolicyStatement(actions=list(actions), resources=[bucket.arn_for_objects(f"{prefix}*")])
+        )
+
+    def grant_list(self, function: lambda_.Function, bucket: s3.Bucket, prefix: str) -> None:
+        """List the objects below one prefix."""
+        function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["s3:ListBucket"],
+                resources=[bucket.bucket_arn],
+                conditions={"StringLike": {"s3:prefix": [f"{prefix}*"]}},
+            )
+        )
+
+
+def dead_letter_queue(scope: Construct, queue_id: str) -> sqs.Queue:
+    """Where what could not be handled waits 14 days for a person (settings of reliability.md §1.6)."""
+    return sqs.Queue(
+        scope,
+        queue_id,
+        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        enforce_ssl=True,
+        retention_period=Duration.days(14),
+    )
+
+
+def on_stream(
+    function: lambda_.Function,
+    table: dynamodb.Table,
+    *,
+    filters: list[dict[str, object]] | None = None,
+    batch_size: int = 100,
+    window: Duration | None = None,
+) -> sqs.Queue:
+    """Feed a table's stream to a function: in order per key, poison isolated and sent to a dead-letter queue."""
+    from aws_cdk.aws_lambda_event_sources import SqsDlq
+
+    queue = dead_letter_queue(function, "StreamDeadLetters")
+    function.add_event_source(
+        sources.DynamoEventSource(
+            table,
+            starting_position=lambda_.StartingPosition.TRIM_HORIZON,
+            batch_size=batch_size,
+            max_batching_window=window or Duration.seconds(0),
+            bisect_batch_on_error=True,
+            report_batch_item_failures=True,
+            retry_attempts=3,
+            max_record_age=Duration.hours(6),
+            on_failure=SqsDlq(queue),
+            filters=filters,
+        )
+    )
+    return queue
+
+
+def on_queue(function: lambda_.Function, queue: sqs.Queue, *, batch_size: int = 10) -> None:
+    """Feed a queue to a function with partial batch responses."""
+    function.add_event_source(sources.SqsEventSource(queue, batch_size=batch_size, report_batch_item_failures=True))
+
+
+def work_queue(scope: Construct, queue_id: str, function_timeout: Duration) -> tuple[sqs.Queue, sqs.Queue]:
+    """A queue and its dead-letter queue: visibility 6 × the function's timeout, 5 receives."""
+    dead = dead_letter_queue(scope, f"{queue_id}DeadLetters")
+    queue = sqs.Queue(
+        scope,
+        queue_id,
+        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        enforce_ssl=True,
+        visibility_timeout=Duration.seconds(6 * function_timeout.to_seconds()),
+        retention_period=Duration.days(4),
+        dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=5),
+    )
+    return queue, dead

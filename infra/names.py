@@ -1,0 +1,17 @@
+"""Names that both the templates and the command line must know. No CDK here: the command starts fast."""
+
+from __future__ import annotations
+
+PREFIX = "/matakite"
+"""First part of every SSM parameter name."""
+
+DATA_STACK = "MatakiteData"
+STACK = "Matakite"
+DASHBOARD = "Matakite"
+IMPORT_MACHINE = "matakite-import-orders"
+NIGHTLY_MACHINE = "matakite-nightly"
+
+
+def scenario_machine(scenario: str) -> str:
+    """Name of the state machine a scenario compiles to."""
+    return f"matakite-scenario-{scenario.replace('_', '-')}"

@@ -1,0 +1,89 @@
+"""What must survive every deployment: tables, buckets and secret keys, all retained and encrypted."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from infra.house import Tables
+
+
+class StatefulStack(Stack):
+    """Renaming a construct here replaces its resource, so nothing that is refactored lives in this stack."""
+
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        super().__init__(scope, construct_id, description="Matakite: the shop's data")
+        self.tables = Tables(
+            events=self._table("Events", stream=True, ttl="expires_at"),
+            customers=self._table("Customers", stream=True),
+            scenarios=self._table("Scenarios", ttl="expires_at"),
+            deliveries=self._table("Deliveries"),
+            reports=self._table("Reports", ttl="expires_at"),
+        )
+        _index(self.tables.scenarios, "due", "due_key", "due_at")
+        _index(self.tables.scenarios, "by_customer", "customer_key", "pk", keys_only=True)
+        _index(self.tables.deliveries, "unresolved", "unresolved_key", "unresolved_since")
+        access_logs = self._bucket("AccessLogs", expire_days=90)
+        self.lake = self._bucket("Lake", logs=access_logs)
+        self.work = self._bucket("Work", logs=access_logs, expire_days=30)
+        self.keys = secretsmanager.Secret(
+            self,
+            "Keys",
+            description="Matakite: master key of personal digests and signed links",
+            generate_secret_string=secretsmanager.SecretStringGenerator(
+                secret_string_template='{"link_generation": 1}',  # noqa: S106 - the key itself is generated
+                generate_string_key="master",
+                exclude_punctuation=True,
+                password_length=64,
+            ),
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+
+    def _table(self, table_id: str, *, stream: bool = False, ttl: str | None = None) -> dynamodb.Table:
+        return dynamodb.Table(
+            self,
+            table_id,
+            partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
+            sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            encryption=dynamodb.TableEncryption.AWS_MANAGED,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES if stream else None,
+            time_to_live_attribute=ttl,
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+
+    def _bucket(self, bucket_id: str, *, logs: s3.Bucket | None = None, expire_days: int | None = None) -> s3.Bucket:
+        return s3.Bucket(
+            self,
+            bucket_id,
+            # The AWS managed key encrypts without a grant on every role; access logs cannot be delivered under it.
+            encryption=s3.BucketEncryption.KMS_MANAGED if logs else s3.BucketEncryption.S3_MANAGED,
+            bucket_key_enabled=True if logs else None,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            server_access_logs_bucket=logs,
+            server_access_logs_prefix=f"{bucket_id.lower()}/" if logs else None,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    expiration=Duration.days(expire_days) if expire_days else None,
+                    abort_incomplete_multipart_upload_after=Duration.days(2),
+                )
+            ],
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+
+
+def _index(table: dynamodb.Table, name: str, partition: str, sort: str, *, keys_only: bool = False) -> None:
+    table.add_global_secondary_index(
+        index_name=name,
+        partition_key=dynamodb.Attribute(name=partition, type=dynamodb.AttributeType.STRING),
+        sort_key=dynamodb.Attribute(name=sort, type=dynamodb.AttributeType.STRING),
+        projection_type=dynamodb.ProjectionType.KEYS_ONLY if keys_only else dynamodb.ProjectionType.ALL,
+    )

@@ -1,0 +1,87 @@
+"""Everything that can be replaced at any time: the API, the functions, the machines and the dashboard."""
+
+from __future__ import annotations
+
+from aws_cdk import Aws, CfnOutput, RemovalPolicy, Stack
+from aws_cdk import aws_apigatewayv2 as apigw
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.admin import Admin
+from infra.analytics import Analytics
+from infra.customers import Customers
+from infra.delivery import Delivery
+from infra.functions import LOG_RETENTION, FunctionFactory
+from infra.house import House
+from infra.ingest import ImportOrders, Ingest
+from infra.scenarios import Scenarios
+from infra.stateful import StatefulStack
+
+_ACCESS_LOG = {
+    "requestId": "$context.requestId",
+    "time": "$context.requestTime",
+    "method": "$context.httpMethod",
+    # The route, not the path: a path holds the connection's secret part or a signed token.
+    "route": "$context.routeKey",
+    "status": "$context.status",
+    "latency": "$context.responseLatency",
+    "bytes": "$context.responseLength",
+}
+
+
+class StatelessStack(Stack):
+    """One construct per domain, in the order data flows through them."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, stateful: StatefulStack, functions: FunctionFactory
+    ) -> None:
+        super().__init__(scope, construct_id, description="Matakite: what the shop's data flows through")
+        house = House(
+            tables=stateful.tables,
+            lake=stateful.lake,
+            work=stateful.work,
+            keys=stateful.keys,
+            functions=functions,
+            api=self._api(),
+        )
+        Ingest(self, "Ingest", house=house)
+        Customers(self, "Customers", house=house)
+        analytics = Analytics(self, "Analytics", house=house)
+        ImportOrders(self, "ImportOrders", load_history=analytics.load_history)
+        delivery = Delivery(self, "Delivery", house=house)
+        scenarios = Scenarios(self, "Scenarios", house=house, delivery=delivery)
+        Admin(self, "Admin", house=house, scenarios=scenarios)
+        self._outputs(house)
+
+    def _api(self) -> apigw.HttpApi:
+        api = apigw.HttpApi(self, "Api", create_default_stage=False, description="Matakite: webhooks and public pages")
+        log_group = logs.LogGroup(self, "ApiAccessLogs", retention=LOG_RETENTION, removal_policy=RemovalPolicy.DESTROY)
+        stage = api.add_stage(
+            "Live",
+            stage_name="$default",
+            auto_deploy=True,
+            throttle=apigw.ThrottleSettings(rate_limit=500, burst_limit=1000),
+        )
+        # The L2 stage has no access-log property for a JSON format with these keys (CDK 2.275).
+        cfn_stage = stage.node.default_child
+        assert isinstance(cfn_stage, apigw.CfnStage)  # noqa: S101 - for the type checker
+        cfn_stage.access_log_settings = apigw.CfnStage.AccessLogSettingsProperty(
+            destination_arn=log_group.log_group_arn, format=self.to_json_string(_ACCESS_LOG)
+        )
+        return api
+
+    def _outputs(self, house: House) -> None:
+        outputs = {
+            "ApiUrl": f"https://{house.api.api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}",
+            "ApiId": house.api.api_id,
+            "EventsTable": house.tables.events.table_name,
+            "CustomersTable": house.tables.customers.table_name,
+            "ScenariosTable": house.tables.scenarios.table_name,
+            "DeliveriesTable": house.tables.deliveries.table_name,
+            "ReportsTable": house.tables.reports.table_name,
+            "LakeBucket": house.lake.bucket_name,
+            "WorkBucket": house.work.bucket_name,
+            "KeysSecret": house.keys.secret_arn,
+        }
+        for name, value in outputs.items():
+            CfnOutput(self, name, value=value)

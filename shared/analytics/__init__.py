@@ -1,0 +1,1 @@
+"""The lake, the SQL analyses, and the segments they write."""

@@ -1,0 +1,1 @@
+"""Who is who, what they agreed to, and the current state of a person."""

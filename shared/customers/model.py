@@ -1,0 +1,184 @@
+"""A person as the shop knows them now: what the fold of their events amounts to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+from shared.core.ids import CustomerId, Ref, TenantId
+from shared.ingest.model import Line
+
+
+class ConsentStatus(StrEnum):
+    """配信許諾の現在値. `unknown` is not consent: the default is off."""
+
+    OPT_IN = "opt_in"
+    OPT_OUT = "opt_out"
+    UNKNOWN = "unknown"
+
+
+class Status(StrEnum):
+    """ステータス判定: exactly one per buyer, in the order they are tested (definitions.md §14)."""
+
+    DORMANT = "dormant"
+    """休眠"""
+    AT_RISK = "at_risk"
+    """離脱予備軍"""
+    LOYAL = "loyal"
+    """優良"""
+    NEW = "new"
+    """新規・少回数"""
+    PROMISING = "promising"
+    """リピート見込み"""
+
+
+class LtvTier(StrEnum):
+    """LTV ランク: 高 = top share of realised amount, 潜在 = predicted high but realised low, 低 = the rest."""
+
+    HIGH = "high"
+    POTENTIAL = "potential"
+    LOW = "low"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order folded from everything its source said about it (受注の現在値)."""
+
+    source: str
+    store: str
+    order_id: str
+    ordered_at: datetime | None
+    """None while only a refund or deletion is known: such an order does not count yet."""
+    currency: str
+    total: int
+    refunds: Mapping[str, int] = field(default_factory=dict)
+    """refund id → amount, both in minor units; a union over every body that named one."""
+    cancelled: bool = False
+    deleted: bool = False
+    test: bool = False
+    paid: bool = False
+    lines: tuple[Line, ...] = ()
+    checkout_token: str | None = None
+    cart_token: str | None = None
+    version: str = ""
+    event_id: str = ""
+    historical: bool = False
+
+    @property
+    def valid(self) -> bool:
+        """有効受注: body known, not cancelled, not a test, not deleted."""
+        return self.ordered_at is not None and not (self.cancelled or self.test or self.deleted)
+
+    @property
+    def amount(self) -> int:
+        """受注金額 with refunds deducted, minor units; 0 when not valid."""
+        return max(0, self.total - sum(self.refunds.values())) if self.valid else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cart:
+    """One cart or checkout as last heard (カート)."""
+
+    source: str
+    store: str
+    token: str
+    updated_at: datetime
+    currency: str | None
+    total: int
+    lines: tuple[Line, ...] = ()
+    recovery_url: str | None = None
+    completed_at: datetime | None = None
+    deleted: bool = False
+    cart_token: str | None = None
+    version: str = ""
+    event_id: str = ""
+
+    @property
+    def open(self) -> bool:
+        """Something in it, and not (yet) an order."""
+        return bool(self.lines) and self.completed_at is None and not self.deleted
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentEntry:
+    """One line of the consent ledger (append-only)."""
+
+    channel: str
+    store: str
+    granted: bool
+    at: datetime
+    method: str
+    basis: str
+    by_customer: bool
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Current consent on one channel of one store: the fold of its ledger."""
+
+    channel: str
+    store: str
+    status: ConsentStatus
+    at: datetime
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Purchase state (最終購買日・購入回数・購入金額): always recomputed from the order rows, never incremented."""
+
+    order_count: int = 0
+    total_amount: int = 0
+    currency: str = "JPY"
+    first_ordered_at: datetime | None = None
+    last_ordered_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What the nightly run found; None until the first run after the first order."""
+
+    as_of: date
+    status: Status
+    status_since: date
+    ltv_tier: LtvTier
+    rfm_r: int
+    rfm_f: int
+    rfm_m: int
+    """RFM bins, 1 (worst) to 6 (best)."""
+    rfm_rank: str
+    """RFM rank (優良, 有望, 新規, 浮気予備軍, 悩み, 浮気・不満, 離反)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The one item that holds a person's address and name."""
+
+    tenant: TenantId
+    customer_id: CustomerId
+    refs: frozenset[Ref] = frozenset()
+    email: str | None = None
+    phone: str | None = None
+    last_name: str | None = None
+    first_name: str | None = None
+    summary: Summary = Summary()
+    scores: Scores | None = None
+    aliases: frozenset[CustomerId] = frozenset()
+    """Ids of persons merged into this one; they keep resolving."""
+    erased: bool = False
+    rev: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PersonState:
+    """Everything that decides about a person, read at one moment."""
+
+    profile: Profile
+    orders: tuple[Order, ...] = ()
+    carts: tuple[Cart, ...] = ()
+    consents: tuple[Consent, ...] = ()
+    suppressed: frozenset[str] = frozenset()
+    """Channels whose current address is suppressed (hard bounce, complaint)."""

@@ -1,0 +1,1 @@
+"""The send ledger, the contact policy, channels, templates and what came back."""

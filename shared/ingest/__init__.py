@@ -1,0 +1,1 @@
+"""Carts, files and feedback, translated into one vocabulary of events."""

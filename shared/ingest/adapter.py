@@ -1,0 +1,63 @@
+"""What a source must know how to do. One file per source in `sources/`; the registry finds them by name.
+
+The base owns the flow (verify, then envelopes, then events); an adapter fills in the vendor's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from shared.core.ids import ConnectionId, TenantId
+from shared.ingest.model import Envelope, Event
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One connected store: which shop it belongs to and the secrets its requests are signed with.
+
+    Stored as one SSM SecureString `{prefix}/connections/{connection_id}`.
+    """
+
+    connection_id: ConnectionId
+    tenant: TenantId
+    source: str
+    store: str
+    """The shop domain the source reports (`a.myshopify.com`): what a request says is compared with it, never trusted."""
+    secret: str = field(repr=False)
+    previous_secret: str | None = field(default=None, repr=False)
+    """Still accepted while a rotation is under way, until `previous_until`."""
+    previous_until: datetime | None = None
+    currency: str = "JPY"
+    timezone: str = "Asia/Tokyo"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request as it arrived: header names in lower case, the body's raw bytes."""
+
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+class Adapter(Protocol):
+    """A source of events. Pure: no clock, no network, no AWS."""
+
+    name: str
+
+    def verify(self, request: Request, connection: Connection, now: datetime) -> bool:
+        """Is the request signed by one of the connection's live secrets? Constant time, over the raw bytes."""
+        ...
+
+    def envelopes(self, request: Request, connection: Connection, now: datetime) -> Sequence[Envelope]:
+        """The deliveries in a verified request: usually one; none for pings and tests.
+
+        Raises RejectedError when the body is not what this source sends.
+        """
+        ...
+
+    def events(self, envelope: Envelope) -> Sequence[Event]:
+        """What an envelope says, in our words. The same envelope always gives the same events."""
+        ...

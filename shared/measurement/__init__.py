@@ -1,0 +1,1 @@
+"""What was sent, what was held back, and what it earned."""

@@ -1,0 +1,183 @@
+"""The rules of the house that a program can check on the templates."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from shared.core.settings import variable
+from tests.infra.conftest import Templates, function_files, our_functions, settings_fields
+
+STAR_RESOURCES = {
+    ("xray:PutTelemetryRecords", "xray:PutTraceSegments"): "X-Ray has no resource-level permissions",
+    (
+        "xray:GetSamplingRules",
+        "xray:GetSamplingTargets",
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    ): "X-Ray has no resource-level permissions",
+    (
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:DescribeLogGroups",
+        "logs:DescribeResourcePolicies",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:UpdateLogDelivery",
+    ): "Vended log delivery of Step Functions has no resource-level permissions",
+}
+"""Every statement that may name resource `*`, with the reason."""
+
+
+def test_every_function_file_is_deployed_and_nothing_else(templates: Templates) -> None:
+    assert set(our_functions(templates)) == set(function_files())
+
+
+def test_a_functions_environment_is_exactly_its_settings(templates: Templates) -> None:
+    files = function_files()
+    for name, properties in our_functions(templates).items():
+        environment = set(properties.get("Environment", {}).get("Variables", {}))
+        assert environment == {variable(field) for field in settings_fields(files[name])}, name
+
+
+def test_every_function_has_its_own_role(templates: Templates) -> None:
+    roles = [json.dumps(properties["Role"]) for _, properties in templates.properties("AWS::Lambda::Function")]
+    assert len(set(roles)) == len(roles)
+
+
+def test_every_function_runs_python_3_13_on_arm_with_traces_and_its_own_log_group(templates: Templates) -> None:
+    functions = our_functions(templates)
+    assert len(functions) >= 10
+    for name, properties in functions.items():
+        assert properties["Runtime"] == "python3.13", name
+        assert properties["Architectures"] == ["arm64"], name
+        assert properties["TracingConfig"] == {"Mode": "Active"}, name
+        assert "LogGroup" in properties["LoggingConfig"], name
+
+
+def test_every_log_group_forgets(templates: Templates) -> None:
+    groups = dict(templates.properties("AWS::Logs::LogGroup"))
+    assert groups
+    assert [name for name, group in groups.items() if group.get("RetentionInDays", 9999) > 90] == []
+
+
+def test_stream_readers_isolate_poison_and_never_block(templates: Templates) -> None:
+    mappings = [p for _, p in templates.properties("AWS::Lambda::EventSourceMapping") if "StartingPosition" in p]
+    assert len(mappings) >= 4
+    for mapping in mappings:
+        assert mapping["StartingPosition"] == "TRIM_HORIZON"
+        assert mapping["BisectBatchOnFunctionError"] is True
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert 0 < mapping["MaximumRetryAttempts"] <= 3
+        assert 0 < mapping["MaximumRecordAgeInSeconds"] <= 6 * 3600
+        assert mapping["DestinationConfig"]["OnFailure"]["Destination"]
+
+
+def test_queue_readers_report_single_failures(templates: Templates) -> None:
+    mappings = [p for _, p in templates.properties("AWS::Lambda::EventSourceMapping") if "StartingPosition" not in p]
+    assert mappings
+    assert all(mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in mappings)
+
+
+def test_queues_are_encrypted_and_refuse_plain_http(templates: Templates) -> None:
+    policies = json.dumps([p for _, p in templates.properties("AWS::SQS::QueuePolicy")])
+    for name, queue in templates.properties("AWS::SQS::Queue"):
+        assert queue["SqsManagedSseEnabled"] is True, name
+        assert name in policies
+        assert "aws:SecureTransport" in policies
+
+
+def test_a_work_queue_waits_six_timeouts_and_gives_up_after_five(templates: Templates) -> None:
+    worked = [(n, q) for n, q in templates.properties("AWS::SQS::Queue") if "RedrivePolicy" in q]
+    assert worked
+    for name, queue in worked:
+        assert queue["RedrivePolicy"]["maxReceiveCount"] == 5, name
+        assert queue["VisibilityTimeout"] >= 6 * 10, name
+
+
+def test_every_schedule_and_rule_target_has_a_dead_letter_queue(templates: Templates) -> None:
+    schedules = list(templates.properties("AWS::Scheduler::Schedule"))
+    assert len(schedules) >= 2
+    for name, schedule in schedules:
+        assert schedule["Target"]["DeadLetterConfig"]["Arn"], name
+    for name, rule in templates.properties("AWS::Events::Rule"):
+        for target in rule["Targets"]:
+            assert target["DeadLetterConfig"]["Arn"], name
+
+
+def test_data_survives_and_is_encrypted_and_recoverable(templates: Templates) -> None:
+    for name, resource in templates.of_type("AWS::DynamoDB::Table"):
+        table = resource["Properties"]
+        assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain", name
+        assert table["SSESpecification"]["SSEEnabled"] is True, name
+        assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True, name
+        assert table["BillingMode"] == "PAY_PER_REQUEST", name
+    for name, resource in templates.of_type("AWS::S3::Bucket"):
+        bucket = resource["Properties"]
+        assert resource["DeletionPolicy"] == "Retain", name
+        assert bucket["BucketEncryption"], name
+        assert all(bucket["PublicAccessBlockConfiguration"].values()), name
+
+
+def test_state_machines_log_and_trace(templates: Templates) -> None:
+    machines = list(templates.properties("AWS::StepFunctions::StateMachine"))
+    assert len(machines) >= 3
+    for name, machine in machines:
+        assert machine["TracingConfiguration"] == {"Enabled": True}, name
+        assert machine["LoggingConfiguration"]["Level"] in {"ALL", "ERROR"}, name
+        # Execution data in a log would carry customer ids to where nobody expects them.
+        assert machine["LoggingConfiguration"].get("IncludeExecutionData", False) is False, name
+
+
+def statements(templates: Templates) -> list[tuple[str, dict[str, Any]]]:
+    """Every statement of every role policy, with the policy's logical id."""
+    return [
+        (name, statement)
+        for name, policy in templates.properties("AWS::IAM::Policy")
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+
+
+def listed(value: Any) -> list[Any]:
+    """A policy's `Action` or `Resource` is one or many."""
+    return value if isinstance(value, list) else [value]
+
+
+def test_no_role_may_do_everything_of_a_service(templates: Templates) -> None:
+    wide = [
+        (name, action)
+        for name, statement in statements(templates)
+        for action in listed(statement["Action"])
+        if action == "*" or action.endswith(":*")
+    ]
+    assert wide == []
+
+
+def test_resource_star_only_where_a_reason_is_listed(templates: Templates) -> None:
+    unlisted = {
+        tuple(sorted(listed(statement["Action"])))
+        for _, statement in statements(templates)
+        if "*" in listed(statement["Resource"])
+    } - set(STAR_RESOURCES)
+    assert unlisted == set()
+
+
+def test_no_secret_stands_in_a_template(templates: Templates) -> None:
+    text = json.dumps([templates.data, templates.main])
+    for word in ("whsec_", "shpss_", "BEGIN PRIVATE KEY", "AKIA"):
+        assert word not in text
+
+
+@pytest.mark.parametrize(
+    "route", ["POST /v1/hooks/{connection}", "GET /v1/unsubscribe/{token}", "POST /v1/unsubscribe/{token}"]
+)
+def test_public_routes_exist(templates: Templates, route: str) -> None:
+    assert route in {p["RouteKey"] for _, p in templates.properties("AWS::ApiGatewayV2::Route")}
+
+
+def test_no_other_route_is_public(templates: Templates) -> None:
+    public = {"POST /v1/hooks/{connection}", *(f"{m} /v1/unsubscribe/{{token}}" for m in ("GET", "HEAD", "POST"))}
+    assert {p["RouteKey"] for _, p in templates.properties("AWS::ApiGatewayV2::Route")} <= public

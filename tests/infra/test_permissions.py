@@ -1,0 +1,55 @@
+"""Permissions are reviewed as text: `iam.txt` says which role may do what to what, and a change shows in the diff."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from tests.infra.conftest import Templates
+from tests.infra.test_house_rules import listed
+
+REVIEWED = Path(__file__).with_name("iam.txt")
+HASH = re.compile(r"(?<=[A-Za-z])[0-9A-F]{8}(?=\W|$)")
+
+
+def readable(value: Any) -> str:
+    """A CloudFormation value on one line, with the logical ids' hashes dropped."""
+    match value:
+        case {"Fn::GetAtt": [name, attribute]}:
+            text = f"{name}.{attribute}"
+        case {"Ref": name}:
+            text = f"{name}"
+        case {"Fn::Join": ["", parts]}:
+            text = "".join(part if isinstance(part, str) else f"<{readable(part)}>" for part in parts)
+        case {"Fn::ImportValue": name}:
+            text = re.sub(r"^.*Output(FnGetAtt|Ref)", "", str(name))
+        case str():
+            text = value
+        case _:
+            text = json.dumps(value, sort_keys=True)
+    return HASH.sub("", text)
+
+
+def table(templates: Templates) -> str:
+    """One line per role, action and resource."""
+    lines = set()
+    for name, policy in templates.properties("AWS::IAM::Policy"):
+        for statement in policy["PolicyDocument"]["Statement"]:
+            condition = f"  if {json.dumps(statement['Condition'], sort_keys=True)}" if "Condition" in statement else ""
+            for action in listed(statement["Action"]):
+                for resource in listed(statement["Resource"]):
+                    role = HASH.sub("", name).removesuffix("DefaultPolicy")
+                    lines.add(
+                        f"{role:44} {statement['Effect']:5} {action:36} {readable(resource)}{HASH.sub('', condition)}"
+                    )
+    return "\n".join(sorted(lines)) + "\n"
+
+
+def test_permissions_are_the_reviewed_ones(templates: Templates) -> None:
+    now = table(templates)
+    if os.environ.get("MATAKITE_UPDATE_GOLDEN"):
+        REVIEWED.write_text(now)
+    assert now == REVIEWED.read_text(), "review the difference, then: MATAKITE_UPDATE_GOLDEN=1 pytest tests/infra"
