@@ -31,7 +31,7 @@ setup: .venv/.ready .venv-cloud/.ready .venv-runtime/.ready ## install everythin
 
 .venv/.ready: requirements/bootstrap.txt requirements/dev.txt requirements/demo.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "Matakite needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo missing)." >&2; \
+	  echo "Matakite needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>/dev/null || echo missing)." >&2; \
 	  echo "Install a newer one, or name it: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(call say,setting up: tools …)
 	@test -x $(PY) || $(PYTHON) -m venv .venv
