@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
+
+from shared.core.errors import MisconfiguredError, UnavailableError
 
 SINGLE_ATTEMPT = "single-attempt"
 
@@ -21,3 +25,47 @@ def client(service: str, attempts: str = "standard") -> Any:
 
     retries: Any = {"total_max_attempts": 1} if attempts == SINGLE_ATTEMPT else {"mode": "standard", "max_attempts": 5}
     return boto3.client(service, config=Config(retries=retries, connect_timeout=3, read_timeout=10))  # type: ignore[call-overload]
+
+
+_BUSY = frozenset(
+    {
+        "InternalError",
+        "InternalServerError",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+_MISCONFIGURED = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "ExpiredTokenException",
+        "NoSuchBucket",
+        "ResourceNotFoundException",
+        "UnrecognizedClientException",
+    }
+)
+
+
+@contextmanager
+def domain_errors(doing: str) -> Iterator[None]:
+    """AWS's error codes as this product's errors; a code that is an answer (a failed condition) passes unchanged."""
+    from botocore.exceptions import ClientError, HTTPClientError
+
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in _BUSY:
+            raise UnavailableError(f"{doing}: {code}") from error
+        if code in _MISCONFIGURED:
+            raise MisconfiguredError(f"{doing}: {code}; check the function's grants and settings") from error
+        raise
+    except HTTPClientError as error:
+        raise UnavailableError(f"{doing}: {type(error).__name__}") from error

@@ -25,7 +25,7 @@ class Connection:
     tenant: TenantId
     source: str
     store: str
-    """The shop domain the source reports (`a.myshopify.com`): what a request says is compared with it, never trusted."""
+    """The shop domain the source reports (`a.myshopify.com`): requests are compared with it, never trusted."""
     secret: str = field(repr=False)
     previous_secret: str | None = field(default=None, repr=False)
     """Still accepted while a rotation is under way, until `previous_until`."""

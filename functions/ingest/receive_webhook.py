@@ -1,0 +1,43 @@
+"""POST /v1/hooks/{connection}: a cart's webhook, kept once and answered at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from shared.core.aws import client
+from shared.core.clock import SystemClock
+from shared.core.settings import load
+from shared.core.telemetry import metrics
+from shared.ingest.connections import SsmConnections
+from shared.ingest.oversize import S3Oversize
+from shared.ingest.receive import ReceiveDeps, receive_http
+from shared.ingest.store import DynamoEventStore
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Environment of this function."""
+
+    events_table: str
+    work_bucket: str
+    prefix: str
+
+
+@cache
+def _dependencies() -> ReceiveDeps:
+    settings = load(Settings)
+    return ReceiveDeps(
+        connections=SsmConnections(client("ssm"), settings.prefix),
+        store=DynamoEventStore(
+            client("dynamodb"), settings.events_table, S3Oversize(client("s3"), settings.work_bucket)
+        ),
+        count=lambda name, value: metrics("ingest").add_metric(name, "Count", value),
+    )
+
+
+@metrics("ingest").log_metrics
+def handler(event: dict[str, Any], _context: object, deps: ReceiveDeps | None = None) -> dict[str, Any]:
+    """Answer one API Gateway HTTP API request (payload 2.0)."""
+    return receive_http(event, deps or _dependencies(), SystemClock().now())

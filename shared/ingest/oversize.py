@@ -1,0 +1,64 @@
+"""Bodies too large for a table row wait in the work bucket (claim check); the row keeps the opaque key."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Protocol
+
+from shared.core.aws import domain_errors
+from shared.core.ids import digest
+from shared.ingest.model import Envelope
+
+PREFIX = "oversize/"
+
+
+class Oversize(Protocol):
+    """Where oversized bodies are kept, compressed."""
+
+    def put(self, key: str, packed: bytes) -> None:
+        """Keep a body; the same key is the same body."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """The body that was kept."""
+        ...
+
+
+def object_key(envelope: Envelope) -> str:
+    """Says nothing about anyone, and is the same on every retry, so that none leaves an orphan behind."""
+    body_hash = hashlib.sha256(envelope.raw).hexdigest()
+    return f"{PREFIX}{envelope.tenant}/{digest(envelope.subject, envelope.event_id, body_hash)}"
+
+
+class S3Oversize:
+    """Oversized bodies in the work bucket: encrypted by the bucket, expired by its lifecycle."""
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def put(self, key: str, packed: bytes) -> None:
+        """Keep a body; the same key is the same body."""
+        with domain_errors("keep an oversized body"):
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=packed)
+
+    def get(self, key: str) -> bytes:
+        """The body that was kept."""
+        with domain_errors("read an oversized body"):
+            body: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        return body
+
+
+class MemoryOversize:
+    """Oversized bodies in a dict, for tests and replay."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+
+    def put(self, key: str, packed: bytes) -> None:
+        """Keep a body; the same key is the same body."""
+        self.objects[key] = packed
+
+    def get(self, key: str) -> bytes:
+        """The body that was kept."""
+        return self.objects[key]

@@ -1,0 +1,36 @@
+"""Which sources exist: a file in `sources/` is a source, and nothing else has to know."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
+
+from shared.core.errors import MisconfiguredError
+from shared.ingest import sources as _sources
+from shared.ingest.adapter import Adapter
+from shared.ingest.model import Envelope, Event
+
+
+@cache
+def sources() -> tuple[str, ...]:
+    """The names of every source, alphabetical."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(_sources.__path__)))
+
+
+@cache
+def adapter(source: str) -> Adapter:
+    """The adapter of a source; only that one file is imported."""
+    if source not in sources():
+        raise MisconfiguredError(f"no adapter for source {source!r}; known: {', '.join(sources())}")
+    found: Adapter = import_module(f"{_sources.__name__}.{source}").ADAPTER
+    return found
+
+
+def events_of(envelope: Envelope) -> Sequence[Event]:
+    """What an envelope says, in our words, as its source's adapter reads it today.
+
+    Raises RejectedError for a body that cannot be read (yet): it stays in the events table.
+    """
+    return adapter(envelope.source).events(envelope)

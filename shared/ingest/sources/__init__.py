@@ -1,0 +1,1 @@
+"""One file per source of events; each names its adapter `ADAPTER`."""

@@ -1,0 +1,154 @@
+"""The events table: one row per delivery, put once. The only file that knows its keys.
+
+| attribute | |
+|---|---|
+| pk | `{tenant}#{subject}`: the stream keeps the order of one thing's events |
+| sk | event id |
+| source, connection, store, topic, occurred_at, received_at | of the envelope |
+| raw | the body, zlib; absent when `pointer` names an object that holds it |
+| attempt | which call wrote the row |
+| expires_at | raw bodies are personal data: kept RETENTION, then gone (TTL, epoch seconds) |
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import zlib
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Protocol
+
+from shared.core.aws import domain_errors
+from shared.core.clock import from_iso, to_iso
+from shared.core.errors import MisconfiguredError, RejectedError
+from shared.core.ids import ConnectionId, EventId, TenantId
+from shared.ingest.model import Envelope
+from shared.ingest.oversize import Oversize, object_key
+
+RETENTION = timedelta(days=90)
+"""Longer than any source retries (30 days cover them all), so a late repeat still meets its first delivery."""
+
+MAX_ROW_BYTES = 350_000
+"""Compressed body kept in the row; an item may hold 400 KB with everything else in it."""
+
+MAX_BODY_BYTES = 6_000_000
+"""Nothing larger was ever accepted, so nothing larger is ever unpacked."""
+
+
+class EventStore(Protocol):
+    """Where deliveries are kept, once each."""
+
+    def put_once(self, envelope: Envelope) -> bool:
+        """Keep a delivery; False when it is already there. Safe to call again with the same envelope."""
+        ...
+
+
+class DynamoEventStore:
+    """The events table."""
+
+    def __init__(self, client: Any, table: str, oversize: Oversize) -> None:
+        self._client = client
+        self._table = table
+        self._oversize = oversize
+
+    def put_once(self, envelope: Envelope) -> bool:
+        """Keep a delivery; False when it is already there.
+
+        When the answer to a put that did commit is lost, the SDK repeats it and meets its own row: the attempt id,
+        drawn once per call, tells that from a duplicate (without it the first delivery would count as a repeat).
+        """
+        item = encode_item(envelope, self._oversize, attempt=secrets.token_hex(8))
+        with domain_errors("put an event"):
+            try:
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=item,
+                    ConditionExpression="attribute_not_exists(pk) OR attempt = :attempt",
+                    ExpressionAttributeValues={":attempt": item["attempt"]},
+                )
+            except self._client.exceptions.ConditionalCheckFailedException:
+                return False
+        return True
+
+
+class MemoryEventStore:
+    """The events table in a dict: rows as a stream would show them, in order of arrival."""
+
+    def __init__(self, oversize: Oversize) -> None:
+        self.rows: dict[tuple[str, str], dict[str, Any]] = {}
+        self._oversize = oversize
+
+    def put_once(self, envelope: Envelope) -> bool:
+        """Keep a delivery; False when it is already there."""
+        item = encode_item(envelope, self._oversize, attempt=secrets.token_hex(8))
+        key = (item["pk"]["S"], item["sk"]["S"])
+        return self.rows.setdefault(key, item) is item
+
+    def envelopes(self) -> list[Envelope]:
+        """Everything kept, in order of arrival."""
+        return [decode_image(row, self._oversize) for row in self.rows.values()]
+
+
+def encode_item(envelope: Envelope, oversize: Oversize, attempt: str) -> dict[str, Any]:
+    """The row of an envelope, in DynamoDB's JSON; a body too large for it goes to `oversize` first."""
+    packed = zlib.compress(envelope.raw)
+    expires_at = int((envelope.received_at + RETENTION).timestamp())
+    item: dict[str, Any] = {
+        "pk": {"S": f"{envelope.tenant}#{envelope.subject}"},
+        "sk": {"S": envelope.event_id},
+        "source": {"S": envelope.source},
+        "connection": {"S": envelope.connection},
+        "store": {"S": envelope.store},
+        "topic": {"S": envelope.topic},
+        "occurred_at": {"S": to_iso(envelope.occurred_at)},
+        "received_at": {"S": to_iso(envelope.received_at)},
+        "attempt": {"S": attempt},
+        "expires_at": {"N": str(expires_at)},
+    }
+    if len(packed) <= MAX_ROW_BYTES:
+        return {**item, "raw": {"B": packed}}
+    # The object first: a row must never point at nothing. An object without a row expires.
+    key = object_key(envelope)
+    oversize.put(key, packed)
+    return {**item, "pointer": {"S": key}}
+
+
+def decode_image(image: Mapping[str, Any], oversize: Oversize | None = None) -> Envelope:
+    """The envelope of a row: from a stream record's `NewImage` (base64 text) or from boto3 (bytes).
+
+    `oversize` is needed for rows whose body lies in the work bucket. Raises RejectedError for a row that is no event.
+    """
+    try:
+        tenant, _, subject = image["pk"]["S"].partition("#")
+        return Envelope(
+            tenant=TenantId(tenant),
+            subject=subject,
+            event_id=EventId(image["sk"]["S"]),
+            source=image["source"]["S"],
+            connection=ConnectionId(image["connection"]["S"]),
+            store=image["store"]["S"],
+            topic=image["topic"]["S"],
+            occurred_at=from_iso(image["occurred_at"]["S"]),
+            received_at=from_iso(image["received_at"]["S"]),
+            raw=_unpack(_packed(image, oversize)),
+        )
+    except (KeyError, TypeError, ValueError, zlib.error) as error:
+        raise RejectedError(f"not a row of the events table: {type(error).__name__}") from None
+
+
+def _packed(image: Mapping[str, Any], oversize: Oversize | None) -> bytes:
+    if "raw" in image:
+        raw: bytes | str = image["raw"]["B"]
+        return base64.b64decode(raw) if isinstance(raw, str) else bytes(raw)
+    if oversize is None:
+        raise MisconfiguredError("this reader meets an oversized body but was given no bucket to read it from")
+    return oversize.get(image["pointer"]["S"])
+
+
+def _unpack(packed: bytes) -> bytes:
+    unpacker = zlib.decompressobj()
+    raw = unpacker.decompress(packed, MAX_BODY_BYTES)
+    if unpacker.unconsumed_tail or not unpacker.eof:
+        raise RejectedError("the stored body is damaged or larger than any accepted one")
+    return raw
