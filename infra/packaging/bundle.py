@@ -31,11 +31,11 @@ TEMPLATES = Path("shared/delivery/templates")
 LIMIT_BYTES = 250 * 1024 * 1024  # what Lambda accepts, unpacked
 KEPT_PER_GROUP = 3
 
-# Never needed at run time. Of pyarrow: its tests, what C++ compiles against, and two protocols we do not speak.
+# Never needed at run time. Of pyarrow: its tests, what C++ compiles against, and a protocol we do not speak.
 UNUSED = (
     ".lock", "bin", "**/__pycache__",
     "pyarrow/tests", "pyarrow/include", "pyarrow/src", "pyarrow/*.pxd", "pyarrow/*.pyx",
-    "pyarrow/*flight*", "pyarrow/*substrait*",
+    "pyarrow/*flight*",
 )  # fmt: skip
 LOCALES = re.compile(r"(root|en|ja)(_\w+)?")  # of babel's thousand, 29 MB: those the screens and mails are written in
 
@@ -54,7 +54,7 @@ class Platform(StrEnum):
     HOST = "host"
 
 
-# manylinux_2_28 is the newest that Amazon Linux 2023 (glibc 2.34) is sure to run, and all that pyarrow publishes.
+# Lambda is Amazon Linux 2023 (glibc 2.34). pyarrow publishes wheels from manylinux_2_28 on, so that is the one taken.
 INSTALL_FOR = {
     Platform.LAMBDA: ("--python-platform", "aarch64-manylinux_2_28", "--python-version", "3.13"),
     Platform.HOST: ("--python", sys.executable),

@@ -37,6 +37,23 @@ print(json.dumps({"imports": report, "loaded": sorted({each.partition(".")[0] fo
 """
 
 
+# What was left out of the packages must not be missed.
+USE_PACKAGES = """
+import io, sys
+sys.path.insert(0, sys.argv[1])
+import pyarrow, pyarrow.compute, pyarrow.csv, pyarrow.dataset, pyarrow.fs, pyarrow.parquet
+file = io.BytesIO()
+pyarrow.parquet.write_table(pyarrow.table({"amount": [1200, 300]}), file, compression="zstd")
+assert pyarrow.compute.sum(pyarrow.parquet.read_table(file)["amount"]).as_py() == 1500
+import babel.dates, babel.numbers, datetime, liquid
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.utilities.parser import BaseModel
+from pynamodb.models import Model
+print(babel.numbers.format_currency(1200, "JPY", locale="ja_JP"), liquid.render("{{ name }} 様", name="見本"))
+print(babel.dates.format_date(datetime.date(2026, 3, 1), locale="en_US"))
+"""
+
+
 @cache
 def built(group: Group, platform: Platform) -> Bundle:
     return bundle(group, platform)
@@ -117,6 +134,18 @@ def test_webhooks_and_delivery_load_nothing_heavy(tmp_path: Path) -> None:
     names = [name for name in FUNCTIONS if name.split(".")[1] in ("ingest", "delivery")]
     assert names
     assert not set(imported(Group.LAKE, names, tmp_path)["loaded"]) & HEAVY
+
+
+def test_what_was_left_out_of_the_packages_is_not_missed(tmp_path: Path) -> None:
+    outcome = subprocess.run(
+        [str(RUNTIME_PYTHON), "-I", "-B", "-X", "utf8", "-c", USE_PACKAGES, str(built(Group.LAKE, Platform.HOST).path)],
+        env={},
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert (outcome.returncode, outcome.stdout) == (0, "￥1,200 見本 様\nMar 1, 2026\n"), outcome.stderr
 
 
 @pytest.fixture(scope="module")
