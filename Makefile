@@ -15,7 +15,8 @@ PY     := .venv/bin/python
 UV     := .venv/bin/uv
 DEMO   ?=
 
-export PYTHONDONTWRITEBYTECODE := 1
+# Compiled modules halve the time of a synthesis: keep them, whatever the shell's habits are.
+unexport PYTHONDONTWRITEBYTECODE
 export UV_NO_PROGRESS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
