@@ -12,7 +12,7 @@ from shared.core.ids import CustomerId, ScenarioId, SendId, TenantId, digest
 
 
 class SendState(StrEnum):
-    """Where a send stands in the ledger: RESERVED and SENDING are in flight, the others final (UNKNOWN until settled)."""
+    """Where a send stands in the ledger. RESERVED, SENDING: in flight; the others are final (UNKNOWN until settled)."""
 
     RESERVED = "reserved"
     SENDING = "sending"

@@ -1,0 +1,173 @@
+"""Mail through Amazon SES v2: one `SendEmail` per person, never retried by the SDK.
+
+SES has no idempotency key, so a lost reply must never be repeated: the client is made for a single attempt, and what
+its errors leave open is said by the kind of error raised (channel.py). The content is SES's `Simple` form with our own
+headers; SES builds the MIME parts and signs everything with DKIM, the unsubscribe headers included.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.header import Header
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    ProxyConnectionError,
+)
+
+from shared.core.errors import MisconfiguredError
+from shared.delivery.channels.channel import (
+    Accepted,
+    AmbiguousError,
+    Message,
+    NotSentError,
+    RefusedError,
+    StoppedError,
+)
+from shared.delivery.model import Purpose
+from shared.delivery.render import printable
+from shared.delivery.sender import Sender
+
+if TYPE_CHECKING:
+    from mypy_boto3_sesv2.client import SESV2Client
+    from mypy_boto3_sesv2.type_defs import MessageHeaderTypeDef, MessageTagTypeDef
+
+_NOT_SENT = frozenset(
+    {"TooManyRequestsException", "LimitExceededException", "Throttling", "ThrottlingException", "RequestThrottled"}
+)
+_STOPPED = frozenset({"AccountSuspendedException", "SendingPausedException"})
+_REFUSED = frozenset({"MessageRejected", "BadRequestException", "ValidationException", "InvalidParameterValue"})
+
+_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_NOT_A_TAG = re.compile(r"[^A-Za-z0-9_-]")
+_TAG_LENGTH = 256
+
+
+class SesChannel:
+    """Sends through one configuration set, whose events come back tagged (sources/ses.py)."""
+
+    def __init__(self, configuration_set: str, client: SESV2Client) -> None:
+        self._configuration_set = configuration_set
+        self._client = client
+
+    def send(self, message: Message) -> Accepted:
+        """See Channel."""
+        with _certainty():
+            answer = self._client.send_email(
+                FromEmailAddress=mailbox(message.sender.from_name, message.sender.from_address),
+                Destination={"ToAddresses": [quoted(message.to)]},
+                ReplyToAddresses=[message.sender.reply_to] if message.sender.reply_to else [],
+                Content={
+                    "Simple": {
+                        "Subject": {"Data": _one_line(message.subject), "Charset": "UTF-8"},
+                        "Body": {
+                            "Text": {"Data": message.text, "Charset": "UTF-8"},
+                            "Html": {"Data": message.html, "Charset": "UTF-8"},
+                        },
+                        "Headers": headers(message),
+                    }
+                },
+                EmailTags=tags(message),
+                ConfigurationSetName=self._configuration_set,
+            )
+        return Accepted(answer["MessageId"])
+
+
+def headers(message: Message) -> list[MessageHeaderTypeDef]:
+    """What mailbox providers ask of bulk mail: a one-click way out (RFC 8058), the list's name, a complaint key."""
+    feedback = ":".join((_tag(message.scenario), _tag(message.step), _tag(message.key.tenant), "matakite"))
+    found = {"Feedback-ID": feedback}
+    if message.purpose is Purpose.MARKETING:
+        found |= {
+            "List-Unsubscribe": _unsubscribe(message.unsubscribe_url, message.sender),
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+            "List-Id": f"<{_tag(message.scenario)}.{_tag(message.key.tenant)}.{message.sender.domain}>",
+        }
+    return [{"Name": name, "Value": value} for name, value in found.items()]
+
+
+def tags(message: Message) -> list[MessageTagTypeDef]:
+    """Come back with every event of this mail: ids only, in the letters that SES allows."""
+    key = message.key
+    named = {
+        "tenant": key.tenant,
+        "scenario": message.scenario,
+        "step": message.step,
+        "send_id": key.send_id,
+        "customer": key.customer_id,
+    }
+    return [{"Name": name, "Value": _tag(value)} for name, value in named.items()]
+
+
+def mailbox(name: str, address: str) -> str:
+    """`=?utf-8?b?…?= <news@example.com>`: SES takes no raw Japanese in a display name."""
+    clean = _one_line(name)
+    if clean.isascii():
+        escaped = clean.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}" <{address}>' if clean else address
+    # Folded at character boundaries into words of at most 75 bytes; a space joins them on one header line.
+    encoded = Header(clean, "utf-8", maxlinelen=75).encode(linesep="").replace("\n", " ")
+    return f"{encoded} <{address}>"
+
+
+def quoted(address: str) -> str:
+    """The address, with the local part quoted where RFC 5321 wants it: docomo once gave out `a..b@` and `.a@`."""
+    local, _, domain = printable(address).rpartition("@")
+    if _ATOM.fullmatch(local) or (local.startswith('"') and local.endswith('"')):
+        return f"{local}@{domain}"
+    escaped = local.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"@{domain}'
+
+
+def _unsubscribe(url: str, sender: Sender) -> str:
+    mailto = f", <mailto:{sender.unsubscribe_mailto}?subject=unsubscribe>" if sender.unsubscribe_mailto else ""
+    return f"<{url}>{mailto}"
+
+
+def _tag(value: str) -> str:
+    return _NOT_A_TAG.sub("_", value)[:_TAG_LENGTH]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(printable(text).split())
+
+
+@contextmanager
+def _certainty() -> Iterator[None]:
+    """What an error of the call leaves certain. Whatever is not known to be harmless is ambiguous."""
+    try:
+        yield
+    except ClientError as error:
+        raise _from_answer(error) from error
+    except (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError) as error:
+        raise NotSentError(f"SES could not be reached ({type(error).__name__})") from error
+    except (NoCredentialsError, NoRegionError) as error:
+        raise MisconfiguredError(f"SES cannot be called: {error}") from error
+    except ParamValidationError as error:
+        # Its text repeats the parameters, the address among them.
+        raise RefusedError("SES would not take these parameters") from error
+    except BotoCoreError as error:
+        raise AmbiguousError(f"SES's answer was lost ({type(error).__name__})") from error
+
+
+def _from_answer(error: ClientError) -> Exception:
+    code = error.response["Error"]["Code"]
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    if code in _NOT_SENT or status == 429:
+        return NotSentError(f"SES asks to slow down ({code})")
+    if code in _STOPPED:
+        return StoppedError(f"SES has paused this account's sending ({code})")
+    if code in _REFUSED:
+        return RefusedError(f"SES refused the message ({code})")
+    if status >= 500 or status < 400:
+        return AmbiguousError(f"SES failed while it had the message ({code})")
+    return MisconfiguredError(f"SES refused the call ({code}): check identity, configuration set and grants")
