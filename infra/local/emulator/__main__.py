@@ -21,6 +21,13 @@ PATCHES = (
     "secure_loopback",
     "function_worker",
     "reachable_urls",
+    "grant_recorder",
+    "service_roles",
+    "stream_failures",
+    "backlog",
+    "schedules",
+    "call_counter",
+    "lost_replies",
 )
 
 

@@ -1,0 +1,61 @@
+"""Say what is still under way: unread stream records, messages in worked queues, running executions.
+
+On AWS the same is read from the IteratorAge, ApproximateNumberOfMessages and ExecutionsStarted metrics, minutes late;
+a rehearsal wants to know at once when everything has come to rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ministack.services import dynamodb, lambda_svc, sqs, stepfunctions
+
+from infra.local.emulator.gateway import InternalRequest, route
+from infra.local.emulator.settings import EmulatorSettings
+from infra.local.emulator.stream_failures import _table_of
+
+
+def _mappings() -> Iterator[dict[str, Any]]:
+    """Every event source mapping, in the scope of its own account and region."""
+    for account, region, mapping in lambda_svc._iter_all_esms():
+        lambda_svc._request_account_id.set(account)
+        lambda_svc._request_region.set(region)
+        yield mapping
+
+
+def _unread_records(mapping: dict[str, Any]) -> int:
+    table = _table_of(mapping)
+    if table is None:
+        return 0
+    read = lambda_svc._dynamodb_stream_positions.get(mapping["UUID"])
+    first = dynamodb.stream_start_position(table) if read is None else read
+    return max(0, int(dynamodb.stream_end_position(table)) - int(first))
+
+
+def _waiting_messages(mapping: dict[str, Any]) -> int:
+    """Also the messages being worked on: they leave the queue when they are done."""
+    queue = sqs._queue_by_arn(mapping["EventSourceArn"])
+    return len(queue["messages"]) if queue else 0
+
+
+def backlog() -> dict[str, int]:
+    """Counts of everything under way."""
+    counts = {"stream_records": 0, "queue_messages": 0}
+    for mapping in _mappings():
+        source = str(mapping.get("EventSourceArn", ""))
+        if ":dynamodb:" in source:
+            counts["stream_records"] += _unread_records(mapping)
+        elif ":sqs:" in source:
+            counts["queue_messages"] += _waiting_messages(mapping)
+    running = [item for _, item in stepfunctions._executions.all_items() if item.get("status") == "RUNNING"]
+    return counts | {"executions": len(running)}
+
+
+def _report(request: InternalRequest) -> dict[str, int]:
+    return backlog()
+
+
+def install(settings: EmulatorSettings) -> None:
+    """Serve `GET /_matakite/backlog`."""
+    route("GET", "backlog", _report)

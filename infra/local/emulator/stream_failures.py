@@ -1,0 +1,294 @@
+"""Give DynamoDB-stream event sources the failure handling AWS has, and each its own thread.
+
+Without it: MiniStack ignores ``ReportBatchItemFailures``, ``MaximumRetryAttempts`` and ``BisectBatchOnFunctionError``,
+so one poison record holds its stream for ever, and because all streams share a thread it holds every other stream too.
+It also reads streams and queues without asking the function's role.
+Mended with one thread per mapping that checkpoints at the first failed record, retries (with short pauses), bisects,
+and finally tells the failure destination and goes on. Where AWS's documents are silent the worse case is emulated:
+after a partial failure the whole rest of the batch, not only the failed record, is given up when retries run out.
+A batching window is shortened to 0.1 s.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ministack.core.arn import ArnParseError, parse_arn
+from ministack.services import dynamodb, lambda_svc
+
+from infra.local.emulator.authorisation import NotAuthorisedError, require_role, role_allows
+from infra.local.emulator.service_roles import require_failure_destination
+from infra.local.emulator.settings import EmulatorSettings
+
+logger = logging.getLogger("matakite.streams")
+
+_WINDOW_SECONDS = 0.1
+_FIRST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 1.0
+_IDLE_SECONDS = 1.0
+_STREAM_ACTIONS = ("dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream")
+_QUEUE_ACTIONS = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+
+Record = dict[str, Any]
+Mapping = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one invocation with a batch came to."""
+
+    error: bool
+    #: Index of the first record to do again; the batch's length when all are done.
+    checkpoint: int
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A mapping's rules for failures; ``None`` retries means for ever."""
+
+    retries: int | None
+    bisect: bool
+    partial: bool
+    max_age_seconds: int | None
+
+
+def policy_of(mapping: Mapping) -> Policy:
+    """Read the rules out of the event source mapping."""
+    retries, age = int(mapping.get("MaximumRetryAttempts", -1)), int(mapping.get("MaximumRecordAgeInSeconds") or -1)
+    return Policy(
+        retries=None if retries < 0 else retries,
+        bisect=_true(mapping.get("BisectBatchOnFunctionError")),
+        partial="ReportBatchItemFailures" in (mapping.get("FunctionResponseTypes") or ()),
+        max_age_seconds=None if age < 0 else age,
+    )
+
+
+def _true(value: object) -> bool:
+    return value is True or str(value).lower() == "true"
+
+
+def outcome_of(result: dict[str, Any], batch: list[Record], *, partial: bool) -> Outcome:
+    """Read the function's answer: an error, or the lowest failed sequence number as the checkpoint."""
+    if result.get("error"):
+        return Outcome(error=True, checkpoint=0, result=result)
+    body = result.get("body")
+    if isinstance(body, str):
+        try:
+            body = json.loads(body)
+        except ValueError:
+            body = None
+    if not partial or not isinstance(body, dict) or not body.get("batchItemFailures"):
+        return Outcome(error=False, checkpoint=len(batch), result=result)
+    positions = {str(record["dynamodb"]["SequenceNumber"]): index for index, record in enumerate(batch)}
+    named = [failure.get("itemIdentifier") for failure in body["batchItemFailures"]]
+    if any(name not in positions for name in named):
+        return Outcome(error=True, checkpoint=0, result=result)
+    return Outcome(error=False, checkpoint=min(positions[name] for name in named), result=result)
+
+
+def work_through(
+    batch: list[Record],
+    policy: Policy,
+    invoke: Callable[[list[Record]], Outcome],
+    give_up: Callable[[list[Record], str, dict[str, Any]], None],
+    pause: Callable[[int], None],
+    age: Callable[[list[Record]], float],
+) -> None:
+    """Deliver one batch completely: every record is either handled or given up, in order."""
+    pieces = [batch]
+    attempts = 0
+    while pieces:
+        piece = pieces[0]
+        outcome = invoke(piece)
+        if not outcome.error and outcome.checkpoint == len(piece):
+            pieces.pop(0)
+            attempts = 0
+            continue
+        if policy.max_age_seconds is not None and age(piece) > policy.max_age_seconds:
+            give_up(piece[outcome.checkpoint :], "MaximumRecordAgeExceeded", outcome.result)
+            pieces.pop(0)
+            attempts = 0
+            continue
+        if not outcome.error and outcome.checkpoint > 0:
+            pieces[0] = piece[outcome.checkpoint :]
+            attempts = 0 if policy.bisect else attempts + 1
+        elif outcome.error and policy.bisect and len(piece) > 1:
+            middle = len(piece) // 2
+            pieces[0:1] = [piece[:middle], piece[middle:]]
+            attempts = 0
+        else:
+            attempts += 1
+        if policy.retries is not None and attempts > policy.retries:
+            give_up(pieces[0], "RetryAttemptsExhausted", outcome.result)
+            pieces.pop(0)
+            attempts = 0
+            continue
+        pause(attempts)
+
+
+class StreamReader(threading.Thread):
+    """Reads one stream for one mapping."""
+
+    def __init__(self, mapping_id: str, account: str, region: str) -> None:
+        super().__init__(daemon=True, name=f"stream-{mapping_id[:8]}")
+        self.mapping_id, self.account, self.region = mapping_id, account, region
+        self.wake = threading.Event()
+
+    def run(self) -> None:
+        """Read until the mapping is deleted."""
+        lambda_svc._request_account_id.set(self.account)
+        lambda_svc._request_region.set(self.region)
+        while (mapping := lambda_svc._esms.get(self.mapping_id)) is not None:
+            self.wake.clear()
+            try:
+                worked = self._step(mapping)
+            except NotAuthorisedError as error:
+                mapping["LastProcessingResult"] = f"PROBLEM: {error}"
+                logger.error("%s: %s", mapping.get("FunctionName"), error)
+                worked = False
+            if not worked:
+                self.wake.wait(_IDLE_SECONDS)
+
+    def _step(self, mapping: Mapping) -> bool:
+        table = _table_of(mapping)
+        func, _config = lambda_svc._get_func_record_for_qualifier(mapping["FunctionName"], mapping.get("Qualifier"))
+        if table is None or func is None or not mapping.get("Enabled", True):
+            return False
+        position = self._position(mapping, table)
+        if dynamodb.stream_end_position(table) <= position:
+            return False
+        if float(mapping.get("MaximumBatchingWindowInSeconds") or 0) > 0:
+            time.sleep(_WINDOW_SECONDS)
+        self._ask(mapping, func)
+        batch = dynamodb.stream_records_since(table, position, int(mapping.get("BatchSize", 100)))
+        wanted = lambda_svc._apply_filter_criteria(batch, mapping)
+        if wanted:
+            self._deliver(mapping, func, wanted)
+        with lambda_svc._dynamodb_stream_positions_lock:
+            lambda_svc._dynamodb_stream_positions[self.mapping_id] = position + len(batch)
+        return bool(batch)
+
+    def _position(self, mapping: Mapping, table: str) -> int:
+        horizon, end = dynamodb.stream_start_position(table), dynamodb.stream_end_position(table)
+        first = horizon if mapping.get("StartingPosition", "LATEST") == "TRIM_HORIZON" else end
+        with lambda_svc._dynamodb_stream_positions_lock:
+            known = lambda_svc._dynamodb_stream_positions.get(self.mapping_id)
+            position = max(first if known is None else known, horizon)
+            lambda_svc._dynamodb_stream_positions[self.mapping_id] = position
+        return int(position)
+
+    def _ask(self, mapping: Mapping, func: dict[str, Any]) -> None:
+        role = str((func.get("config") or func).get("Role", ""))
+        for action in _STREAM_ACTIONS:
+            require_role(role, action, mapping["EventSourceArn"])
+        require_role(role, "dynamodb:ListStreams", "*")
+
+    def _deliver(self, mapping: Mapping, func: dict[str, Any], records: list[Record]) -> None:
+        policy = policy_of(mapping)
+
+        def invoke(piece: list[Record]) -> Outcome:
+            result = lambda_svc._execute_function(func, {"Records": piece})
+            outcome = outcome_of(result, piece, partial=policy.partial)
+            done = not outcome.error and outcome.checkpoint == len(piece)
+            mapping["LastProcessingResult"] = f"OK - {len(piece)} records" if done else "PROBLEM: Function call failed"
+            if not done:
+                body = result.get("body")
+                logger.warning("%s failed a batch of %d: %s", mapping["FunctionName"], len(piece), str(body)[:500])
+            return outcome
+
+        def give_up(piece: list[Record], condition: str, result: dict[str, Any]) -> None:
+            logger.error("%s gave up %d records: %s", mapping["FunctionName"], len(piece), condition)
+            destination = ((mapping.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination")
+            if not destination:
+                return
+            try:
+                require_failure_destination(str((func.get("config") or func).get("Role", "")), destination)
+            except NotAuthorisedError as error:
+                logger.error("%s: failure record lost: %s", mapping["FunctionName"], error)
+                return
+            lambda_svc._send_ddb_stream_failure_record(
+                mapping, func, piece, mapping["EventSourceArn"], result, condition
+            )
+
+        work_through(records, policy, invoke, give_up, _pause, _age)
+
+
+def _pause(attempts: int) -> None:
+    time.sleep(min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(attempts, 10)))
+
+
+def _age(piece: list[Record]) -> float:
+    return time.time() - min(float(r["dynamodb"].get("ApproximateCreationDateTime", time.time())) for r in piece)
+
+
+def _table_of(mapping: Mapping) -> str | None:
+    """The table whose current stream this mapping reads."""
+    found = lambda_svc._dynamodb_stream_table_from_arn_spec(parse_arn(mapping["EventSourceArn"]))
+    if found is None:
+        return None
+    table = dynamodb._tables.get(found[0])
+    current = table is not None and table.get("LatestStreamArn") == mapping["EventSourceArn"]
+    return str(found[0]) if current else None
+
+
+_readers: dict[str, StreamReader] = {}
+
+
+def _wake_stream_readers() -> bool:
+    """Runs on MiniStack's polling thread whenever a stream may have grown; never does the work itself."""
+    for account, region, mapping in lambda_svc._iter_all_esms():
+        if ":dynamodb:" not in mapping.get("EventSourceArn", ""):
+            continue
+        reader = _readers.get(mapping["UUID"])
+        if reader is None or not reader.is_alive():
+            reader = _readers[mapping["UUID"]] = StreamReader(mapping["UUID"], account, region)
+            reader.start()
+        reader.wake.set()
+    return False
+
+
+def _allowed_queues(iterate: Callable[[], Iterator[tuple[str, str, Mapping]]]) -> Callable[[], Iterator[Any]]:
+    """Leave out the queue mappings whose function may not read its queue."""
+
+    def iterate_allowed() -> Iterator[tuple[str, str, Mapping]]:
+        for account, region, mapping in iterate():
+            if _may_poll(mapping):
+                yield account, region, mapping
+
+    return iterate_allowed
+
+
+_may_poll_until: dict[str, tuple[float, bool]] = {}
+
+
+def _may_poll(mapping: Mapping) -> bool:
+    """Whether the function's role may read the queue; asked again every second."""
+    try:
+        if parse_arn(mapping.get("EventSourceArn", "")).service != "sqs":
+            return True
+    except ArnParseError:
+        return True
+    until, answer = _may_poll_until.get(mapping["UUID"], (0.0, False))
+    if time.monotonic() < until:
+        return answer
+    func, config = lambda_svc._get_func_record_for_qualifier(mapping["FunctionName"], mapping.get("Qualifier"))
+    role = str((config or func or {}).get("Role", ""))
+    answer = all(role_allows(role, action, mapping["EventSourceArn"]) for action in _QUEUE_ACTIONS)
+    if not answer:
+        mapping["LastProcessingResult"] = "PROBLEM: the function's role may not read the queue"
+        logger.error("%s may not read %s", mapping["FunctionName"], mapping["EventSourceArn"])
+    _may_poll_until[mapping["UUID"]] = (time.monotonic() + 1.0, answer)
+    return answer
+
+
+def install(settings: EmulatorSettings) -> None:
+    """Replace the stream poller, and guard the queue poller."""
+    lambda_svc._poll_dynamodb_streams = _wake_stream_readers
+    lambda_svc._iter_all_esms = _allowed_queues(lambda_svc._iter_all_esms)
