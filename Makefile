@@ -20,10 +20,10 @@ unexport PYTHONDONTWRITEBYTECODE
 export UV_NO_PROGRESS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-say = @printf '\033[2m%s\033[0m\n' "$(1)"
+say = @if [ -t 1 ]; then printf '\033[2m%s\033[0m\n' "$(1)"; else echo "$(1)"; fi
 
 # --- set-up -----------------------------------------------------------------------------------------------------------
-.PHONY: help setup demo test lint bench bundles lock clean distclean
+.PHONY: help setup demo test lint bench bundles lock audit clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -95,6 +95,9 @@ lock: setup ## resolve requirements/*.in again (UPGRADE=1 takes newer versions)
 	  test $$group != lake || extra="$$extra -c light.txt"; \
 	  ../$(COMPILE) $${UPGRADE:+--upgrade} $$group.in $$extra -o $$group.txt; \
 	done
+
+audit: setup ## known vulnerabilities in the locked packages (asks the public database)
+	@for lock in requirements/*.txt; do echo "$$lock"; .venv/bin/pip-audit --disable-pip --require-hashes -r $$lock; done
 
 clean: ## forget what was built
 	@rm -rf .build cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
