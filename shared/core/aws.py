@@ -57,6 +57,7 @@ _MISCONFIGURED = frozenset(
 def domain_errors(doing: str) -> Iterator[None]:
     """AWS's error codes as this product's errors; a code that is an answer (a failed condition) passes unchanged."""
     from botocore.exceptions import ClientError, HTTPClientError
+    from botocore.exceptions import ConnectionError as NoConnectionError
 
     try:
         yield
@@ -67,5 +68,5 @@ def domain_errors(doing: str) -> Iterator[None]:
         if code in _MISCONFIGURED:
             raise MisconfiguredError(f"{doing}: {code}; check the function's grants and settings") from error
         raise
-    except HTTPClientError as error:
+    except (HTTPClientError, NoConnectionError) as error:
         raise UnavailableError(f"{doing}: {type(error).__name__}") from error

@@ -18,6 +18,7 @@ from shared.core.clock import shop_day
 from shared.core.ids import SendId
 from shared.core.shop import Shop
 from shared.customers.model import ConsentStatus, PersonState, Profile
+from shared.customers.rules import EVERY_STORE
 from shared.delivery.model import Contact, Outcome, Purpose, Reason, SendRequest, SendState
 from shared.delivery.policy import ContactPolicy, contact_policy
 
@@ -136,10 +137,8 @@ def _why_suppressed(person: PersonState, channel: str) -> Reason:
 
 
 def _refused(person: PersonState, request: SendRequest) -> Decision | None:
-    status = next(
-        (c.status for c in person.consents if c.channel == request.channel and c.store == request.store),
-        ConsentStatus.UNKNOWN,
-    )
+    said = {c.store: c.status for c in person.consents if c.channel == request.channel}
+    status = said.get(request.store) or said.get(EVERY_STORE, ConsentStatus.UNKNOWN)
     match status:
         case ConsentStatus.OPT_IN:
             return None

@@ -21,13 +21,14 @@ import json
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from shared.core.aws import domain_errors
 from shared.core.clock import from_iso, to_iso
-from shared.core.errors import MisconfiguredError, UnavailableError
+from shared.core.errors import UnavailableError
 from shared.core.ids import CustomerId, ScenarioId, SendId, TenantId
 from shared.delivery.model import (
     IN_FLIGHT,
@@ -85,7 +86,10 @@ class LedgerStore(Protocol):
         ...
 
     def release(self, key: SendKey, reason: Reason, attempt: Attempt) -> bool:
-        """Let go of a row that was surely not sent, so that a retry need not wait out the lease."""
+        """Let go of a row that was surely not sent, so that a retry need not wait out the lease.
+
+        Not of an UNKNOWN one: others may already have reported it as final, and nobody would come back for it.
+        """
         ...
 
     def abandon(self, seen: LedgerRow, now: datetime) -> Held:
@@ -198,7 +202,7 @@ class MemoryLedgerStore:
     def release(self, key: SendKey, reason: Reason, attempt: Attempt) -> bool:
         """See LedgerStore."""
         with self._lock:
-            found = self._owned(key, attempt.owner, DOUBTFUL)
+            found = self._owned(key, attempt.owner, IN_FLIGHT)
             if found is not None:
                 self._put(replace(found, state=SendState.RESERVED, reason=reason, lease_until=None))
             return found is not None
@@ -370,7 +374,7 @@ class DynamoLedgerStore:
     def release(self, key: SendKey, reason: Reason, attempt: Attempt) -> bool:
         """See LedgerStore."""
         fields: Fields = {"state": SendState.RESERVED, "reason": reason}
-        return self._update(key, fields, ("lease_until",), *_owned(attempt, DOUBTFUL))[0]
+        return self._update(key, fields, ("lease_until",), *_owned(attempt, IN_FLIGHT))[0]
 
     def abandon(self, seen: LedgerRow, now: datetime) -> Held:
         """See LedgerStore."""
@@ -393,7 +397,7 @@ class DynamoLedgerStore:
 
     def row(self, key: SendKey) -> LedgerRow | None:
         """See LedgerStore."""
-        with _dynamodb():
+        with _ledger():
             answer = self._client.get_item(TableName=self._table, Key=_key(key), ConsistentRead=True)
         return _row(answer["Item"]) if "Item" in answer else None
 
@@ -419,7 +423,7 @@ class DynamoLedgerStore:
         """See LedgerStore."""
         found = []
         for customer in customers:
-            with _dynamodb():
+            with _ledger():
                 answer = self._client.get_item(
                     TableName=self._table, Key=_contact_key(tenant, customer), ConsistentRead=True
                 )
@@ -441,7 +445,7 @@ class DynamoLedgerStore:
                 "ExpressionAttributeValues": {":rev": {"N": str(rev)}},
             }
         )
-        with _dynamodb():
+        with _ledger():
             try:
                 self._client.put_item(
                     TableName=self._table, Item=item, ReturnValuesOnConditionCheckFailure="ALL_OLD", **condition
@@ -453,7 +457,7 @@ class DynamoLedgerStore:
 
     def unclaim(self, tenant: TenantId, customer: CustomerId, send_id: SendId, at: datetime) -> None:
         """See LedgerStore."""
-        with _dynamodb(), suppress(self._client.exceptions.ConditionalCheckFailedException):
+        with _ledger(), suppress(self._client.exceptions.ConditionalCheckFailedException):
             self._client.update_item(
                 TableName=self._table,
                 Key=_contact_key(tenant, customer),
@@ -474,7 +478,7 @@ class DynamoLedgerStore:
             )
         )
         for item in items:
-            with _dynamodb():
+            with _ledger():
                 self._client.delete_item(TableName=self._table, Key=item)
         return len(items)
 
@@ -485,7 +489,7 @@ class DynamoLedgerStore:
         used = {*fields, *removed, *_NAME.findall(condition)}
         sets = "SET " + ", ".join(f"#{name} = :{name}" for name in fields)
         removes = " REMOVE " + ", ".join(f"#{name}" for name in removed) if removed else ""
-        with _dynamodb():
+        with _ledger():
             try:
                 answer = self._client.update_item(
                     TableName=self._table,
@@ -505,7 +509,7 @@ class DynamoLedgerStore:
         return True, answer["Attributes"]
 
     def _query(self, **query: Any) -> Iterator[Item]:
-        with _dynamodb():
+        with _ledger():
             for page in self._client.get_paginator("query").paginate(TableName=self._table, **query):
                 yield from page["Items"]
 
@@ -514,35 +518,10 @@ Item = dict[str, Any]
 Fields = Mapping[str, str]
 _NAME = re.compile(r"#(\w+)")
 
-_UNAVAILABLE = frozenset(
-    {
-        "InternalServerError",
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ServiceUnavailable",
-        "ThrottlingException",
-        "TransactionConflictException",
-    }
-)
 
-
-@contextmanager
-def _dynamodb() -> Iterator[None]:
-    """DynamoDB's errors in our words. A timeout may hide a write that was made: every write here may be repeated."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code == "ConditionalCheckFailedException":
-            raise
-        if code in _UNAVAILABLE or error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
-            raise UnavailableError(f"the send ledger is busy ({code}); try again") from error
-        raise MisconfiguredError(f"the send ledger refused the call ({code}): check table name and grants") from error
-    except BotoCoreError as error:
-        raise UnavailableError(f"the send ledger did not answer ({type(error).__name__}); try again") from error
+def _ledger() -> AbstractContextManager[None]:
+    """A timeout may hide a write that was made: every write here may be repeated."""
+    return domain_errors("send ledger")
 
 
 def _pk(tenant: TenantId, customer: CustomerId) -> str:
