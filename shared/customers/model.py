@@ -94,6 +94,7 @@ class Cart:
     cart_token: str | None = None
     version: str = ""
     event_id: str = ""
+    historical: bool = False
 
     @property
     def open(self) -> bool:
@@ -113,6 +114,56 @@ class ConsentEntry:
     basis: str
     by_customer: bool
     event_id: str
+    address: str = ""
+    """Keyed digest of the address it was said for: the evidence without the address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One thing known about how to reach a person, and when it was said: the latest saying wins."""
+
+    value: str
+    at: datetime
+    event_id: str
+    ref: str = ""
+    """Keyed digest of an address: what suppression is kept under."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a set of events says about one person.
+
+    Records join (`rules.join`) like sets do: in any order, any number of times, to the same record.
+    So the state of a person is the join of their events, and two persons found to be one are the join of both.
+    """
+
+    refs: frozenset[Ref] = frozenset()
+    contact: Mapping[str, Known] = field(default_factory=dict)
+    """`account/email`, `order/email`, `account/phone`, …: the customer record goes before what a form said."""
+    orders: Mapping[str, Order] = field(default_factory=dict)
+    carts: Mapping[str, Cart] = field(default_factory=dict)
+    consent_log: Mapping[str, ConsentEntry] = field(default_factory=dict)
+    erased_at: datetime | None = None
+    """What was said up to here is forgotten, whenever it arrives."""
+
+
+class Suppressed(StrEnum):
+    """Why an address gets no mail (配信停止). Kept under the address's digest, apart from any person."""
+
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    PAUSED = "paused"
+    """Too many soft bounces lately; heals by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """What happened to mail for one address."""
+
+    reasons: Mapping[Suppressed, datetime] = field(default_factory=dict)
+    """Permanent reasons and when each was first known."""
+    soft_bounces: Mapping[str, datetime] = field(default_factory=dict)
+    """event id → when, the latest 50."""
 
 
 @dataclass(frozen=True, slots=True)

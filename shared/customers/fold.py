@@ -1,0 +1,386 @@
+"""Events become what the shop knows of its customers: one at a time as they arrive, or a history at once.
+
+However they arrive (any order, twice, replayed), the result is the one of `fold_all`, which is the definition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from shared.core.errors import NotFoundError
+from shared.core.ids import CustomerId, Ref, TenantId
+from shared.core.keys import KeyRing
+from shared.core.shop import Shop
+from shared.core.telemetry import logger
+from shared.customers import identity, rules
+from shared.customers.model import PersonState, Record, Suppressed, Suppression
+from shared.customers.rows import ConflictError
+from shared.customers.store import Change, CustomerStore, RefRow, StoredPerson, email_ref, state_of
+from shared.ingest.model import Event, EventType, MessageFacts
+
+_ATTEMPTS = 25
+"""Of n workers on one person one wins each round, so this many may meet."""
+
+_COMMANDS = {EventType.SHOP_ERASED: "erase_shop", EventType.PERSON_EXPORT_REQUESTED: "export_person"}
+_SAYS_NOTHING = frozenset(
+    {
+        EventType.UNKNOWN,
+        EventType.MESSAGE_SENT,
+        EventType.MESSAGE_DELIVERED,
+        EventType.MESSAGE_OPENED,
+        EventType.MESSAGE_CLICKED,
+        EventType.MESSAGE_REJECTED,
+    }
+)
+_BLOCKS = frozenset({EventType.MESSAGE_BOUNCED, EventType.MESSAGE_COMPLAINED})
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of an event: whom it is about, and the rows that changed (none: it was known already)."""
+
+    customer_id: CustomerId | None
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What became of a history: persons named, rows written, persons about whom nothing was new."""
+
+    people: int
+    rows_written: int
+    unchanged: int
+
+
+# --- one event -------------------------------------------------------------------------------------------------------
+def apply(event: Event, store: CustomerStore, keys: KeyRing, shop: Shop) -> Applied:
+    """Let one event change what is known. Idempotent; in any order; safe beside other workers and after a crash.
+
+    Raises UnavailableError when the table is busy, NotFoundError when an event of ours names an unknown person.
+    """
+    if event.event_type in _COMMANDS:
+        return _queue(event, store)
+    if event.event_type in _SAYS_NOTHING:
+        return Applied(None)
+    changed: tuple[str, ...] = ()
+    if event.event_type in _BLOCKS:
+        changed = _suppress(event, store, keys)
+        if event.event_type is EventType.MESSAGE_BOUNCED:
+            return Applied(identity.named_person(event), changed)
+    for _ in range(_ATTEMPTS):
+        change = _decide(event, store, keys, shop)
+        if change is None:
+            return Applied(None, changed)
+        try:
+            return Applied(change.person.customer_id, (*changed, *store.commit(change)))
+        except ConflictError:
+            continue
+    raise ConflictError("too many workers on one person; the event is retried")
+
+
+def _decide(event: Event, store: CustomerStore, keys: KeyRing, shop: Shop) -> Change | None:
+    tenant = event.tenant
+    found = _look_up(store, tenant, identity.refs_of(event, keys), event.occurred_at)
+    ids = set(found.claimed.values())
+    named = identity.named_person(event)
+    if named:
+        ids.add(named)
+    people = {person.customer_id: person for said in sorted(ids) if (person := store.load(tenant, said))}
+    if named and not people:
+        raise NotFoundError(f"event {event.event_id} names person {named}, who is unknown here")
+    said = identity.record_of(event, found.refs, keys, forgotten=found.forgotten)
+    return _change(tenant, list(people.values()), said, found.fresh, shop, historical=event.historical)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the refs of an event lead to."""
+
+    claimed: Mapping[Ref, CustomerId]
+    fresh: frozenset[Ref]
+    forgotten: bool
+
+    @property
+    def refs(self) -> frozenset[Ref]:
+        return frozenset(self.claimed) | self.fresh
+
+
+def _look_up(store: CustomerStore, tenant: TenantId, refs: Sequence[Ref], at: datetime) -> _Found:
+    claimed: dict[Ref, CustomerId] = {}
+    fresh: set[Ref] = set()
+    forgotten = False
+    pending = list(refs)
+    while pending:
+        rows = store.refs(tenant, pending)
+        again: list[Ref] = []
+        for ref in pending:
+            row = rows.get(ref)
+            if row is None:
+                fresh.add(ref)
+            elif row.customer_id:
+                claimed[ref] = row.customer_id
+            elif row.erased_at and at > row.erased_at:
+                again.append(rules.successor(ref, row.erased_at))
+            else:
+                forgotten = True
+        pending = again
+    return _Found(claimed, frozenset(fresh), forgotten)
+
+
+def _change(
+    tenant: TenantId,
+    people: Sequence[StoredPerson],
+    said: Record,
+    fresh: frozenset[Ref],
+    shop: Shop,
+    *,
+    historical: bool,
+) -> Change | None:
+    """The persons found and what was said are one person: who that is, and what has to be written."""
+    together = rules.join([*(person.record for person in people), said])
+    if not together.refs:
+        return None
+    record = rules.settle(together)
+    customer_id = rules.canonical_id(record.refs)
+    survivor = next((person for person in people if person.customer_id == customer_id), None)
+    absorbed = tuple(person for person in people if person is not survivor)
+    base = survivor or StoredPerson(tenant, customer_id, Record())
+    after = replace(
+        base,
+        record=record,
+        summary=rules.summary(record.orders.values(), shop.currency),
+        aliases=frozenset().union(
+            base.aliases, *(gone.aliases for gone in absorbed), {gone.customer_id for gone in absorbed}
+        ),
+        scores=base.scores
+        or max((gone.scores for gone in absorbed if gone.scores), key=lambda s: s.as_of, default=None),
+    )
+    return Change(after, absorbed, fresh, rules.forgotten_refs(together.refs, record), historical)
+
+
+# --- events that are not about a person's record ----------------------------------------------------------------------
+def _queue(event: Event, store: CustomerStore) -> Applied:
+    command = _COMMANDS[event.event_type]
+    details = {"source": event.source, "store": event.store, "subject": event.subject}
+    if store.queue_command(event.tenant, command, event.event_id, details):
+        # Deleting a shop on a webhook's word alone would be the worst thing a forged or mistaken one could do.
+        logger("customers").warning(
+            "a command waits for an admin",
+            extra={"tenant": event.tenant, "command": command, "event_id": event.event_id},
+        )
+        return Applied(None, (f"{command}#{event.event_id}",))
+    return Applied(None)
+
+
+def _suppress(event: Event, store: CustomerStore, keys: KeyRing) -> tuple[str, ...]:
+    """A bounce or complaint blocks the address it happened at."""
+    facts = event.facts
+    if not isinstance(facts, MessageFacts):
+        return ()
+    address = _address(event, store, keys)
+    if address is None:
+        return ()
+    said = suppression_of(event)
+    return ("suppressed",) if store.add_suppression(event.tenant, facts.channel, Ref(address), said) else ()
+
+
+def suppression_of(event: Event) -> Suppression:
+    """What a bounce or complaint says about the address."""
+    if event.event_type is EventType.MESSAGE_COMPLAINED:
+        return Suppression({Suppressed.COMPLAINED: event.occurred_at})
+    if isinstance(event.facts, MessageFacts) and event.facts.permanent:
+        return Suppression({Suppressed.BOUNCED: event.occurred_at})
+    return Suppression(soft_bounces={event.event_id: event.occurred_at})
+
+
+def _address(event: Event, store: CustomerStore, keys: KeyRing) -> str | None:
+    said = rules.normalise_email(event.person.email)
+    if said:
+        return identity.address_ref(event.tenant, said, keys)
+    named = identity.named_person(event)
+    person = store.load(event.tenant, named) if named else None
+    return email_ref(person) if person else None
+
+
+# --- a history at once -----------------------------------------------------------------------------------------------
+def load(events: Iterable[Event], store: CustomerStore, keys: KeyRing, shop: Shop) -> Loaded:
+    """Fold a history (一括取込): the same as applying its events one by one, in a fraction of the calls.
+
+    Events of one person should come in one call: then each new person is one write. A second load writes nothing.
+    """
+    plain: list[Event] = []
+    special: list[Event] = []
+    for event in events:
+        (plain if _is_plain(event) else special).append(event)
+    people, rows, unchanged = 0, 0, 0
+    for tenant, group in _by_tenant(plain).items():
+        done = _load_tenant(tenant, group, store, keys, shop)
+        people, rows, unchanged = people + done.people, rows + done.rows_written, unchanged + done.unchanged
+    for event in special:
+        rows += len(apply(event, store, keys, shop).changed)
+    return Loaded(people, rows, unchanged)
+
+
+def _is_plain(event: Event) -> bool:
+    return (
+        event.event_type not in _COMMANDS.keys() | _SAYS_NOTHING | _BLOCKS | {EventType.PERSON_ERASED}
+        and identity.named_person(event) is None
+    )
+
+
+def _by_tenant(events: Iterable[Event]) -> dict[TenantId, list[Event]]:
+    groups: dict[TenantId, list[Event]] = {}
+    for event in events:
+        groups.setdefault(event.tenant, []).append(event)
+    return groups
+
+
+def _load_tenant(tenant: TenantId, events: Sequence[Event], store: CustomerStore, keys: KeyRing, shop: Shop) -> Loaded:
+    refs = [identity.refs_of(event, keys) for event in events]
+    known = store.refs(tenant, {ref for some in refs for ref in some})
+    groups = _components(refs)
+    changes: list[Change] = []
+    members: list[list[Event]] = []
+    meet: dict[CustomerId, tuple[Record, list[Event]]] = {}
+    alone: list[list[Event]] = []
+    for positions in groups:
+        group = [events[position] for position in positions]
+        names = {ref for position in positions for ref in refs[position]}
+        ids = {row.customer_id for ref in names if (row := known.get(ref))}
+        said = rules.join(identity.record_of(events[at], refs[at], keys) for at in positions)
+        if not ids:
+            change = _change(
+                tenant, (), said, frozenset(names), shop, historical=all(event.historical for event in group)
+            )
+            if change:
+                changes.append(change)
+                members.append(group)
+        elif _is_one_known_person(ids, names, known) and (customer_id := next(iter(ids))) and customer_id not in meet:
+            meet[customer_id] = said, group
+        else:
+            alone.append(group)
+    unchanged = store.knows(tenant, {customer_id: said for customer_id, (said, _) in meet.items()})
+    alone += [group for customer_id, (_, group) in meet.items() if customer_id not in unchanged]
+    rows, refused = store.commit_each(changes)
+    alone += [members[position] for position in refused]
+    for group in alone:
+        rows += _load_group(tenant, group, store, keys, shop)
+    return Loaded(len(groups), rows, len(unchanged))
+
+
+def _is_one_known_person(ids: set[CustomerId | None], names: set[Ref], known: Mapping[Ref, RefRow]) -> bool:
+    return len(ids) == 1 and None not in ids and all(ref in known for ref in names)
+
+
+def _load_group(tenant: TenantId, events: Sequence[Event], store: CustomerStore, keys: KeyRing, shop: Shop) -> int:
+    """Persons who are (partly) known already: event by event."""
+    return sum(len(apply(event, store, keys, shop).changed) for event in events)
+
+
+def _components(refs: Sequence[Sequence[Ref]]) -> list[list[int]]:
+    """Positions of the events of each person, in order of first appearance; events without refs are left out."""
+    parents: dict[Ref, Ref] = {}
+    for some in refs:
+        for ref in some:
+            _unite(parents, some[0], ref)
+    groups: dict[Ref, list[int]] = {}
+    for position, some in enumerate(refs):
+        if some:
+            groups.setdefault(_root(parents, some[0]), []).append(position)
+    return list(groups.values())
+
+
+def _root(parents: dict[Ref, Ref], ref: Ref) -> Ref:
+    parents.setdefault(ref, ref)
+    while parents[ref] != ref:
+        parents[ref] = parents[parents[ref]]
+        ref = parents[ref]
+    return ref
+
+
+def _unite(parents: dict[Ref, Ref], one: Ref, other: Ref) -> None:
+    parents[_root(parents, other)] = _root(parents, one)
+
+
+# --- the definition --------------------------------------------------------------------------------------------------
+def fold_all(
+    events: Iterable[Event], keys: KeyRing, shop: Shop, now: datetime | None = None
+) -> dict[CustomerId, PersonState]:
+    """The state that a set of events amounts to, from nothing, in memory (one tenant).
+
+    Aliases and revisions, which tell how a table came to its state, are empty. `now` decides about pauses after soft
+    bounces; without it they count as over.
+    """
+    reference = _Reference(keys, shop)
+    for event in sorted(events, key=lambda e: (e.occurred_at, e.received_at, e.event_id)):
+        reference.add(event)
+    return reference.people(now or datetime.max.replace(tzinfo=UTC))
+
+
+class _Reference:
+    """Components of refs and the join of what their events say, in the order things happened."""
+
+    def __init__(self, keys: KeyRing, shop: Shop) -> None:
+        self._keys, self._shop = keys, shop
+        self._parents: dict[Ref, Ref] = {}
+        self._records: dict[Ref, Record] = {}
+        self._erased: dict[Ref, datetime] = {}
+        self._named: dict[CustomerId, Ref] = {}
+        self._suppressions: dict[str, Suppression] = {}
+
+    def people(self, now: datetime) -> dict[CustomerId, PersonState]:
+        """Everybody, as known now."""
+        states = (self._state(record, now) for record in self._records.values())
+        return {state.profile.customer_id: state for state in states}
+
+    def _state(self, record: Record, now: datetime) -> PersonState:
+        summary = rules.summary(record.orders.values(), self._shop.currency)
+        person = StoredPerson(self._shop.tenant, rules.canonical_id(record.refs), record, summary)
+        blocked = rules.suppressed(self._suppressions.get(email_ref(person) or "", Suppression()), now)
+        return state_of(person, frozenset({"email"} if blocked else ()))
+
+    def add(self, event: Event) -> None:
+        """One event more."""
+        if event.event_type in _COMMANDS or event.event_type in _SAYS_NOTHING:
+            return
+        roots, refs, forgotten = self._look_up(event)
+        if event.event_type in _BLOCKS:
+            self._suppress(event, roots)
+        if event.event_type is EventType.MESSAGE_BOUNCED or not roots:
+            return
+        for root in roots:
+            _unite(self._parents, min(roots), root)
+        known = [self._records.pop(root) for root in roots if root in self._records]
+        together = rules.join([*known, identity.record_of(event, refs, self._keys, forgotten=forgotten)])
+        record = rules.settle(together)
+        self._records[_root(self._parents, min(roots))] = record
+        for ref in together.refs:
+            self._named[rules.canonical_id([ref])] = ref
+        for ref in rules.forgotten_refs(together.refs, record):
+            self._erased[ref] = record.erased_at or event.occurred_at
+
+    def _look_up(self, event: Event) -> tuple[set[Ref], set[Ref], bool]:
+        refs: set[Ref] = set()
+        forgotten = False
+        for ref in identity.refs_of(event, self._keys):
+            current = ref
+            while (since := self._erased.get(current)) and event.occurred_at > since:
+                current = rules.successor(current, since)
+            forgotten |= since is not None
+            refs |= {current} if since is None else set()
+        named = identity.named_person(event)
+        if named and named not in self._named and event.event_type is EventType.MESSAGE_BOUNCED:
+            return set(), refs, forgotten
+        if named and named not in self._named:
+            raise NotFoundError(f"event {event.event_id} names person {named}, who is unknown here")
+        start = {self._named[named]} if named else refs
+        return {_root(self._parents, ref) for ref in start}, refs, forgotten
+
+    def _suppress(self, event: Event, roots: set[Ref]) -> None:
+        said = rules.normalise_email(event.person.email)
+        known = rules.best_known(self._records[min(roots)].contact, "email") if roots else None
+        address = identity.address_ref(event.tenant, said, self._keys) if said else known.ref if known else ""
+        before = self._suppressions.get(address, Suppression())
+        self._suppressions[address] = rules.merge_suppressions(before, suppression_of(event))

@@ -1,0 +1,297 @@
+"""Rows of one DynamoDB table, read strongly and written in transactions; and the same in memory.
+
+Nothing here knows what a row means: that is `store.py`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, Protocol
+
+from shared.core.aws import client as aws_client
+from shared.core.errors import MisconfiguredError, UnavailableError
+
+Key = tuple[str, str]
+"""Partition key and sort key."""
+
+MAX_WRITES = 100
+"""Items in one DynamoDB transaction."""
+
+_READ_AT_ONCE = 100
+_ROUNDS = 8
+_WORKERS = 4
+
+
+class ConflictError(UnavailableError):
+    """Somebody else wrote first: read again, decide again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One item. `fields` are text attributes that filters and conditions can see; `body` is JSON."""
+
+    pk: str
+    sk: str
+    kind: str
+    body: str = "{}"
+    historical: bool = False
+    rev: int = 0
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> Key:
+        """Where the row is."""
+        return self.pk, self.sk
+
+    def same(self, other: Row | None) -> bool:
+        """Does it say the same? Who wrote it, and how often, does not count."""
+        return other is not None and (self.body, dict(self.fields)) == (other.body, dict(other.fields))
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write a row, if it is still at revision `expected` (0: if there is none; None: in any case)."""
+
+    row: Row
+    expected: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove a row."""
+
+    key: Key
+
+
+Write = Put | Delete
+
+
+class Rows(Protocol):
+    """Where rows are kept."""
+
+    def get(self, keys: Iterable[Key]) -> dict[Key, Row]:
+        """The rows of these keys that exist."""
+        ...
+
+    def partition(self, pk: str) -> list[Row]:
+        """Every row of a partition."""
+        ...
+
+    def transact(self, writes: Sequence[Write]) -> None:
+        """All of at most 100 writes, or none. Raises ConflictError when an expectation is not met."""
+        ...
+
+    def transact_each(self, transactions: Sequence[Sequence[Write]]) -> list[int]:
+        """Many transactions side by side; returns the positions of those refused by a conflict."""
+        ...
+
+
+class MemoryRows:
+    """Rows in a dict, for tests and replays."""
+
+    def __init__(self) -> None:
+        self.partitions: dict[str, dict[str, Row]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, keys: Iterable[Key]) -> dict[Key, Row]:
+        """The rows of these keys that exist."""
+        with self._lock:
+            return {(pk, sk): row for pk, sk in keys if (row := self._row(pk, sk))}
+
+    def _row(self, pk: str, sk: str) -> Row | None:
+        return self.partitions.get(pk, {}).get(sk)
+
+    def partition(self, pk: str) -> list[Row]:
+        """Every row of a partition."""
+        with self._lock:
+            return [row for _, row in sorted(self.partitions.get(pk, {}).items())]
+
+    def transact(self, writes: Sequence[Write]) -> None:
+        """All of the writes, or none."""
+        if len(writes) > MAX_WRITES or len({_key(write) for write in writes}) < len(writes):
+            raise ValueError("a transaction is at most 100 writes of different rows")
+        with self._lock:
+            if not all(self._met(write) for write in writes):
+                raise ConflictError("a row changed since it was read")
+            for write in writes:
+                pk, sk = _key(write)
+                if isinstance(write, Put):
+                    self.partitions.setdefault(pk, {})[sk] = write.row
+                else:
+                    self.partitions.get(pk, {}).pop(sk, None)
+
+    def _met(self, write: Write) -> bool:
+        if isinstance(write, Delete) or write.expected is None:
+            return True
+        row = self._row(*write.row.key)
+        return (row.rev if row else 0) == write.expected
+
+    def transact_each(self, transactions: Sequence[Sequence[Write]]) -> list[int]:
+        """One after the other."""
+        refused = []
+        for position, writes in enumerate(transactions):
+            try:
+                self.transact(writes)
+            except ConflictError:
+                refused.append(position)
+        return refused
+
+
+class DynamoRows:
+    """Rows in a DynamoDB table (`pk`, `sk`)."""
+
+    def __init__(self, table: str, client: Any = None) -> None:
+        self._table = table
+        self._given = client
+
+    @property
+    def _client(self) -> Any:
+        return self._given or aws_client("dynamodb")
+
+    def get(self, keys: Iterable[Key]) -> dict[Key, Row]:
+        """The rows of these keys that exist, strongly consistent; batches of 100, asked again until complete."""
+        wanted = list(dict.fromkeys(keys))
+        batches = [wanted[start : start + _READ_AT_ONCE] for start in range(0, len(wanted), _READ_AT_ONCE)]
+        return {row.key: row for rows in self._each(self._get_batch, batches) for row in rows}
+
+    def _get_batch(self, keys: Sequence[Key]) -> list[Row]:
+        found: list[Row] = []
+        request: Any = {self._table: {"Keys": [_dynamo_key(key) for key in keys], "ConsistentRead": True}}
+        for _ in range(_ROUNDS):
+            answer = self._call("batch_get_item", RequestItems=request)
+            found += [decode_item(item) for item in answer["Responses"].get(self._table, [])]
+            request = answer.get("UnprocessedKeys")
+            if not request:
+                return found
+        raise UnavailableError(f"table {self._table} is too busy to read")
+
+    def partition(self, pk: str) -> list[Row]:
+        """Every row of a partition, strongly consistent."""
+        rows: list[Row] = []
+        query: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": {"S": pk}},
+            "ConsistentRead": True,
+        }
+        while True:
+            answer = self._call("query", **query)
+            rows += [decode_item(item) for item in answer["Items"]]
+            if "LastEvaluatedKey" not in answer:
+                return rows
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def transact(self, writes: Sequence[Write]) -> None:
+        """All of the writes, or none. The SDK's request token makes its own retries harmless."""
+        if writes:
+            self._call("transact_write_items", TransactItems=[self._item(write) for write in writes])
+
+    def _item(self, write: Write) -> dict[str, Any]:
+        if isinstance(write, Delete):
+            return {"Delete": {"TableName": self._table, "Key": _dynamo_key(write.key)}}
+        put: dict[str, Any] = {"TableName": self._table, "Item": encode_item(write.row)}
+        if write.expected == 0:
+            put["ConditionExpression"] = "attribute_not_exists(pk)"
+        elif write.expected is not None:
+            put["ConditionExpression"] = "rev = :rev"
+            put["ExpressionAttributeValues"] = {":rev": {"N": str(write.expected)}}
+        return {"Put": put}
+
+    def transact_each(self, transactions: Sequence[Sequence[Write]]) -> list[int]:
+        """Four at a time."""
+
+        def refused(writes: Sequence[Write]) -> bool:
+            try:
+                self.transact(writes)
+            except ConflictError:
+                return True
+            return False
+
+        return [position for position, no in enumerate(self._each(refused, transactions)) if no]
+
+    def _each(self, call: Any, batches: Sequence[Any]) -> list[Any]:
+        if len(batches) <= 1:
+            return [call(batch) for batch in batches]
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            return list(pool.map(call, batches))
+
+    def _call(self, operation: str, **arguments: Any) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError  # boto3 is slow to import
+
+        try:
+            return getattr(self._client, operation)(**arguments)
+        except ClientError as error:
+            raise_domain_error(error.response, self._table, error)
+        except BotoCoreError as error:
+            raise UnavailableError(f"DynamoDB did not answer {operation}: {type(error).__name__}") from error
+
+
+_BUSY = {
+    "InternalServerError",
+    "ProvisionedThroughputExceeded",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "ThrottlingError",
+    "ThrottlingException",
+    "TransactionInProgressException",
+}
+_SETUP = {"AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException"}
+_CONFLICT = {
+    "ConditionalCheckFailed",
+    "ConditionalCheckFailedException",
+    "TransactionConflict",
+    "TransactionConflictException",
+}
+
+
+def raise_domain_error(response: Mapping[str, Any], table: str, cause: Exception) -> NoReturn:
+    """DynamoDB's error codes in our words; a code we do not know is a bug and stays what it is."""
+    code = response.get("Error", {}).get("Code", "")
+    codes = {reason.get("Code") for reason in response.get("CancellationReasons", ())} | {code}
+    if codes & _CONFLICT:
+        raise ConflictError("a row changed since it was read") from cause
+    if codes & _BUSY:
+        raise UnavailableError(f"table {table} is busy: {code}") from cause
+    if code in _SETUP:
+        raise MisconfiguredError(f"table {table}: {code}; check its name and the function's grants") from cause
+    raise cause
+
+
+def _key(write: Write) -> Key:
+    return write.row.key if isinstance(write, Put) else write.key
+
+
+def _dynamo_key(key: Key) -> dict[str, Any]:
+    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+
+
+def encode_item(row: Row) -> dict[str, Any]:
+    """The DynamoDB item of a row."""
+    return {
+        **_dynamo_key(row.key),
+        "kind": {"S": row.kind},
+        "body": {"S": row.body},
+        "historical": {"BOOL": row.historical},
+        "rev": {"N": str(row.rev)},
+        **{name: {"S": value} for name, value in row.fields.items()},
+    }
+
+
+_OWN = frozenset({"pk", "sk", "kind", "body", "historical", "rev"})
+
+
+def decode_item(item: Mapping[str, Any]) -> Row:
+    """The row of a DynamoDB item or stream image."""
+    return Row(
+        pk=item["pk"]["S"],
+        sk=item["sk"]["S"],
+        kind=item["kind"]["S"],
+        body=item["body"]["S"],
+        historical=item["historical"]["BOOL"],
+        rev=int(item["rev"]["N"]),
+        fields={name: value["S"] for name, value in item.items() if name not in _OWN},
+    )

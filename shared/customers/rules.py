@@ -1,0 +1,287 @@
+"""What events amount to: pure decisions, the same for every order, repetition and replay of the events."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from shared.core.ids import CustomerId, Ref, digest
+from shared.customers.model import (
+    Cart,
+    Consent,
+    ConsentEntry,
+    ConsentStatus,
+    Known,
+    Order,
+    Record,
+    Summary,
+    Suppressed,
+    Suppression,
+)
+
+T = TypeVar("T")
+
+EVERY_STORE = "*"
+"""Store of a consent entry that counts in all of them."""
+
+SOFT_BOUNCES = 3
+SOFT_BOUNCE_WINDOW = timedelta(days=14)
+SOFT_BOUNCE_PAUSE = timedelta(days=30)
+_SOFT_BOUNCES_KEPT = 50
+
+_FULL_WIDTH = re.compile("[\uff01-\uff5e\u3000]")
+_DOMAIN = re.compile(r"[^\s@.]+(\.[^\s@.]+)+")
+_MAX_EMAIL = 254  # RFC 5321: a longer one cannot be delivered to
+_MASKED_DOMAINS = ("marketplace.amazon.co.jp", "marketplace.amazon.com", "fw.rakuten.ne.jp", "rakuten.ne.jp")
+"""Malls forward these to the buyer; one address is one order there, not one person."""
+
+
+# --- addresses -------------------------------------------------------------------------------------------------------
+def normalise_email(text: str | None) -> str | None:
+    """The address as it is written to, or None when nobody can be reached there (empty, `@dummy.dummy`).
+
+    Only the domain is lower-cased: old docomo and au addresses (`a..b@docomo.ne.jp`) break RFC 5321 and are real.
+    """
+    if not text:
+        return None
+    plain = unicodedata.normalize("NFKC", text) if _FULL_WIDTH.search(text) else text
+    local, _, domain = plain.strip().rpartition("@")
+    domain = domain.lower()
+    if not local or not _DOMAIN.fullmatch(domain) or domain == "dummy.dummy":
+        return None
+    if len(local) + len(domain) >= _MAX_EMAIL or not all(letter.isprintable() and letter != " " for letter in local):
+        return None
+    return f"{local}@{domain}"
+
+
+def names_one_person(email: str) -> bool:
+    """May two records be joined because they share this address? Not by a mall's masked one (definitions.md §12)."""
+    domain = email.rpartition("@")[2]
+    return not any(domain == masked or domain.endswith(f".{masked}") for masked in _MASKED_DOMAINS)
+
+
+def normalise_phone(text: str | None) -> str | None:
+    """E.164, read as Japanese where no country is said: `０９０-1234-5678` is `+819012345678`. None when it is none."""
+    if not text or len(text) > 40:
+        return None
+    plain = unicodedata.normalize("NFKC", text).strip()
+    digits = re.sub(r"[^0-9]", "", plain)
+    if not digits.isascii():
+        return None
+    if plain.startswith("+"):
+        return _international(digits)
+    if digits.startswith("010"):
+        return _international(digits[3:])
+    if digits.startswith("0"):
+        return _japanese(digits[1:])
+    # A spreadsheet ate the leading 0 of a mobile number.
+    return _japanese(digits) if re.fullmatch(r"[789]0\d{8}", digits) else None
+
+
+def _international(digits: str) -> str | None:
+    if digits.startswith("81"):
+        return _japanese(digits[2:].removeprefix("0"))
+    return f"+{digits}" if 8 <= len(digits) <= 15 and not digits.startswith("0") else None
+
+
+def _japanese(national: str) -> str | None:
+    return f"+81{national}" if len(national) in {9, 10} and not national.startswith("0") else None
+
+
+# --- who -------------------------------------------------------------------------------------------------------------
+_RANKS = {"customer": 0, "email": 1, "gone": 2, "anon": 3}
+
+
+def ref_rank(ref: Ref) -> tuple[int, str]:
+    """Order of refs: the smallest names the person."""
+    return _RANKS[ref.partition(":")[0]], ref
+
+
+def is_strong(ref: Ref) -> bool:
+    """Does this ref name a person by itself (customer id, mail address)?"""
+    return _RANKS[ref.partition(":")[0]] < _RANKS["gone"]
+
+
+def canonical_id(refs: Iterable[Ref]) -> CustomerId:
+    """The id of the person these refs belong to: the same whatever order they were met in."""
+    smallest = min(refs, key=ref_rank)
+    kind, _, value = smallest.partition(":")
+    return CustomerId(value if kind == "gone" else digest(smallest))
+
+
+def successor(ref: Ref, erased_at: datetime) -> Ref:
+    """What a forgotten address is called when somebody writes it again after the erasure: another person's key."""
+    return Ref(f"{ref}~{int(erased_at.timestamp() * 1_000_000):x}")
+
+
+# --- joining ---------------------------------------------------------------------------------------------------------
+def merge_orders(one: Order, other: Order) -> Order:
+    """The later body by (version, event id); refunds are a union; a cancel or delete stays.
+
+    A refund reported twice with two amounts counts once, with the larger.
+    """
+    body = max(one, other, key=lambda order: (order.ordered_at is not None, order.version, order.event_id))
+    amounts = {
+        refund: max(one.refunds.get(refund, 0), other.refunds.get(refund, 0))
+        for refund in sorted({*one.refunds, *other.refunds})
+    }
+    return replace(
+        body,
+        refunds=amounts,
+        cancelled=one.cancelled or other.cancelled,
+        deleted=one.deleted or other.deleted,
+        historical=one.historical and other.historical,
+    )
+
+
+def merge_carts(one: Cart, other: Cart) -> Cart:
+    """The later body by (version, event id); completed or deleted once is so for good."""
+    body = max(one, other, key=lambda cart: (cart.version, cart.event_id))
+    completions = [cart.completed_at for cart in (one, other) if cart.completed_at]
+    return replace(
+        body,
+        completed_at=min(completions, default=None),
+        deleted=one.deleted or other.deleted,
+        historical=one.historical and other.historical,
+    )
+
+
+def merge_known(one: Known, other: Known) -> Known:
+    """The later saying wins."""
+    return max(one, other, key=lambda known: (known.at, known.event_id, known.value))
+
+
+def join(records: Iterable[Record]) -> Record:
+    """What the records say together: commutative, associative, idempotent."""
+    refs: set[Ref] = set()
+    contact: dict[str, Known] = {}
+    orders: dict[str, Order] = {}
+    carts: dict[str, Cart] = {}
+    log: dict[str, ConsentEntry] = {}
+    erased_at: datetime | None = None
+    for record in records:
+        refs |= record.refs
+        for field, known in record.contact.items():
+            contact[field] = merge_known(contact[field], known) if field in contact else known
+        for key, order in record.orders.items():
+            orders[key] = merge_orders(orders[key], order) if key in orders else order
+        for key, cart in record.carts.items():
+            carts[key] = merge_carts(carts[key], cart) if key in carts else cart
+        log.update(record.consent_log)
+        erased_at = _later(erased_at, record.erased_at)
+    return Record(frozenset(refs), contact, orders, carts, log, erased_at)
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max(one, other) if one and other else one or other
+
+
+def settle(record: Record) -> Record:
+    """A record as it is kept: the refs that name the person, and nothing personal from before an erasure."""
+    if record.erased_at is None:
+        return replace(record, refs=_naming(record.refs))
+    since = record.erased_at
+    contact = {field: known for field, known in record.contact.items() if known.at > since}
+    said_again = {known.ref for known in contact.values()}
+    refs = {ref for ref in record.refs if not ref.startswith("email:") or ref.partition("~")[0] in said_again}
+    if record.refs and not any(ref.startswith("customer:") for ref in record.refs):
+        # Named by an address only: the id stays, the address's digest goes.
+        refs.add(Ref(f"gone:{canonical_id(record.refs)}"))
+    return replace(
+        record,
+        refs=_naming(refs),
+        contact=contact,
+        carts={key: cart for key, cart in record.carts.items() if cart.updated_at > since},
+    )
+
+
+def _naming(refs: Iterable[Ref]) -> frozenset[Ref]:
+    """All strong refs, else the smallest: a buyer's hundred order numbers need no place in the profile."""
+    refs = tuple(refs)
+    strong = frozenset(ref for ref in refs if is_strong(ref))
+    return strong or frozenset(sorted(refs, key=ref_rank)[:1])
+
+
+def forgotten_refs(before: Iterable[Ref], after: Record) -> frozenset[Ref]:
+    """The mail refs that an erasure took away."""
+    return frozenset(ref for ref in before if ref.startswith("email:") and ref not in after.refs)
+
+
+def best_known(contact: Mapping[str, Known], field: str) -> Known | None:
+    """What the customer record says, else what a form said last."""
+    return contact.get(f"account/{field}") or contact.get(f"order/{field}")
+
+
+# --- what it amounts to ----------------------------------------------------------------------------------------------
+def summary(orders: Iterable[Order], currency: str) -> Summary:
+    """最終購買日・購入回数・購入金額 over the valid orders.
+
+    An order in another currency counts as an order; its amount is left out.
+    """
+    valid = [order for order in orders if order.valid]
+    times = [order.ordered_at for order in valid if order.ordered_at]
+    return Summary(
+        order_count=len(valid),
+        total_amount=sum(order.amount for order in valid if order.currency == currency),
+        currency=currency,
+        first_ordered_at=min(times, default=None),
+        last_ordered_at=max(times, default=None),
+    )
+
+
+def fold_consent(entries: Iterable[ConsentEntry], channel: str, store: str) -> Consent | None:
+    """Current consent on one channel of one store (配信許諾の現在値), None when nothing was ever said there.
+
+    An opt-out by anyone stands until the customer opts in *later*; an import or clerk opts in only where nobody ever
+    opted out. At the same instant the opt-out wins.
+    """
+    said = [entry for entry in entries if entry.channel == channel and entry.store in {store, EVERY_STORE}]
+    if not said:
+        return None
+    out = max((entry for entry in said if not entry.granted), key=_when, default=None)
+    opted_in = [e for e in said if e.granted and (out is None or (e.by_customer and e.at > out.at))]
+    deciding = max(opted_in, key=_when, default=None) or out
+    if deciding is None:
+        return None
+    status = ConsentStatus.OPT_IN if deciding.granted else ConsentStatus.OPT_OUT
+    return Consent(channel, store, status, deciding.at, deciding.method)
+
+
+def _when(entry: ConsentEntry) -> tuple[datetime, str]:
+    return entry.at, entry.event_id
+
+
+def consents(log: Iterable[ConsentEntry]) -> tuple[Consent, ...]:
+    """Current consent on every channel and store of a ledger."""
+    entries = tuple(log)
+    places = sorted({(entry.channel, entry.store) for entry in entries})
+    folded = (fold_consent(entries, channel, store) for channel, store in places)
+    return tuple(consent for consent in folded if consent)
+
+
+def merge_suppressions(one: Suppression, other: Suppression) -> Suppression:
+    """Reasons are kept from when they were first known, soft bounces are a union of the latest."""
+    bounces = sorted({**one.soft_bounces, **other.soft_bounces}.items(), key=lambda item: (item[1], item[0]))
+    reasons = {
+        reason: min(at for at in (one.reasons.get(reason), other.reasons.get(reason)) if at)
+        for reason in sorted({*one.reasons, *other.reasons})
+    }
+    return Suppression(reasons, dict(bounces[-_SOFT_BOUNCES_KEPT:]))
+
+
+def suppressed(suppression: Suppression, now: datetime) -> Suppressed | None:
+    """Why this address gets nothing now, if so: complaint before bounce before the pause after 3 soft bounces."""
+    for reason in (Suppressed.COMPLAINED, Suppressed.BOUNCED):
+        if reason in suppression.reasons:
+            return reason
+    times = sorted(suppression.soft_bounces.values())
+    pauses = (
+        third + SOFT_BOUNCE_PAUSE
+        for first, third in zip(times, times[SOFT_BOUNCES - 1 :], strict=False)
+        if third - first <= SOFT_BOUNCE_WINDOW
+    )
+    return Suppressed.PAUSED if any(until > now for until in pauses) else None
