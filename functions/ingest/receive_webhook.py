@@ -33,8 +33,13 @@ def _dependencies() -> ReceiveDeps:
         store=DynamoEventStore(
             client("dynamodb"), settings.events_table, S3Oversize(client("s3"), settings.work_bucket)
         ),
-        count=lambda name, value: metrics("ingest").add_metric(name, "Count", value),
+        count=count,
     )
+
+
+def count(name: str, value: int) -> None:
+    """Count into this function's metrics."""
+    metrics("ingest").add_metric(name, "Count", value)
 
 
 @metrics("ingest").log_metrics

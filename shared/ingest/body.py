@@ -66,6 +66,12 @@ def text(body: Body, name: str) -> str | None:
     return shown[:MAX_TEXT] or None
 
 
+def word(body: Body, name: str) -> str:
+    """A vendor's word of a fixed list, in lower case; "" for whatever is none."""
+    value = body.get(name)
+    return value.strip().lower() if isinstance(value, str) else ""
+
+
 def email(body: Body, name: str = "email") -> str | None:
     """A mail address as given; None when there is none that could ever receive mail."""
     found = text(body, name)

@@ -6,6 +6,7 @@ import hashlib
 from typing import Any, Protocol
 
 from shared.core.aws import domain_errors
+from shared.core.errors import NotFoundError
 from shared.core.ids import digest
 from shared.ingest.model import Envelope
 
@@ -20,7 +21,7 @@ class Oversize(Protocol):
         ...
 
     def get(self, key: str) -> bytes:
-        """The body that was kept."""
+        """The body that was kept. Raises NotFoundError when it is gone."""
         ...
 
 
@@ -45,7 +46,10 @@ class S3Oversize:
     def get(self, key: str) -> bytes:
         """The body that was kept."""
         with domain_errors("read an oversized body"):
-            body: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            try:
+                body: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            except self._client.exceptions.NoSuchKey:
+                raise NotFoundError("the oversized body has expired or was erased") from None
         return body
 
 
@@ -61,4 +65,6 @@ class MemoryOversize:
 
     def get(self, key: str) -> bytes:
         """The body that was kept."""
+        if key not in self.objects:
+            raise NotFoundError("the oversized body has expired or was erased")
         return self.objects[key]

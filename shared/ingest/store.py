@@ -29,6 +29,9 @@ from shared.ingest.oversize import Oversize, object_key
 RETENTION = timedelta(days=90)
 """Longer than any source retries (30 days cover them all), so a late repeat still meets its first delivery."""
 
+OVERSIZE_RETENTION = timedelta(days=30)
+"""An oversized body lies in the work bucket, which expires it then: its row must not outlive it."""
+
 MAX_ROW_BYTES = 350_000
 """Compressed body kept in the row; an item may hold 400 KB with everything else in it."""
 
@@ -93,7 +96,6 @@ class MemoryEventStore:
 def encode_item(envelope: Envelope, oversize: Oversize, attempt: str) -> dict[str, Any]:
     """The row of an envelope, in DynamoDB's JSON; a body too large for it goes to `oversize` first."""
     packed = zlib.compress(envelope.raw)
-    expires_at = int((envelope.received_at + RETENTION).timestamp())
     item: dict[str, Any] = {
         "pk": {"S": f"{envelope.tenant}#{envelope.subject}"},
         "sk": {"S": envelope.event_id},
@@ -104,14 +106,17 @@ def encode_item(envelope: Envelope, oversize: Oversize, attempt: str) -> dict[st
         "occurred_at": {"S": to_iso(envelope.occurred_at)},
         "received_at": {"S": to_iso(envelope.received_at)},
         "attempt": {"S": attempt},
-        "expires_at": {"N": str(expires_at)},
     }
     if len(packed) <= MAX_ROW_BYTES:
-        return {**item, "raw": {"B": packed}}
+        return {**item, "raw": {"B": packed}, "expires_at": _epoch(envelope, RETENTION)}
     # The object first: a row must never point at nothing. An object without a row expires.
     key = object_key(envelope)
     oversize.put(key, packed)
-    return {**item, "pointer": {"S": key}}
+    return {**item, "pointer": {"S": key}, "expires_at": _epoch(envelope, OVERSIZE_RETENTION)}
+
+
+def _epoch(envelope: Envelope, retention: timedelta) -> dict[str, str]:
+    return {"N": str(int((envelope.received_at + retention).timestamp()))}
 
 
 def decode_image(image: Mapping[str, Any], oversize: Oversize | None = None) -> Envelope:

@@ -252,7 +252,7 @@ def _order_facts(body: Body, cancelled_at: datetime | None) -> OrderFacts:
         ordered_at=ordered_at,
         currency=currency,
         total=max(0, total),
-        paid=body.get("financial_status") in PAID if isinstance(body.get("financial_status"), str) else False,
+        paid=read.word(body, "financial_status") in PAID,
         cancelled_at=cancelled_at,
         test=read.flag(body, "test"),
         lines=_lines(body, currency),
@@ -289,8 +289,8 @@ def _refunded(body: Body, currency: str) -> int:
     moved = [
         read.amount(transaction, "amount", currency) or 0
         for transaction in read.items(body, "transactions")
-        if transaction.get("kind") == "refund"
-        and transaction.get("status") in REFUNDED
+        if read.word(transaction, "kind") == "refund"
+        and read.word(transaction, "status") in REFUNDED
         and read.currency(transaction) in (None, currency)
     ]
     if moved:
@@ -398,7 +398,7 @@ def _customer_deleted(envelope: Envelope, body: Body) -> Sequence[Event]:
 
 def _customers_merged(envelope: Envelope, body: Body) -> Sequence[Event]:
     """Only a completed merge is a fact; requested and failed ones are kept unread."""
-    if body.get("status") != "completed":
+    if read.word(body, "status") != "completed":
         return _kept(envelope, body)
     kept = read.required(read.identifier(body, _KEPT), _KEPT)
     deleted = read.required(read.identifier(body, _DELETED), _DELETED)
@@ -429,18 +429,16 @@ def _sms_consent(envelope: Envelope, body: Body) -> Sequence[Event]:
 
 
 def _consent(envelope: Envelope, body: Body, name: str, channel: _Channel, person: Person) -> Sequence[Event]:
-    said = read.inner(body, name)
-    state = said.get("state") if said else None
-    meaning = CONSENT.get(state.strip().lower()) if isinstance(state, str) else None
-    if said is None or meaning is None:
+    said = read.inner(body, name) or {}
+    state = read.word(said, "state")
+    if state not in CONSENT:
         return ()
-    granted, by_customer = meaning
-    level = said.get("opt_in_level")
-    word = level.lower() if granted and isinstance(level, str) else str(state).strip().lower()
+    granted, by_customer = CONSENT[state]
+    how = read.word(said, "opt_in_level") if granted else state
     facts = ConsentFacts(
         channel=channel,
         granted=granted,
-        method=f"{NAME}:{word}" if _METHOD.fullmatch(word) else NAME,
+        method=f"{NAME}:{how}" if _METHOD.fullmatch(how) else NAME,
         by_customer=by_customer,
     )
     # When the customer said it, not when the record was touched: an old yes must not overtake a newer no.

@@ -1,0 +1,103 @@
+"""Ingest: the webhook intake, and the machine that loads imported history."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_apigatewayv2 as apigw
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
+
+from infra.functions import LOG_RETENTION
+from infra.house import House
+from infra.names import IMPORT_MACHINE
+from shared.ingest import oversize
+
+CHUNKS_AT_ONCE = 4
+
+
+class Ingest(Construct):
+    """POST /v1/hooks/{connection}."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, house: House) -> None:
+        super().__init__(scope, construct_id)
+        self.receive_webhook = house.functions.make(
+            self,
+            "ingest/receive_webhook",
+            settings={
+                "events_table": house.tables.events.table_name,
+                "work_bucket": house.work.bucket_name,
+                "prefix": house.prefix,
+            },
+            # Shopify hangs up after 5 s; a cold start gets its processor by memory.
+            timeout=Duration.seconds(10),
+            memory_mb=1024,
+        )
+        house.tables.events.grant(self.receive_webhook, "dynamodb:PutItem")
+        house.grant_parameters(self.receive_webhook, "connections/*", "ssm:GetParameter")
+        house.grant_objects(self.receive_webhook, house.work, oversize.PREFIX, "s3:PutObject")
+        house.route(self, [apigw.HttpMethod.POST], "/v1/hooks/{connection}", self.receive_webhook)
+
+
+class ImportOrders(Construct):
+    """The state machine behind `matakite import orders`: every chunk once, four at a time.
+
+    Input {"tenant", "import_id", "bucket", "keys": […]}; output [{"orders", "changed"}, …] in the order of the keys.
+    Its execution is named after the file's content, so that starting it twice is one import.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, load_history: lambda_.Function) -> None:
+        super().__init__(scope, construct_id)
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            # CloudWatch truncates a longer resource policy unless the group's name begins like this.
+            log_group_name=f"/aws/vendedlogs/states/{IMPORT_MACHINE}",
+            retention=LOG_RETENTION,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        self.machine = sfn.StateMachine(
+            self,
+            "Machine",
+            state_machine_name=IMPORT_MACHINE,
+            comment="Loads the chunks of an imported order history",
+            definition_body=sfn.DefinitionBody.from_chainable(_every_chunk(self, load_history)),
+            timeout=Duration.hours(6),
+            tracing_enabled=True,
+            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ERROR, include_execution_data=False),
+        )
+
+
+def _every_chunk(scope: Construct, load_history: lambda_.Function) -> sfn.Map:
+    every = sfn.Map(
+        scope,
+        "EveryChunk",
+        items_path="$.keys",
+        item_selector={
+            "tenant.$": "$.tenant",
+            "import_id.$": "$.import_id",
+            "bucket.$": "$.bucket",
+            "key.$": "$$.Map.Item.Value",
+        },
+        max_concurrency=CHUNKS_AT_ONCE,
+    )
+    load = tasks.LambdaInvoke(
+        scope,
+        "LoadChunk",
+        lambda_function=load_history,
+        payload_response_only=True,
+        retry_on_service_exceptions=False,
+    )
+    # Loading a chunk again changes nothing, so everything but a bad chunk is worth another try.
+    load.add_retry(errors=["RejectedError", "MisconfiguredError"], max_attempts=0)
+    load.add_retry(
+        errors=[sfn.Errors.ALL],
+        interval=Duration.seconds(2),
+        backoff_rate=2,
+        max_attempts=5,
+        jitter_strategy=sfn.JitterType.FULL,
+    )
+    every.item_processor(load)
+    return every
