@@ -1,1 +1,1 @@
-"""Lambdas of `scenarios`: scenario files, the state machines they compile to, and what happens to a cohort at a step."""
+"""Lambdas of `scenarios`: who is due, and what happens to a cohort at a step."""

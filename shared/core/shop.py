@@ -57,3 +57,11 @@ def load_shop(prefix: str, tenant: TenantId) -> Shop:
 
     text = parameters.get_parameter(parameter_name(prefix, tenant), max_age=MAX_AGE_SECONDS)
     return parse_shop(tenant, str(text))
+
+
+def list_shop_ids(prefix: str) -> list[TenantId]:
+    """Every shop of the deployment, cached for 5 minutes: for what runs every minute for all of them."""
+    from aws_lambda_powertools.utilities import parameters
+
+    found = parameters.get_parameters(f"{prefix}/shops", max_age=MAX_AGE_SECONDS)
+    return sorted(TenantId(name) for name in found)

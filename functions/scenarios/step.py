@@ -1,0 +1,55 @@
+"""One batch of people at one step of a scenario; called by the scenario's state machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+from shared.core.aws import SINGLE_ATTEMPT, client
+from shared.core.clock import SystemClock
+from shared.core.keys import load_key_ring
+from shared.core.settings import load
+from shared.core.shop import load_shop
+from shared.customers.store import CustomerStore
+from shared.delivery.channels.ses import SesChannel
+from shared.delivery.render import TemplateStore
+from shared.delivery.send import SendDeps
+from shared.delivery.store import DynamoLedgerStore
+from shared.scenarios.cohorts import S3CohortFiles
+from shared.scenarios.step import StepDeps, run_step
+from shared.scenarios.store import DynamoEnrolmentStore
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Environment of this function."""
+
+    scenarios_table: str
+    customers_table: str
+    deliveries_table: str
+    work_bucket: str
+    configuration_set: str
+    keys_secret: str
+    prefix: str
+
+
+@cache
+def _dependencies() -> StepDeps:
+    at = load(Settings)
+    people = CustomerStore(at.customers_table)
+    sending = SendDeps(
+        ledger=DynamoLedgerStore(at.deliveries_table, client("dynamodb")),
+        read_person=people.person,
+        read_shop=partial(load_shop, at.prefix),
+        channels={"email": SesChannel(at.configuration_set, client("sesv2", SINGLE_ATTEMPT))},
+        renderer=TemplateStore(),
+        keys=load_key_ring(at.keys_secret),
+    )
+    files = S3CohortFiles(at.work_bucket, client("s3"))
+    return StepDeps(DynamoEnrolmentStore(at.scenarios_table), files, people.person, sending, SystemClock())
+
+
+def handler(event: dict[str, Any], _context: object, deps: StepDeps | None = None) -> dict[str, Any]:
+    """See `shared.scenarios.step`."""
+    return run_step(event, deps or _dependencies())

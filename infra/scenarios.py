@@ -1,0 +1,192 @@
+"""Scenarios: the trigger on the customers table, a sweep per scenario, one state machine per file, and their step."""
+
+from __future__ import annotations
+
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from infra.delivery import Delivery
+from infra.functions import LOG_RETENTION
+from infra.house import House, dead_letter_queue, on_stream
+from infra.names import scenario_machine
+from shared.scenarios.cohorts import FOLDER
+from shared.scenarios.compile import Options, compile_scenario
+from shared.scenarios.model import LiveStatus, Scenario
+from shared.scenarios.read import read_presets
+from shared.scenarios.trigger import dump_rules, entry_rules
+
+OPTIONS = Options()
+
+
+class Scenarios(Construct):
+    """Everything between "a cart was left" and "this batch of people is at this step"."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, house: House, delivery: Delivery) -> None:
+        super().__init__(scope, construct_id)
+        self._house = house
+        self.scenarios = read_presets()
+        self.trigger = self._trigger()
+        self.step = self._step(delivery)
+        self.machines = {scenario.id: self._machine(scenario) for scenario in self.scenarios}
+        self.sweep = self._sweep()
+        self._schedules()
+
+    def _trigger(self) -> lambda_.Function:
+        function = self._house.functions.make(
+            self,
+            "scenarios/trigger",
+            settings={
+                "scenarios_table": self._house.tables.scenarios.table_name,
+                "entry_rules": dump_rules(entry_rules(self.scenarios)),
+            },
+        )
+        _grant(function, self._house.tables.scenarios, "dynamodb:UpdateItem")
+        # Imported history starts nothing, so it does not even wake the function.
+        filters = [_rows_of("cart"), _rows_of("order")]
+        on_stream(function, self._house.tables.customers, filters=filters, window=Duration.seconds(1))
+        return function
+
+    def _step(self, delivery: Delivery) -> lambda_.Function:
+        tables = self._house.tables
+        function = self._house.functions.make(
+            self,
+            "scenarios/step",
+            settings={
+                "scenarios_table": tables.scenarios.table_name,
+                "customers_table": tables.customers.table_name,
+                "deliveries_table": tables.deliveries.table_name,
+                "work_bucket": self._house.work.bucket_name,
+                "configuration_set": delivery.configuration_set,
+                "keys_secret": self._house.keys.secret_arn,
+                "prefix": self._house.prefix,
+            },
+            # Ends before the machine stops waiting, so that no attempt is overtaken by its own retry.
+            timeout=Duration.seconds(OPTIONS.step_timeout_seconds - 10),
+            memory_mb=1024,
+        )
+        _grant(function, tables.scenarios, "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
+        _grant(function, tables.customers, "dynamodb:BatchGetItem", "dynamodb:Query")
+        self._house.grant_objects(function, self._house.work, FOLDER, "s3:GetObject", "s3:PutObject")
+        self._house.grant_shops(function)
+        delivery.grant_send(function)
+        return function
+
+    # --- the machines -------------------------------------------------------------------------------------------------
+
+    def _machine(self, scenario: Scenario) -> sfn.StateMachine:
+        name = scenario_machine(scenario.id)
+        scope = Construct(self, "".join(word.capitalize() for word in scenario.id.split("_")))
+        log_group = logs.LogGroup(
+            scope,
+            "Logs",
+            # CloudWatch truncates a longer resource policy unless the group's name begins like this.
+            log_group_name=f"/aws/vendedlogs/states/{name}",
+            retention=LOG_RETENTION,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        definition = compile_scenario(scenario, self.step.function_arn, OPTIONS)
+        return sfn.StateMachine(
+            scope,
+            "Machine",
+            state_machine_name=name,
+            comment=scenario.title,
+            definition_body=sfn.DefinitionBody.from_string(Stack.of(self).to_json_string(definition)),
+            role=self._machine_role(scope, name),  # type: ignore[arg-type]
+            tracing_enabled=True,
+            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ERROR, include_execution_data=False),
+        )
+
+    def _machine_role(self, scope: Construct, name: str) -> iam.Role:
+        role = iam.Role(
+            scope, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"), description=f"state machine {name}"
+        )
+        cohorts = self._house.work.arn_for_objects(f"{FOLDER}*")
+        children = self._states_arn("execution", f"{name}/*")
+        for actions, resource in (
+            (["lambda:InvokeFunction"], self.step.function_arn),
+            (["s3:GetObject"], cohorts),
+            # A Distributed Map runs its batches as executions of the machine itself.
+            (["states:StartExecution"], self._states_arn("stateMachine", name)),
+            (["states:DescribeExecution", "states:RedriveExecution", "states:StopExecution"], children),
+        ):
+            role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
+        return role
+
+    def _states_arn(self, resource: str, name: str) -> str:
+        return Stack.of(self).format_arn(
+            service="states", resource=resource, resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
+        )
+
+    # --- the sweep ----------------------------------------------------------------------------------------------------
+
+    def _sweep(self) -> lambda_.Function:
+        table = self._house.tables.scenarios
+        function = self._house.functions.make(
+            self,
+            "scenarios/sweep",
+            settings={
+                "scenarios_table": table.table_name,
+                "work_bucket": self._house.work.bucket_name,
+                "machine_prefix": self._states_arn("stateMachine", scenario_machine("")),
+                "prefix": self._house.prefix,
+            },
+            timeout=Duration.minutes(5),
+        )
+        machines = [machine.state_machine_arn for machine in self.machines.values()]
+        for actions, resources in (
+            (["dynamodb:Query"], [f"{table.table_arn}/index/due"]),
+            (["states:StartExecution"], machines),
+        ):
+            function.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=resources))
+        self._house.grant_objects(function, self._house.work, FOLDER, "s3:GetObject", "s3:PutObject")
+        self._house.grant_parameters(function, "shops", "ssm:GetParametersByPath")
+        return function
+
+    def _schedules(self) -> None:
+        dead_letters = dead_letter_queue(self, "SweepDeadLetters")
+        role = iam.Role(self, "SweepScheduleRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
+        for actions, resource in (
+            ("lambda:InvokeFunction", self.sweep.function_arn),
+            ("sqs:SendMessage", dead_letters.queue_arn),
+        ):
+            role.add_to_policy(iam.PolicyStatement(actions=[actions], resources=[resource]))
+        for scenario in self.scenarios:
+            self._schedule(scenario, role, dead_letters)
+
+    def _schedule(self, scenario: Scenario, role: iam.Role, dead_letters: sqs.Queue) -> None:
+        minutes = int(scenario.sweep_every.total_seconds() // 60)
+        scheduler.CfnSchedule(
+            self,
+            f"Sweep{''.join(word.capitalize() for word in scenario.id.split('_'))}",
+            description=f"matakite sweep {scenario.id}",
+            schedule_expression=f"rate({minutes} minute{'' if minutes == 1 else 's'})",
+            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
+            state="DISABLED" if scenario.status is LiveStatus.OFF else "ENABLED",
+            target=scheduler.CfnSchedule.TargetProperty(
+                arn=self.sweep.function_arn,
+                role_arn=role.role_arn,
+                input=f'{{"scenario":"{scenario.id}"}}',
+                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=dead_letters.queue_arn),
+                # The next sweep finds whom a failed one missed: old ones need not be repeated for hours.
+                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
+                    maximum_event_age_in_seconds=300, maximum_retry_attempts=2
+                ),
+            ),
+        )
+
+
+def _grant(function: lambda_.Function, table: dynamodb.Table, *actions: str) -> None:
+    """Named actions on the table alone, not on its indexes."""
+    function.add_to_role_policy(iam.PolicyStatement(actions=list(actions), resources=[table.table_arn]))
+
+
+def _rows_of(kind: str) -> dict[str, object]:
+    image = {"kind": {"S": [kind]}, "historical": {"BOOL": [False]}}
+    return dict(lambda_.FilterCriteria.filter({"dynamodb": {"NewImage": image}}))

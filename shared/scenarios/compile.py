@@ -1,0 +1,347 @@
+"""Compiles a scenario to an Amazon States Language machine (Step Functions Standard) that moves a cohort.
+
+Input of an execution (ids, counts and times only; nothing in its history says who anybody is):
+
+    {"tenant", "execution", "scheduled_at", "arrived_at", "cohort": {"bucket", "key", "part", "size", "batches"}}
+
+The scenario, its version and everything a step needs to know are part of the machine, so an execution finishes by the
+definition it was started with.
+
+- A step on one batch of people is one Lambda call; on many batches a Distributed Map over the list of batches in S3,
+  then one call that puts the batches' answers together. Cost grows with batches, not with people.
+- The first step also claims the people (`enter`), so that an execution that dies before it leaves them due.
+- A `branch` writes one sub-cohort per arm and goes on in a Parallel, in which every arm carries the rest of its own
+  way: nobody waits for the others. What follows the branch in the file is therefore compiled once per arm.
+- `scheduled_at` is carried along: the tick, plus the waits so far, plus deferrals (quiet hours, a busy provider).
+  `arrived_at` is the same without the deferrals of the present step: what lateness is measured from.
+- There is no Catch: an execution that fails, fails at its step, so that Redrive continues exactly there (a Catch to a
+  Fail state could only be redriven into that Fail state). The ledger and the enrolments make repeating harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+from shared.core.errors import RejectedError
+from shared.core.ids import digest
+from shared.scenarios.model import Branch, Exit, LiveStatus, Scenario, Send, Step, Wait, format_duration
+
+State = dict[str, Any]
+Machine = dict[str, Any]
+
+PARK_AFTER = 3
+"""Attempts after which a person on whom a step breaks is put aside (`attempt` of the step's input)."""
+MAX_STATES = 600
+MAX_WAIT = timedelta(days=360)
+"""A Standard execution lives a year at most."""
+
+END = "end"
+"""The exit of a way that simply ends."""
+
+_CARRIED = {f"{key}.$": f"$.{key}" for key in ("tenant", "execution", "scheduled_at", "arrived_at")}
+_ONE_BATCH = {"key.$": "$.cohort.key", "part.$": "$.cohort.part", "index": "0"}
+_ANSWERS = {"send": "defer_seconds", "branch": "arms"}
+"""What the machine needs back from a step."""
+
+# About 2 minutes of retries (2+4+8+16+32+60 s, jittered) for Lambda itself, 70 s (10+20+40) for everything else.
+# What takes longer, a busy provider or quiet hours, is a deferral that the step answers, not an error.
+_RETRY: list[State] = [
+    {
+        "ErrorEquals": [
+            "Lambda.ServiceException",
+            "Lambda.AWSLambdaException",
+            "Lambda.SdkClientException",
+            "Lambda.TooManyRequestsException",
+        ],
+        "IntervalSeconds": 2,
+        "BackoffRate": 2,
+        "MaxAttempts": 6,
+        "MaxDelaySeconds": 60,
+        "JitterStrategy": "FULL",
+    },
+    {
+        "ErrorEquals": ["States.TaskFailed", "States.Timeout"],
+        "IntervalSeconds": 10,
+        "BackoffRate": 2,
+        "MaxAttempts": PARK_AFTER,
+    },
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the machine does its work; not part of what the scenario means."""
+
+    children: Literal["EXPRESS", "STANDARD"] = "EXPRESS"
+    """Kind of the Distributed Map's child executions. Express may run twice: harmless behind the ledger."""
+    concurrency: int = 10
+    """Batches worked on at once: the pace, changed live with UpdateMapRun."""
+    step_timeout_seconds: int = 240
+    """Below the 5 minutes an Express child may take."""
+
+
+def compile_scenario(scenario: Scenario, step_function_arn: str, options: Options | None = None) -> Machine:
+    """The state machine of a scenario. Raises RejectedError when it would outgrow Step Functions."""
+    machine = _Compiler(scenario, step_function_arn, options or Options()).machine()
+    if (count := count_states(machine)) > MAX_STATES:
+        raise RejectedError(
+            f"scenario {scenario.id} compiles to {count} states, more than {MAX_STATES}: "
+            "every branch repeats what follows it in each arm; put branches last, or use fewer arms"
+        )
+    if (wait := longest_wait(scenario.steps)) > MAX_WAIT:
+        raise RejectedError(f"scenario {scenario.id} waits {format_duration(wait)} in all, more than 360d")
+    return machine
+
+
+def count_states(machine: Machine) -> int:
+    """States of a machine, those inside Parallel and Map included."""
+    inner = [
+        count_states(part)
+        for state in machine["States"].values()
+        for part in [*state.get("Branches", ()), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])]
+    ]
+    return len(machine["States"]) + sum(inner)
+
+
+def longest_wait(steps: tuple[Step, ...]) -> timedelta:
+    """The waits on the slowest way through."""
+    total = timedelta(0)
+    for step in steps:
+        match step:
+            case Wait():
+                total += step.wait
+            case Branch():
+                total += max(longest_wait(path) for _, path in step.paths())
+            case _:
+                pass
+    return total
+
+
+@dataclass
+class _Lane:
+    """One way under construction: its states, in order, under names that begin with the arms taken so far."""
+
+    prefix: str
+    states: dict[str, State] = field(default_factory=dict)
+
+    def name(self, text: str) -> str:
+        """Unique in the machine, as Step Functions wants it even across Parallel branches; at most 80 characters."""
+        full = f"{self.prefix}{text}"
+        return full if len(full) <= 80 else f"{full[:70]} {digest(full)[:8]}"
+
+    def add(self, name: str, state: State) -> None:
+        """Add a state. Two of one name would silently replace each other."""
+        if name in self.states:
+            raise AssertionError(f"two states are called {name!r}")
+        self.states[name] = state
+
+
+@dataclass(frozen=True)
+class _Compiler:
+    scenario: Scenario
+    function: str
+    options: Options
+
+    def machine(self) -> Machine:
+        lane = _Lane("")
+        start = self._way(lane, self.scenario.steps, enter=True)
+        title = f"{self.scenario.title} ({self.scenario.id}, version {self.scenario.version})"
+        return {"Comment": title, "StartAt": start, "States": lane.states}
+
+    def _way(self, lane: _Lane, steps: tuple[Step, ...], *, enter: bool = False) -> str:
+        """Add the states of these steps; the name of the first."""
+        step, rest = (steps[0], steps[1:]) if steps else (Exit(exit=END), ())
+        match step:
+            case Wait() if enter:
+                return self._task(lane, "enter", {"action": "enter"}, lambda: self._way(lane, steps), enter=True)
+            case Wait():
+                return self._wait(lane, step, rest)
+            case Send():
+                return self._send(lane, step, rest, enter=enter)
+            case Branch():
+                return self._branch(lane, step, rest, enter=enter)
+            case Exit():
+                return self._task(lane, f"exit {step.exit}", {"action": "exit", "step": step.exit}, None, enter=enter)
+
+    def _wait(self, lane: _Lane, wait: Wait, rest: tuple[Step, ...]) -> str:
+        name = lane.name(f"wait {format_duration(wait.wait)} ({len(lane.states)})")
+        seconds = int(wait.wait.total_seconds())
+        lane.add(name, _later(seconds, str(seconds), ["scheduled_at", "arrived_at"], wait.note))
+        lane.states[name]["Next"] = self._way(lane, rest)
+        return name
+
+    def _send(self, lane: _Lane, send: Send, rest: tuple[Step, ...], *, enter: bool) -> str:
+        call = {
+            "action": "send",
+            "step": send.send,
+            "send": {
+                "channel": send.channel,
+                "template": send.template,
+                "purpose": send.purpose.value,
+                "expires_after_seconds": int(send.expires_after.total_seconds()),
+                "staged": self.scenario.status is LiveStatus.STAGED,
+                "last": not rest,
+            },
+        }
+        asked, later = lane.name(f"{send.send} done?"), lane.name(f"{send.send} later")
+        start = self._task(lane, send.send, call, lambda: asked, enter=enter, gather=True)
+        lane.add(asked, {"Type": "Choice", "Choices": [_more_than_zero("$.answer.defer_seconds", later)]})
+        defer = "$states.input.answer.defer_seconds"
+        lane.add(later, _later(f"{{% {defer} %}}", defer, ["scheduled_at"], "quiet hours, or a busy provider"))
+        lane.states[later]["Next"] = start
+        lane.states[asked]["Default"] = self._way(lane, rest) if rest else self._end(lane)
+        return start
+
+    def _branch(self, lane: _Lane, branch: Branch, rest: tuple[Step, ...], *, enter: bool) -> str:
+        call = {"action": "branch", "step": branch.branch, "branch": {"on": branch.on.value, "arms": list(branch.arms)}}
+        fork = lane.name(f"{branch.branch} arms")
+        start = self._task(lane, branch.branch, call, lambda: fork, enter=enter, gather=True)
+        arms = [self._arm(lane, branch.branch, arm, path + rest) for arm, path in branch.paths()]
+        note = branch.note or f"{branch.on.value}: everyone goes on along one arm"
+        lane.add(fork, {"Type": "Parallel", "Comment": note, "Branches": arms, "ResultPath": None, "End": True})
+        return start
+
+    def _arm(self, outer: _Lane, branch: str, arm: str, steps: tuple[Step, ...]) -> Machine:
+        lane = _Lane(f"{outer.prefix}{branch}={arm} / ")
+        guard, nobody = lane.name("anyone?"), lane.name("nobody")
+        first = self._way(lane, steps)
+        cohort = f"$lookup($states.input.answer.arms, '{arm}')"
+        lane.add(
+            guard,
+            {
+                "Type": "Choice",
+                "QueryLanguage": "JSONata",
+                "Choices": [
+                    {
+                        "Condition": f"{{% {cohort}.size > 0 %}}",
+                        "Output": f"{{% $merge([$states.input, {{'cohort': {cohort}, 'answer': null}}]) %}}",
+                        "Next": first,
+                    }
+                ],
+                "Default": nobody,
+            },
+        )
+        lane.add(nobody, {"Type": "Succeed"})
+        return {"StartAt": guard, "States": lane.states}
+
+    def _task(
+        self,
+        lane: _Lane,
+        step: str,
+        call: State,
+        following: Callable[[], str] | None,
+        *,
+        enter: bool = False,
+        gather: bool = False,
+    ) -> str:
+        """One step: for one batch a call, for many a Map over the batches (and a call to `gather` their answers)."""
+        size, one, many = lane.name(f"{step} size"), lane.name(step), lane.name(f"{step} batches")
+        together = lane.name(f"{step} together")
+        call = {**call, **self._pinned(), "enter": enter, "lane": lane.prefix}
+        is_one = {"Variable": "$.cohort.batches", "NumericEquals": 1, "Next": one}
+        lane.add(size, {"Type": "Choice", "Choices": [is_one], "Default": many})
+        lane.add(one, self._invoke({**call, "batch": _ONE_BATCH}, answer=_ANSWERS.get(call["action"])))
+        lane.add(many, self._map(lane.name(f"{step} batch"), call, answers=gather))
+        ends = [one, together if gather else many]
+        if gather:
+            lane.states[many]["Next"] = together
+            answers = {"answers.$": "$.answer"} if call["action"] == "send" else {}
+            put_together = {**call, "action": "gather", "of": call["action"], **answers}
+            lane.add(together, self._invoke(put_together, answer=_ANSWERS[call["action"]]))
+        then = {"Next": following()} if following else {"End": True}
+        for end in ends:
+            lane.states[end] |= then
+        return size
+
+    def _pinned(self) -> State:
+        return {
+            "scenario": self.scenario.id,
+            "version": self.scenario.version,
+            "exit_when": [str(rule) for rule in self.scenario.exit_when],
+        }
+
+    def _end(self, lane: _Lane) -> str:
+        name = lane.name("end")
+        lane.add(name, {"Type": "Succeed"})
+        return name
+
+    def _invoke(self, call: State, *, answer: str | None) -> State:
+        payload = {**call, **_CARRIED, "cohort.$": "$.cohort", "attempt.$": "$$.State.RetryCount"}
+        kept: State = {"ResultPath": None}
+        if answer:
+            kept = {"ResultSelector": {f"{answer}.$": f"$.Payload.{answer}"}, "ResultPath": "$.answer"}
+        return {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::lambda:invoke",
+            "Parameters": {"FunctionName": self.function, "Payload": payload},
+            **kept,
+            "TimeoutSeconds": self.options.step_timeout_seconds,
+            "Retry": _RETRY,
+        }
+
+    def _map(self, name: str, call: State, *, answers: bool) -> State:
+        child = self._invoke({**call, "batch.$": "$.batch"}, answer="defer_seconds")
+        # One number per batch: 10,000 batches answer 20 KB, far below the 256 KiB a state may carry.
+        child |= {"ResultPath": "$.answer", "OutputPath": "$.answer.defer_seconds", "End": True}
+        return {
+            "Type": "Map",
+            "ItemReader": {
+                "Resource": "arn:aws:states:::s3:getObject",
+                "ReaderConfig": {"InputType": "JSON"},
+                "Parameters": {"Bucket.$": "$.cohort.bucket", "Key.$": "$.cohort.key"},
+            },
+            "ItemSelector": {**_CARRIED, "cohort.$": "$.cohort", "batch.$": "$$.Map.Item.Value"},
+            "ItemProcessor": {
+                "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": self.options.children},
+                "StartAt": name,
+                "States": {name: child},
+            },
+            "MaxConcurrency": self.options.concurrency,
+            "ResultPath": "$.answer" if answers else None,
+        }
+
+
+def _later(seconds: int | str, added: str, times: list[str], note: str) -> State:
+    """A wait that moves the schedule on. In JSONata, which alone can add seconds to a time without a call."""
+    at = f"$fromMillis($toMillis($states.input.scheduled_at) + {added} * 1000)"
+    moved = ", ".join(f"'{time}': {at}" for time in times)
+    wait: State = {"Type": "Wait", "QueryLanguage": "JSONata", "Seconds": seconds}
+    return wait | {"Output": f"{{% $merge([$states.input, {{{moved}}}]) %}}"} | ({"Comment": note} if note else {})
+
+
+def _more_than_zero(variable: str, following: str) -> State:
+    return {"Variable": variable, "NumericGreaterThan": 0, "Next": following}
+
+
+def describe(scenario: Scenario) -> Iterator[str]:
+    """The scenario as lines of text, indented by branch (`matakite scenario show`)."""
+    after = format_duration(scenario.entry.after)
+    yield f"{scenario.id}  {scenario.title}  [{scenario.status.value}]  version {scenario.version}"
+    yield f"entry: {scenario.entry.event.value}, untouched for {after}; collected every {_every(scenario)}"
+    yield f"exit when: {', '.join(rule.value for rule in scenario.exit_when)}"
+    yield from _lines(scenario.steps, "")
+
+
+def _every(scenario: Scenario) -> str:
+    return format_duration(scenario.sweep_every)
+
+
+def _lines(steps: tuple[Step, ...], indent: str) -> Iterator[str]:
+    for step in steps:
+        note = f"   # {step.note}" if step.note else ""
+        match step:
+            case Wait():
+                yield f"{indent}wait {format_duration(step.wait)}{note}"
+            case Send():
+                late = format_duration(step.expires_after)
+                yield f"{indent}send {step.send}: {step.channel} {step.template}, not later than {late}{note}"
+            case Exit():
+                yield f"{indent}exit {step.exit}{note}"
+            case Branch():
+                yield f"{indent}branch {step.branch} on {step.on.value}{note}"
+                for arm, path in step.paths():
+                    yield f"{indent}  {arm}:" + ("" if path else " (goes on)")
+                    yield from _lines(path, f"{indent}    ")

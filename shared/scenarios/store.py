@@ -1,0 +1,430 @@
+"""The scenarios table: who is due, where everyone stands, and what each batch met. The only file that knows its keys.
+
+    pk {tenant}#{scenario}#{occurrence}   sk enrolment    one row per cart, for ever
+        index `due`          due_key {tenant}#{scenario}, due_at     only while ARMED
+        index `by_customer`  customer_key {tenant}#{customer_id}, pk
+    pk {tenant}#{scenario}                sk funnel#{date}#{execution}#{step}#{batch}
+
+Write units of one cart: arm 1 (+2 index entries, +2 each time the cart is touched again), claim 1 (+1), each step 1.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Protocol
+
+from shared.core.aws import client, domain_errors
+from shared.core.clock import from_iso, to_iso
+from shared.core.errors import UnavailableError
+from shared.core.ids import CustomerId, ScenarioId, TenantId
+from shared.scenarios.enrolment import CartRef, Enrolment, EnrolmentState, FunnelRow
+
+FUNNEL_DAYS = 400
+_READ_AT_ONCE = 100
+"""BatchGetItem's limit."""
+_READ_ATTEMPTS = 8
+
+
+class EnrolmentStore(Protocol):
+    """Where everyone stands. Every method may raise UnavailableError; repeating any of them is harmless."""
+
+    def arm(self, enrolment: Enrolment) -> bool:
+        """Make someone due (again, while nobody has collected them and the cart was touched later). Did it?"""
+        ...
+
+    def disarm(self, tenant: TenantId, scenario: ScenarioId, occurrence: str, reason: str, at: datetime) -> bool:
+        """Take someone out before they are collected. Did it? Nothing happens once they entered."""
+        ...
+
+    def due(self, tenant: TenantId, scenario: ScenarioId, until: datetime, limit: int) -> list[Enrolment]:
+        """Who is due, the longest waiting first; eventually consistent, so a claim decides."""
+        ...
+
+    def claim(
+        self, tenant: TenantId, scenario: ScenarioId, occurrence: str, execution: str, version: str, at: datetime
+    ) -> Enrolment | None:
+        """Let an execution have someone who is due at `at`. None: not due (any more), or another's. Repeatable."""
+        ...
+
+    def record(self, enrolment: Enrolment, step: str, outcome: str, state: EnrolmentState, at: datetime) -> bool:
+        """A step is done. False: they have left in the meantime and the record says why."""
+        ...
+
+    def get(self, tenant: TenantId, scenario: ScenarioId, occurrence: str) -> Enrolment | None:
+        """One enrolment, strongly consistent."""
+        ...
+
+    def get_many(self, tenant: TenantId, scenario: ScenarioId, occurrences: Iterable[str]) -> dict[str, Enrolment]:
+        """Enrolments by occurrence, strongly consistent; those that do not exist are missing."""
+        ...
+
+    def of_customer(self, tenant: TenantId, customer_id: CustomerId) -> list[Enrolment]:
+        """Every enrolment of a person, in every scenario."""
+        ...
+
+    def put_funnel(self, row: FunnelRow) -> None:
+        """Record what a batch met at a step, replacing what an earlier attempt recorded."""
+        ...
+
+    def funnel(self, tenant: TenantId, scenario: ScenarioId, first: date, last: date) -> Iterator[FunnelRow]:
+        """The recorded batches of these shop days."""
+        ...
+
+
+class DynamoEnrolmentStore:
+    """Enrolments in DynamoDB."""
+
+    def __init__(self, table: str, dynamodb: Any = None) -> None:
+        self._table = table
+        self._given = dynamodb
+
+    @property
+    def _client(self) -> Any:
+        return self._given or client("dynamodb")
+
+    def arm(self, enrolment: Enrolment) -> bool:
+        """Make someone due. One conditional write."""
+        if enrolment.due_at is None:
+            raise ValueError("someone is made due at a time")
+        changes = {
+            **_row(enrolment),
+            "due_key": _due_key(enrolment.tenant, enrolment.scenario),
+            "due_at": to_iso(enrolment.due_at),
+        }
+        later = "touched_at < :touched_at OR (touched_at = :touched_at AND customer_id <> :customer_id)"
+        return self._update(
+            _key(enrolment.tenant, enrolment.scenario, enrolment.occurrence),
+            changes,
+            condition=f"attribute_not_exists(pk) OR (#state = :state AND ({later}))",
+        )
+
+    def disarm(self, tenant: TenantId, scenario: ScenarioId, occurrence: str, reason: str, at: datetime) -> bool:
+        """Take someone out before they are collected."""
+        return self._update(
+            _key(tenant, scenario, occurrence),
+            {"state": EnrolmentState.EXITED, "outcome": reason, "moved_at": to_iso(at)},
+            remove="due_key, due_at",
+            condition="#state = :armed",
+            values={":armed": EnrolmentState.ARMED},
+        )
+
+    def due(self, tenant: TenantId, scenario: ScenarioId, until: datetime, limit: int) -> list[Enrolment]:
+        """Who is due, the longest waiting first."""
+        query = {
+            "TableName": self._table,
+            "IndexName": "due",
+            "KeyConditionExpression": "due_key = :key AND due_at <= :until",
+            "ExpressionAttributeValues": _texts({":key": _due_key(tenant, scenario), ":until": to_iso(until)}),
+        }
+        found: list[Enrolment] = []
+        for item in self._query(query):
+            found.append(_enrolment(item))
+            if len(found) == limit:
+                break
+        return found
+
+    def claim(
+        self, tenant: TenantId, scenario: ScenarioId, occurrence: str, execution: str, version: str, at: datetime
+    ) -> Enrolment | None:
+        """Let an execution have someone who is due. One conditional write."""
+        changes = {
+            "state": EnrolmentState.ENTERED,
+            "execution": execution,
+            "version": version,
+            "entered_at": to_iso(at),
+            "moved_at": to_iso(at),
+        }
+        request = self._request(
+            _key(tenant, scenario, occurrence),
+            changes,
+            remove="due_key, due_at",
+            condition="#state = :armed AND due_at <= :entered_at",
+            values={":armed": EnrolmentState.ARMED},
+        )
+        try:
+            with domain_errors("claim an enrolment"):
+                answer = self._client.update_item(
+                    **request, ReturnValues="ALL_NEW", ReturnValuesOnConditionCheckFailure="ALL_OLD"
+                )
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            item = error.response.get("Item")
+            existing = _enrolment(item) if item else None
+            return existing if existing and existing.execution == execution else None
+        return _enrolment(answer["Attributes"])
+
+    def record(self, enrolment: Enrolment, step: str, outcome: str, state: EnrolmentState, at: datetime) -> bool:
+        """A step is done. One conditional write."""
+        return self._update(
+            _key(enrolment.tenant, enrolment.scenario, enrolment.occurrence),
+            {"step": step, "outcome": outcome, "state": state, "moved_at": to_iso(at)},
+            condition="execution = :execution AND (#state = :entered OR #step = :step)",
+            values={":execution": enrolment.execution, ":entered": EnrolmentState.ENTERED},
+        )
+
+    def get(self, tenant: TenantId, scenario: ScenarioId, occurrence: str) -> Enrolment | None:
+        """One enrolment, strongly consistent."""
+        return self.get_many(tenant, scenario, [occurrence]).get(occurrence)
+
+    def get_many(self, tenant: TenantId, scenario: ScenarioId, occurrences: Iterable[str]) -> dict[str, Enrolment]:
+        """Enrolments by occurrence, strongly consistent."""
+        return {e.occurrence: e for e in self._read([_key(tenant, scenario, o) for o in dict.fromkeys(occurrences)])}
+
+    def of_customer(self, tenant: TenantId, customer_id: CustomerId) -> list[Enrolment]:
+        """Every enrolment of a person."""
+        query = {
+            "TableName": self._table,
+            "IndexName": "by_customer",
+            "KeyConditionExpression": "customer_key = :key",
+            "ExpressionAttributeValues": _texts({":key": f"{tenant}#{customer_id}"}),
+        }
+        keys = [{name: item[name] for name in ("pk", "sk")} for item in self._query(query)]
+        return sorted(self._read(keys), key=lambda enrolment: (enrolment.touched_at, enrolment.scenario))
+
+    def put_funnel(self, row: FunnelRow) -> None:
+        """Record what a batch met at a step."""
+        expires_at = datetime(row.on.year, row.on.month, row.on.day, tzinfo=UTC) + timedelta(days=FUNNEL_DAYS)
+        item = _texts(
+            {
+                "pk": f"{row.tenant}#{row.scenario}",
+                "sk": f"funnel#{row.on.isoformat()}#{row.execution}#{row.step}#{row.batch}",
+                "execution": row.execution,
+                "step": row.step,
+                "batch": row.batch,
+                "on": row.on.isoformat(),
+                "counts": json.dumps(dict(row.counts), sort_keys=True),
+                "due": str(row.due),
+            }
+        )
+        item["expires_at"] = {"N": str(int(expires_at.timestamp()))}
+        with domain_errors("record a funnel"):
+            self._client.put_item(TableName=self._table, Item=item)
+
+    def funnel(self, tenant: TenantId, scenario: ScenarioId, first: date, last: date) -> Iterator[FunnelRow]:
+        """The recorded batches of these shop days."""
+        span = {
+            ":key": f"{tenant}#{scenario}",
+            ":first": f"funnel#{first.isoformat()}",
+            ":last": f"funnel#{last.isoformat()}~",
+        }
+        query = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :key AND sk BETWEEN :first AND :last",
+            "ExpressionAttributeValues": _texts(span),
+        }
+        for item in self._query(query):
+            text = {name: value["S"] for name, value in item.items() if "S" in value}
+            yield FunnelRow(
+                tenant,
+                scenario,
+                date.fromisoformat(text["on"]),
+                text["execution"],
+                text["step"],
+                text["batch"],
+                json.loads(text["counts"]),
+                int(text.get("due", "0")),
+            )
+
+    def _update(self, key: Mapping[str, Any], changes: Mapping[str, str], **how: Any) -> bool:
+        try:
+            with domain_errors("write an enrolment"):
+                self._client.update_item(**self._request(key, changes, **how))
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def _request(
+        self,
+        key: Mapping[str, Any],
+        changes: Mapping[str, str],
+        *,
+        condition: str,
+        remove: str = "",
+        values: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        sets = "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
+        return {
+            "TableName": self._table,
+            "Key": key,
+            "UpdateExpression": sets + (f" REMOVE {remove}" if remove else ""),
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": {f"#{name}": name for name in changes},
+            "ExpressionAttributeValues": _texts(
+                {**{f":{name}": str(value) for name, value in changes.items()}, **(values or {})}
+            ),
+        }
+
+    def _query(self, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        with domain_errors("query the scenarios table"):
+            for page in self._client.get_paginator("query").paginate(**query):
+                yield from page["Items"]
+
+    def _read(self, keys: list[Any]) -> list[Enrolment]:
+        found: list[Enrolment] = []
+        for start in range(0, len(keys), _READ_AT_ONCE):
+            found += map(_enrolment, self._read_page(keys[start : start + _READ_AT_ONCE]))
+        return found
+
+    def _read_page(self, keys: list[Any]) -> Iterator[dict[str, Any]]:
+        for _ in range(_READ_ATTEMPTS):
+            with domain_errors("read enrolments"):
+                answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
+            yield from answer["Responses"].get(self._table, [])
+            keys = answer["UnprocessedKeys"].get(self._table, {}).get("Keys", [])
+            if not keys:
+                return
+        raise UnavailableError("DynamoDB does not answer for all enrolments of a batch; try again")
+
+
+class MemoryEnrolmentStore:
+    """Enrolments in memory: the same promises, for tests, examples and rehearsals."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, str, str], Enrolment] = {}
+        self._funnel: dict[tuple[str, ...], FunnelRow] = {}
+        self._lock = threading.Lock()
+
+    def arm(self, enrolment: Enrolment) -> bool:
+        """Make someone due."""
+        if enrolment.due_at is None:
+            raise ValueError("someone is made due at a time")
+        with self._lock:
+            existing = self._rows.get(_id(enrolment))
+            if existing and (existing.state is not EnrolmentState.ARMED or not _newer(enrolment, existing)):
+                return False
+            self._rows[_id(enrolment)] = enrolment
+            return True
+
+    def disarm(self, tenant: TenantId, scenario: ScenarioId, occurrence: str, reason: str, at: datetime) -> bool:
+        """Take someone out before they are collected."""
+        with self._lock:
+            existing = self._rows.get((tenant, scenario, occurrence))
+            if existing is None or existing.state is not EnrolmentState.ARMED:
+                return False
+            self._rows[_id(existing)] = replace(
+                existing, state=EnrolmentState.EXITED, outcome=reason, moved_at=at, due_at=None
+            )
+            return True
+
+    def due(self, tenant: TenantId, scenario: ScenarioId, until: datetime, limit: int) -> list[Enrolment]:
+        """Who is due, the longest waiting first."""
+        mine = [row for key, row in self._rows.items() if key[:2] == (tenant, scenario)]
+        return sorted((row for row in mine if row.due_at and row.due_at <= until), key=_due_at)[:limit]
+
+    def claim(
+        self, tenant: TenantId, scenario: ScenarioId, occurrence: str, execution: str, version: str, at: datetime
+    ) -> Enrolment | None:
+        """Let an execution have someone who is due."""
+        with self._lock:
+            existing = self._rows.get((tenant, scenario, occurrence))
+            if existing is None:
+                return None
+            if existing.state is not EnrolmentState.ARMED or existing.due_at is None or existing.due_at > at:
+                return existing if existing.execution == execution else None
+            entered = replace(existing, state=EnrolmentState.ENTERED, execution=execution, version=version, due_at=None)
+            self._rows[_id(existing)] = replace(entered, entered_at=at, moved_at=at)
+            return self._rows[_id(existing)]
+
+    def record(self, enrolment: Enrolment, step: str, outcome: str, state: EnrolmentState, at: datetime) -> bool:
+        """A step is done."""
+        with self._lock:
+            existing = self._rows.get(_id(enrolment))
+            if existing is None or existing.execution != enrolment.execution:
+                return False
+            if existing.state is not EnrolmentState.ENTERED and existing.step != step:
+                return False
+            self._rows[_id(existing)] = replace(existing, step=step, outcome=outcome, state=state, moved_at=at)
+            return True
+
+    def get(self, tenant: TenantId, scenario: ScenarioId, occurrence: str) -> Enrolment | None:
+        """One enrolment."""
+        return self._rows.get((tenant, scenario, occurrence))
+
+    def get_many(self, tenant: TenantId, scenario: ScenarioId, occurrences: Iterable[str]) -> dict[str, Enrolment]:
+        """Enrolments by occurrence."""
+        found = {occurrence: self.get(tenant, scenario, occurrence) for occurrence in occurrences}
+        return {occurrence: enrolment for occurrence, enrolment in found.items() if enrolment}
+
+    def of_customer(self, tenant: TenantId, customer_id: CustomerId) -> list[Enrolment]:
+        """Every enrolment of a person."""
+        mine = [row for row in self._rows.values() if (row.tenant, row.customer_id) == (tenant, customer_id)]
+        return sorted(mine, key=lambda enrolment: (enrolment.touched_at, enrolment.scenario))
+
+    def put_funnel(self, row: FunnelRow) -> None:
+        """Record what a batch met at a step."""
+        key = (row.tenant, row.scenario, row.on.isoformat(), row.execution, row.step, row.batch)
+        self._funnel[key] = replace(row, counts=dict(row.counts))
+
+    def funnel(self, tenant: TenantId, scenario: ScenarioId, first: date, last: date) -> Iterator[FunnelRow]:
+        """The recorded batches of these shop days."""
+        for key in sorted(self._funnel):
+            row = self._funnel[key]
+            if (row.tenant, row.scenario) == (tenant, scenario) and first <= row.on <= last:
+                yield row
+
+
+def _id(enrolment: Enrolment) -> tuple[str, str, str]:
+    return enrolment.tenant, enrolment.scenario, enrolment.occurrence
+
+
+def _due_at(enrolment: Enrolment) -> tuple[datetime, str]:
+    return enrolment.due_at or enrolment.touched_at, enrolment.occurrence
+
+
+def _newer(enrolment: Enrolment, than: Enrolment) -> bool:
+    moved = enrolment.touched_at == than.touched_at and enrolment.customer_id != than.customer_id
+    return enrolment.touched_at > than.touched_at or moved
+
+
+def _due_key(tenant: TenantId, scenario: ScenarioId) -> str:
+    return f"{tenant}#{scenario}"
+
+
+def _key(tenant: TenantId, scenario: ScenarioId, occurrence: str) -> dict[str, Any]:
+    return _texts({"pk": f"{tenant}#{scenario}#{occurrence}", "sk": "enrolment"})
+
+
+def _texts(values: Mapping[str, str]) -> dict[str, Any]:
+    return {name: {"S": str(value)} for name, value in values.items()}
+
+
+def _row(enrolment: Enrolment) -> dict[str, str]:
+    return {
+        "tenant": enrolment.tenant,
+        "scenario": enrolment.scenario,
+        "occurrence": enrolment.occurrence,
+        "customer_id": enrolment.customer_id,
+        "customer_key": f"{enrolment.tenant}#{enrolment.customer_id}",
+        "cart_source": enrolment.cart.source,
+        "cart_store": enrolment.cart.store,
+        "cart_token": enrolment.cart.token,
+        "touched_at": to_iso(enrolment.touched_at),
+        "state": enrolment.state,
+    }
+
+
+def _enrolment(item: Mapping[str, Any]) -> Enrolment:
+    text = {name: value["S"] for name, value in item.items() if "S" in value}
+
+    def at(name: str) -> datetime | None:
+        return from_iso(text[name]) if text.get(name) else None
+
+    return Enrolment(
+        tenant=TenantId(text["tenant"]),
+        scenario=ScenarioId(text["scenario"]),
+        occurrence=text["occurrence"],
+        customer_id=CustomerId(text["customer_id"]),
+        cart=CartRef(text["cart_source"], text["cart_store"], text["cart_token"]),
+        touched_at=from_iso(text["touched_at"]),
+        state=EnrolmentState(text["state"]),
+        due_at=at("due_at"),
+        execution=text.get("execution", ""),
+        version=text.get("version", ""),
+        entered_at=at("entered_at"),
+        step=text.get("step", ""),
+        outcome=text.get("outcome", ""),
+        moved_at=at("moved_at"),
+    )

@@ -1,0 +1,77 @@
+"""Collects who is due (スイープ): a cohort file, then one named execution per shop, scenario and minute.
+
+Safe to die anywhere and to run twice: nobody is marked here. Files are written once under a name that depends on
+their content, the execution's name makes it one per minute, and whom an execution may have is decided by the claim in
+its first step. Whoever is not claimed stays due and is found by the next sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from shared.core.clock import to_iso
+from shared.core.errors import MatakiteError
+from shared.core.ids import ScenarioId, TenantId
+from shared.scenarios.cohorts import FOLDER, CohortFiles, write_cohort
+from shared.scenarios.machines import Machines
+from shared.scenarios.store import EnrolmentStore
+
+BATCH_SIZE = 50
+"""People per Lambda call of a step."""
+LIMIT = 100_000
+"""People per execution; more wait for the next sweep."""
+
+
+@dataclass(frozen=True)
+class SweepDeps:
+    """The ports of a sweep."""
+
+    enrolments: EnrolmentStore
+    files: CohortFiles
+    machines: Machines
+    tenants: Callable[[], Iterable[TenantId]]
+    batch_size: int = BATCH_SIZE
+    limit: int = LIMIT
+
+
+def sweep(scenario: ScenarioId, deps: SweepDeps, now: datetime) -> dict[str, int]:
+    """Start what is due in every shop; people handed over, by shop.
+
+    One shop's trouble does not stop the others; the first error is raised when all had their turn.
+    """
+    started: dict[str, int] = {}
+    errors: list[MatakiteError] = []
+    for tenant in deps.tenants():
+        try:
+            if people := _sweep_shop(tenant, scenario, deps, now):
+                started[tenant] = people
+        except MatakiteError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return started
+
+
+def _sweep_shop(tenant: TenantId, scenario: ScenarioId, deps: SweepDeps, now: datetime) -> int:
+    due = deps.enrolments.due(tenant, scenario, now, deps.limit)
+    if not due:
+        return 0
+    execution = execution_name(tenant, scenario, now)
+    folder = f"{FOLDER}{tenant}/{scenario}/{execution}"
+    cohort = write_cohort(deps.files, folder, [enrolment.member for enrolment in due], deps.batch_size)
+    at = to_iso(now)
+    document = {
+        "tenant": tenant,
+        "execution": execution,
+        "scheduled_at": at,
+        "arrived_at": at,
+        "cohort": {"bucket": deps.files.bucket, **asdict(cohort)},
+    }
+    return cohort.size if deps.machines.start(scenario, execution, document) else 0
+
+
+def execution_name(tenant: TenantId, scenario: ScenarioId, at: datetime) -> str:
+    """`shop-cart_abandoned-20261121T1935`: one per shop, scenario and minute (UTC)."""
+    return f"{tenant}-{scenario}-{at.astimezone(UTC):%Y%m%dT%H%M}"
