@@ -1,0 +1,114 @@
+"""The words an admin reads, in Japanese and English: the one place where a reason, state or rank gets its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from shared.customers.model import ConsentStatus, LtvTier, Status
+from shared.delivery.model import Reason, SendState
+
+LANGUAGES = ("ja", "en")
+
+
+class Label(NamedTuple):
+    """One word or sentence in each language."""
+
+    ja: str
+    en: str
+
+    def of(self, language: str) -> str:
+        """The text in `language`; Japanese unless English is asked for."""
+        return self.en if language == "en" else self.ja
+
+
+REASONS: Mapping[Reason, Label] = {
+    Reason.NONE: Label("理由なし", "no reason"),
+    Reason.ORDERED: Label("すでに購入された", "already ordered"),
+    Reason.EXITED: Label("シナリオの終了条件に当てはまった", "an exit rule of the scenario applied"),
+    Reason.NO_ADDRESS: Label("宛先がない", "no address"),
+    Reason.NO_CONSENT: Label("配信の許諾がない", "no consent"),
+    Reason.OPTED_OUT: Label("配信停止を希望された", "opted out"),
+    Reason.BOUNCED: Label("宛先に届かない（バウンス）", "address bounced"),
+    Reason.COMPLAINED: Label("迷惑メールとして報告された", "reported as spam"),
+    Reason.ERASED: Label("個人情報を削除済み", "personal data erased"),
+    Reason.FREQUENCY_CAP: Label("配信回数の上限に達した", "contact cap reached"),
+    Reason.QUIET_HOURS: Label("夜間は送らない", "quiet hours"),
+    Reason.TOO_LATE: Label("時機を逃した", "too late to be welcome"),
+    Reason.STAGED: Label("試運転中（判定だけで送らない）", "staged: decides, does not send"),
+    Reason.TEMPLATE: Label("本文を作れなかった", "message could not be rendered"),
+    Reason.REJECTED: Label("送信サービスに拒否された", "refused by the provider"),
+    Reason.STOPPED: Label("配信を一時停止中", "sending is paused"),
+    Reason.AMBIGUOUS: Label("送れたか確認中", "outcome not known yet"),
+}
+
+SEND_STATES: Mapping[SendState, Label] = {
+    SendState.RESERVED: Label("送信準備中", "reserved"),
+    SendState.SENDING: Label("送信中", "sending"),
+    SendState.SENT: Label("送信済み", "sent"),
+    SendState.SUPPRESSED: Label("送らなかった", "held back"),
+    SendState.EXPIRED: Label("期限切れで送らなかった", "expired"),
+    SendState.FAILED: Label("送信失敗", "failed"),
+    SendState.UNKNOWN: Label("確認中", "unknown"),
+}
+
+STATUSES: Mapping[Status, Label] = {
+    Status.LOYAL: Label("優良", "Loyal"),
+    Status.PROMISING: Label("リピート見込み", "Promising"),
+    Status.NEW: Label("新規・少回数", "New"),
+    Status.AT_RISK: Label("離脱予備軍", "At risk"),
+    Status.DORMANT: Label("休眠", "Dormant"),
+}
+"""In the order a shop reads them: best first."""
+
+STATUS_MEANINGS: Mapping[Status, Label] = {
+    Status.LOYAL: Label("4回以上・購入金額上位", "4+ orders, top spenders"),
+    Status.PROMISING: Label("続けて購入中", "buying again"),
+    Status.NEW: Label("2回以下、または初回から90日以内", "2 orders or fewer, or within 90 days of the first"),
+    Status.AT_RISK: Label("いつもの購入間隔を過ぎた", "later than their usual interval"),
+    Status.DORMANT: Label("最終購入から240日以上", "240 days or more since the last order"),
+}
+
+LTV_TIERS: Mapping[LtvTier, Label] = {
+    LtvTier.HIGH: Label("高LTV", "high LTV"),
+    LtvTier.POTENTIAL: Label("潜在（これから伸びる）", "potential"),
+    LtvTier.LOW: Label("低LTV", "low LTV"),
+}
+
+CONSENTS: Mapping[ConsentStatus, Label] = {
+    ConsentStatus.OPT_IN: Label("許諾あり", "opted in"),
+    ConsentStatus.OPT_OUT: Label("配信停止", "opted out"),
+    ConsentStatus.UNKNOWN: Label("許諾なし", "no consent"),
+}
+
+RFM_RANKS: Mapping[str, Label] = {
+    "優良": Label("優良", "Best"),
+    "有望": Label("有望", "Promising"),
+    "新規": Label("新規", "New"),
+    "浮気予備軍": Label("浮気予備軍", "Drifting"),
+    "悩み": Label("悩み", "Wavering"),
+    "浮気・不満": Label("浮気・不満", "Lapsing"),
+    "離反": Label("離反", "Lost"),
+}
+"""The seven ranks, best first. The key is the rank as it is stored."""
+
+RFM_MEANINGS: Mapping[str, Label] = {
+    "優良": Label("最近も買い、4回以上", "recent, 4+ orders"),
+    "有望": Label("最近買い、2〜3回目", "recent, 2–3 orders"),
+    "新規": Label("最近はじめて買った", "recent first order"),
+    "浮気予備軍": Label("4回以上だが足が遠のく", "4+ orders, slipping away"),
+    "悩み": Label("数回で足が遠のく", "few orders, slipping away"),
+    "浮気・不満": Label("2回以上だが半年来ていない", "2+ orders, away for half a year"),
+    "離反": Label("1年以上来ていない（1回客は半年）", "away for a year; half a year after one order"),
+}
+
+CHANNELS: Mapping[str, Label] = {
+    "email": Label("メール", "e-mail"),
+    "sms": Label("SMS", "SMS"),
+    "line": Label("LINE", "LINE"),
+}
+
+
+def channel(name: str, language: str) -> str:
+    """The name of a channel; one we do not know keeps its own."""
+    return CHANNELS[name].of(language) if name in CHANNELS else name

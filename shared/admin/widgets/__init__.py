@@ -1,0 +1,1 @@
+"""One module per view of the dashboard: what it reads (`load`) and how it is drawn (`render`, pure)."""

@@ -1,0 +1,145 @@
+"""ステータス判定: how many people stand in each of the five statuses, and how that moved since the last run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from markupsafe import Markup
+
+from shared.admin.frame import Frame, bar, caption, dot, empty, percent, sheet
+from shared.admin.labels import STATUS_MEANINGS, STATUSES, Label
+from shared.admin.markup import Child, join, tag
+from shared.admin.sources import Size, Sources
+from shared.customers.model import Status
+
+TITLE = Label("顧客ステータス", "Customer status")
+SIZE = Size(width=12, height=7, place=30)
+ABOUT = Label(
+    "購入者全員を5つのステータス（優良・リピート見込み・新規・少回数・離脱予備軍・休眠）のどれか1つに分けた人数と、"
+    "前回の夜間集計からの増減です。",
+    "Every buyer in exactly one of five statuses, with the change since the previous nightly run.",
+)
+HINT = Label("夜間集計（毎日2時）が終わると表示されます。", "It appears after the nightly run (02:00).")
+REPORT = "status_counts"
+
+COLOURS: Mapping[Status, str] = {
+    Status.LOYAL: "#1e8e4e",
+    Status.PROMISING: "#1f86d1",
+    Status.NEW: "#7a5cd6",
+    Status.AT_RISK: "#e5702a",
+    Status.DORMANT: "#78838f",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """Counts per status as of a day; `before` is the previous run, None after the first."""
+
+    as_of: date
+    counts: Mapping[Status, int]
+    amounts: Mapping[Status, int]
+    currency: str
+    before_on: date | None = None
+    before: Mapping[Status, int] | None = None
+    entered: Mapping[Status, int] | None = None
+    """People who came into the status in this run (new buyers included), where the run counted them."""
+
+
+def load(sources: Sources) -> Breakdown | None:
+    """The newest counts, and those of the run before."""
+    found = sources.reports.latest(sources.shop.tenant, REPORT, 2)
+    if not found:
+        return None
+    (on, now), before = found[0], found[1] if len(found) > 1 else None
+    return Breakdown(
+        as_of=on,
+        currency=sources.shop.currency,
+        counts=_column(now, "customers"),
+        amounts=_column(now, "amount"),
+        entered=_column(now, "entered"),
+        before_on=before[0] if before else None,
+        before=_column(before[1], "customers") if before else None,
+    )
+
+
+def _column(document: Mapping[str, Any], name: str) -> dict[Status, int]:
+    return {Status(row["status"]): int(row[name]) for row in document["rows"]}
+
+
+def render(breakdown: Breakdown | None, frame: Frame) -> Markup:
+    """Five bars with count, share, change and newcomers."""
+    if breakdown is None or not sum(breakdown.counts.values()):
+        return empty(frame, HINT)
+    rows = [_row(breakdown, status, frame) for status in STATUSES]
+    return sheet(
+        frame,
+        _caption(breakdown, frame),
+        tag("table", tag("thead", _head(breakdown, frame)), tag("tbody", join(rows)), class_="mtk-status"),
+        css=_CSS,
+    )
+
+
+def _caption(breakdown: Breakdown, frame: Frame) -> Markup:
+    day = frame.day(breakdown.as_of)
+    before = breakdown.before_on
+    return caption(
+        tag("span", frame.say(f"{day} 時点", f"as of {day}")),
+        tag("span", frame.say("購入者 ", "Buyers "), tag("strong", frame.count(sum(breakdown.counts.values())))),
+        tag("span", frame.say(f"増減は {frame.day(before)} との比較", f"change since {frame.day(before)}"))
+        if before
+        else tag("span", frame.say("増減は次回の集計から", "changes from the next run on")),
+    )
+
+
+def _head(breakdown: Breakdown, frame: Frame) -> Markup:
+    cells: list[Child] = [
+        tag("th", frame.say("ステータス", "Status")),
+        tag("th", "", class_="mtk-wide"),
+        tag("th", frame.say("人数", "People"), class_="mtk-num"),
+    ]
+    if breakdown.before is not None:
+        cells.append(tag("th", frame.say("増減", "Change"), class_="mtk-num"))
+    cells.append(tag("th", frame.say("累計購入金額", "Sales"), class_="mtk-num"))
+    return tag("tr", *cells)
+
+
+def _row(breakdown: Breakdown, status: Status, frame: Frame) -> Markup:
+    count, whole = breakdown.counts.get(status, 0), sum(breakdown.counts.values())
+    widest = max(breakdown.counts.values())
+    cells: list[Child] = [
+        tag(
+            "td",
+            dot(COLOURS[status]),
+            tag("b", frame.label(STATUSES[status])),
+            tag("div", frame.label(STATUS_MEANINGS[status]), class_="mtk-muted"),
+            class_="mtk-who",
+        ),
+        tag("td", bar([(count / widest, COLOURS[status])], frame.colours.track, height=16), class_="mtk-wide"),
+        tag(
+            "td", tag("b", frame.count(count)), tag("div", percent(count, whole), class_="mtk-muted"), class_="mtk-num"
+        ),
+    ]
+    if breakdown.before is not None:
+        cells.append(_change(breakdown, status, frame))
+    cells.append(tag("td", frame.amount(breakdown.amounts.get(status, 0), breakdown.currency), class_="mtk-num"))
+    return tag("tr", *cells)
+
+
+def _change(breakdown: Breakdown, status: Status, frame: Frame) -> Markup:
+    # Not coloured: more people in 新規 is good, in 休眠 bad, and a red number would claim to know which.
+    difference = breakdown.counts.get(status, 0) - (breakdown.before or {}).get(status, 0)
+    sign = "▲" if difference > 0 else "▼" if difference < 0 else "±"
+    entered = None
+    if breakdown.entered is not None:
+        came = breakdown.entered.get(status, 0)
+        entered = tag("div", frame.say(f"新たに {came:,}人", f"{came:,} entered"), class_="mtk-muted")
+    return tag("td", f"{sign}{abs(difference):,}", entered, class_="mtk-num")
+
+
+_CSS = (
+    ".mtk-status .mtk-muted{font-size:11px;line-height:1.3}.mtk-status td{padding:6px}"
+    ".mtk-wide{width:40%;min-width:60px}.mtk-who{min-width:150px}.mtk-who b{white-space:nowrap}"
+)
