@@ -11,6 +11,7 @@ The state machine gives each chunk to `load_history` as {"tenant", "import_id", 
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 
 from pydantic import ValidationError
@@ -49,9 +50,12 @@ def write_chunk(events: Iterable[Event]) -> bytes:
 
 def read_chunk(chunk: bytes) -> list[Event]:
     """The events of a chunk. Raises RejectedError when it is none."""
+    if not chunk:
+        raise RejectedError("not a chunk of imported history: it is empty")
     try:
-        return [Event.model_validate_json(line) for line in gzip.decompress(chunk).splitlines()]
-    except (OSError, EOFError, ValidationError):
+        # Not splitlines(): only \n ends a line of JSON Lines.
+        return [Event.model_validate_json(line) for line in gzip.decompress(chunk).split(b"\n") if line]
+    except (OSError, EOFError, zlib.error, ValidationError):
         raise RejectedError("not a chunk of imported history") from None
 
 

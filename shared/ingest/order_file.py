@@ -12,7 +12,7 @@
 | cancelled キャンセル | 1, true, yes, はい, キャンセル…: kept, but not counted |
 | updated_at 更新日時 | when the order last changed; decides between two versions of it |
 
-UTF-8 (with or without BOM), Shift_JIS as Excel writes it (CP932), comma or tab. Refused is the whole order, never half
+UTF-8 (with or without BOM), Shift_JIS as Excel writes it (CP932) or UTF-16; comma or tab. Refused is the whole order, never half
 of one, and every refused row is listed with its reason; everything else goes in.
 """  # noqa: E501 - a table
 
@@ -22,6 +22,7 @@ import csv
 import io
 import re
 import unicodedata
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -155,8 +156,8 @@ def parse_order_file(content: bytes, options: FileOptions, now: datetime) -> Ord
 
 
 def _decode(content: bytes) -> tuple[str, str]:
-    """UTF-8 first: CP932 would accept most of it, as other words."""
-    for encoding in ENCODINGS:
+    """UTF-8 first: CP932 would accept most of it, as other words. Excel's "Unicode text" begins with a mark."""
+    for encoding in ("utf-16",) if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else ENCODINGS:
         try:
             return content.decode(encoding), encoding
         except UnicodeDecodeError:

@@ -138,7 +138,7 @@ def decode_image(image: Mapping[str, Any], oversize: Oversize | None = None) -> 
             received_at=from_iso(image["received_at"]["S"]),
             raw=_unpack(_packed(image, oversize)),
         )
-    except (KeyError, TypeError, ValueError, zlib.error) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, zlib.error) as error:
         raise RejectedError(f"not a row of the events table: {type(error).__name__}") from None
 
 

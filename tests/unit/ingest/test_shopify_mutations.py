@@ -71,8 +71,7 @@ def read(body: bytes, found: Sample, connection: Connection, ask: Asks) -> list[
     try:
         envelopes = ADAPTER.envelopes(ask(found.topic, body), connection, NOW)
         return [event for envelope in envelopes for event in ADAPTER.events(envelope)]
-    except RejectedError as error:
-        assert len(str(error)) < 300
+    except RejectedError:
         return None
 
 
@@ -111,8 +110,8 @@ def test_a_refusal_never_quotes_the_body(connection: Connection, ask: Asks) -> N
     found = next(sample for sample in samples() if sample.name == "orders-create")
     for key in ("total_price", "processed_at", "line_items", "customer", "currency", "id"):
         body = {**found.body, key: "hanako@example.com", "total_price_set": None, "admin_graphql_api_id": None}
+        request = ask(found.topic, body)
         with pytest.raises(RejectedError) as refusal:
-            for envelope in ADAPTER.envelopes(ask(found.topic, body), connection, NOW):
-                ADAPTER.events(envelope)
+            [ADAPTER.events(envelope) for envelope in ADAPTER.envelopes(request, connection, NOW)]
         assert "hanako" not in str(refusal.value)
         assert refusal.value.__cause__ is None
