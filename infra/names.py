@@ -10,6 +10,8 @@ STACK = "Matakite"
 DASHBOARD = "Matakite"
 IMPORT_MACHINE = "matakite-import-orders"
 NIGHTLY_MACHINE = "matakite-nightly"
+GLUE_DATABASE = "matakite"
+ATHENA_WORKGROUP = "matakite"
 
 
 def scenario_machine(scenario: str) -> str:

@@ -5,7 +5,7 @@ However they arrive (any order, twice, replayed), the result is the one of `fold
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -19,6 +19,9 @@ from shared.customers.model import PersonState, Record, Suppressed, Suppression
 from shared.customers.rows import ConflictError
 from shared.customers.store import Change, CustomerStore, RefRow, StoredPerson, email_ref, state_of
 from shared.ingest.model import Event, EventType, MessageFacts
+
+RefsOf = Callable[[Event, KeyRing], tuple[Ref, ...]]
+"""How the refs of an event are found: the lake keeps refs and not what they were made from."""
 
 _ATTEMPTS = 25
 """Of n workers on one person one wins each round, so this many may meet."""
@@ -306,14 +309,18 @@ def _unite(parents: dict[Ref, Ref], one: Ref, other: Ref) -> None:
 
 # --- the definition --------------------------------------------------------------------------------------------------
 def fold_all(
-    events: Iterable[Event], keys: KeyRing, shop: Shop, now: datetime | None = None
+    events: Iterable[Event],
+    keys: KeyRing,
+    shop: Shop,
+    now: datetime | None = None,
+    refs_of: RefsOf = identity.refs_of,
 ) -> dict[CustomerId, PersonState]:
     """The state that a set of events amounts to, from nothing, in memory (one tenant).
 
     Aliases and revisions, which tell how a table came to its state, are empty. `now` decides about pauses after soft
-    bounces; without it they count as over.
+    bounces; without it they count as over. `refs_of` is for events that come without personal data.
     """
-    reference = _Reference(keys, shop)
+    reference = _Reference(keys, shop, refs_of)
     for event in sorted(events, key=lambda e: (e.occurred_at, e.received_at, e.event_id)):
         reference.add(event)
     return reference.people(now or datetime.max.replace(tzinfo=UTC))
@@ -322,8 +329,8 @@ def fold_all(
 class _Reference:
     """Components of refs and the join of what their events say, in the order things happened."""
 
-    def __init__(self, keys: KeyRing, shop: Shop) -> None:
-        self._keys, self._shop = keys, shop
+    def __init__(self, keys: KeyRing, shop: Shop, refs_of: RefsOf) -> None:
+        self._keys, self._shop, self._refs_of = keys, shop, refs_of
         self._parents: dict[Ref, Ref] = {}
         self._records: dict[Ref, Record] = {}
         self._erased: dict[Ref, datetime] = {}
@@ -364,7 +371,7 @@ class _Reference:
     def _look_up(self, event: Event) -> tuple[set[Ref], set[Ref], bool]:
         refs: set[Ref] = set()
         forgotten = False
-        for ref in identity.refs_of(event, self._keys):
+        for ref in self._refs_of(event, self._keys):
             current = ref
             while (since := self._erased.get(current)) and event.occurred_at > since:
                 current = rules.successor(current, since)

@@ -1,0 +1,32 @@
+"""Nightly: the people whose scores changed, cut into slices for one call each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from shared.analytics.lake import S3Objects
+from shared.analytics.nightly import parse_night
+from shared.analytics.scores import slices
+from shared.core.aws import client
+from shared.core.settings import load
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Environment of this function."""
+
+    lake_bucket: str
+
+
+@cache
+def _settings() -> Settings:
+    return load(Settings)
+
+
+def handler(event: dict[str, Any], _context: object) -> list[dict[str, Any]]:
+    """The night of the machine → [{"key", "first", "count"}, …]."""
+    night = parse_night(event)
+    lake = S3Objects(_settings().lake_bucket, client("s3"))
+    return [each.document() for each in slices(lake, night)]

@@ -1,0 +1,42 @@
+"""Nightly: which analyses can run next, and their SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from shared.analytics.lake import S3Objects
+from shared.analytics.nights import plan_stage
+from shared.analytics.reports import ReportStore
+from shared.core.aws import client
+from shared.core.clock import SystemClock
+from shared.core.ids import TenantId
+from shared.core.settings import load
+from shared.core.shop import load_shop
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Environment of this function."""
+
+    lake_bucket: str
+    reports_table: str
+    prefix: str
+
+
+@cache
+def _settings() -> Settings:
+    return load(Settings)
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Before every stage: {"night", "results", "catalog"} → the night with its next queries."""
+    settings = _settings()
+    return plan_stage(
+        event,
+        load_shop(settings.prefix, TenantId(event["night"]["tenant"])),
+        S3Objects(settings.lake_bucket, client("s3")),
+        ReportStore(settings.reports_table),
+        SystemClock().now(),
+    )

@@ -1,0 +1,247 @@
+"""The nightly state machine (夜間集計) in Amazon States Language: it moves, `shared.analytics.nightly` decides.
+
+Plan ─► Compact ─► Nights, oldest first:
+                     PlanStage ─► Stage: every analysis that can run: UNLOAD, then its checks ─┐
+                         ▲──────────────────────────────────────────────────────────────────────┘
+                     PlanScores ─► Apply ─► Publish
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.analytics.catalog import Analysis
+
+State = dict[str, Any]
+
+POLL_SECONDS = 1
+"""Most queries take two to five seconds; a look costs 2 transitions, $0.00005."""
+
+ANALYSES_AT_ONCE = 5
+COMPACTIONS_AT_ONCE = 2
+WRITERS_AT_ONCE = 4
+
+_LATER = ["Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException",
+          "Lambda.TooManyRequestsException", "UnavailableError", "ConflictError"]  # fmt: skip
+_BUSY = ["Athena.TooManyRequestsException", "Athena.InternalServerException", "Athena.SdkClientException"]
+
+
+@dataclass(frozen=True, slots=True)
+class NightlyParts:
+    """What the machine works with: ARNs of its functions, and where it asks its queries."""
+
+    plan_night: str
+    compact: str
+    plan_stage: str
+    plan_scores: str
+    apply_scores: str
+    publish_reports: str
+    workgroup: str
+    database: str
+
+
+def nightly_machine(parts: NightlyParts, analyses: Sequence[Analysis]) -> State:
+    """The machine's definition. Input {"tenant"} (every night that is due) or {"tenant", "as_of"} (that one)."""
+    return {
+        "Comment": "One shop's nightly run",
+        "StartAt": "Plan",
+        "TimeoutSeconds": 6 * 3600,
+        "States": {
+            "Plan": {**_call(parts.plan_night), "ResultPath": "$.plan", "Next": "Compact"},
+            "Compact": _each(
+                "$.plan.compactions",
+                COMPACTIONS_AT_ONCE,
+                # A partition that stays uncompacted is only slower: the night goes on.
+                {"Merge": {**_call(parts.compact), "Catch": [_catch("$.failure", "LeaveIt")], "End": True}}
+                | {"LeaveIt": {"Type": "Pass", "End": True}},
+                ResultPath=None,
+                Next="Nights",
+            ),
+            "Nights": _each(
+                "$.plan.nights", 1, _night(parts, analyses), ResultSelector={"runs.$": "$"}, Next="Summarise"
+            ),
+            "Summarise": {
+                "Type": "Pass",
+                "Parameters": {
+                    "runs.$": "$.runs",
+                    "incomplete.$": "States.ArrayContains($.runs[*].state, 'incomplete')",
+                },
+                "Next": "AllComplete",
+            },
+            "AllComplete": {
+                "Type": "Choice",
+                "Choices": [{"Variable": "$.incomplete", "BooleanEquals": True, "Next": "Incomplete"}],
+                "Default": "Done",
+            },
+            "Done": {"Type": "Succeed"},
+            "Incomplete": {
+                "Type": "Fail",
+                "Error": "Incomplete",
+                "Cause": "An analysis or the write-back failed: see the record of the run. Everything else is done.",
+            },
+        },
+    }
+
+
+def _night(parts: NightlyParts, analyses: Sequence[Analysis]) -> dict[str, State]:
+    catalog = [analysis.document() for analysis in analyses]
+    return {
+        "Begin": {
+            "Type": "Pass",
+            "Parameters": {"night.$": "$", "results": [], "catalog": catalog},
+            "Next": "PlanStage",
+        },
+        "PlanStage": {**_call(parts.plan_stage), "ResultPath": "$.night", "Next": "AnyLeft"},
+        "AnyLeft": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.night.queries[0]", "IsPresent": True, "Next": "Stage"}],
+            "Default": "PlanScores",
+        },
+        "Stage": _each("$.night.queries", ANALYSES_AT_ONCE, _analysis(parts), ResultPath="$.results", Next="PlanStage"),
+        "PlanScores": {
+            **_call(parts.plan_scores),
+            "InputPath": "$.night",
+            "ResultPath": "$.slices",
+            "Catch": [_catch("$.failure", "NotApplied")],
+            "Next": "Apply",
+        },
+        "Apply": _each(
+            "$.slices",
+            WRITERS_AT_ONCE,
+            {"Write": {**_call(parts.apply_scores), "End": True}},
+            ItemSelector={
+                "tenant.$": "$.night.tenant",
+                "as_of.$": "$.night.as_of",
+                "slice.$": "$$.Map.Item.Value",
+            },
+            ResultPath="$.applied",
+            Catch=[_catch("$.failure", "NotApplied")],
+            Next="Publish",
+        ),
+        "NotApplied": {
+            "Type": "Pass",
+            "Parameters": {"night.$": "$.night", "catalog.$": "$.catalog", "applied": {"error.$": "$.failure"}},
+            "Next": "Publish",
+        },
+        "Publish": {**_call(parts.publish_reports), "End": True},
+    }
+
+
+def _analysis(parts: NightlyParts) -> dict[str, State]:
+    """One analysis: write its rows, then check them. A failure is its result, not the end of the others."""
+    return {
+        **_query(parts, "Unload", "$.query", "$.unloaded", "Check"),
+        **_query(parts, "Check", "$.checks", "$.checked", "ReadChecks"),
+        "ReadChecks": {
+            **_athena("getQueryResults", {"QueryExecutionId.$": "$.checked.QueryExecutionId"}),
+            "ResultSelector": {"rows.$": "$.ResultSet.Rows"},
+            "ResultPath": "$.found",
+            "Next": "Found",
+        },
+        "Found": {
+            "Type": "Pass",
+            "Parameters": {
+                "name.$": "$.name",
+                "checks.$": "$.found.rows",
+                "scanned_bytes.$": "$.unloaded.Statistics.DataScannedInBytes",
+                "milliseconds.$": "$.unloaded.Statistics.TotalExecutionTimeInMillis",
+            },
+            "End": True,
+        },
+        "Broken": {"Type": "Pass", "Parameters": {"name.$": "$.name", "error.$": "$.failure"}, "End": True},
+    }
+
+
+def _query(parts: NightlyParts, name: str, sql: str, result: str, following: str) -> dict[str, State]:
+    """Start a query, look until it has ended, leave its execution at `result`."""
+    refused = f"{name}Refused"
+    return {
+        name: {
+            **_athena(
+                "startQueryExecution",
+                {
+                    "QueryString.$": sql,
+                    "WorkGroup": parts.workgroup,
+                    "QueryExecutionContext": {"Database": parts.database},
+                },
+            ),
+            "ResultPath": result,
+            "Next": f"{name}Look",
+        },
+        f"{name}Look": {
+            **_athena("getQueryExecution", {"QueryExecutionId.$": f"{result}.QueryExecutionId"}),
+            "OutputPath": "$",
+            "ResultSelector": {"execution.$": "$.QueryExecution"},
+            "ResultPath": "$.look",
+            "Next": f"{name}Note",
+        },
+        f"{name}Note": {
+            "Type": "Pass",
+            "InputPath": "$.look.execution",
+            "ResultPath": result,
+            "Next": f"{name}Ended",
+        },
+        f"{name}Ended": {
+            "Type": "Choice",
+            "Choices": [
+                _state_is(result, "SUCCEEDED", following),
+                _state_is(result, "FAILED", refused),
+                _state_is(result, "CANCELLED", refused),
+            ],
+            "Default": f"{name}Wait",
+        },
+        f"{name}Wait": {"Type": "Wait", "Seconds": POLL_SECONDS, "Next": f"{name}Look"},
+        refused: {
+            "Type": "Pass",
+            "Parameters": {"name.$": "$.name", "error.$": f"{result}.Status"},
+            "End": True,
+        },
+    }
+
+
+def _state_is(result: str, state: str, following: str) -> State:
+    return {"Variable": f"{result}.Status.State", "StringEquals": state, "Next": following}
+
+
+def _athena(action: str, parameters: Mapping[str, Any]) -> State:
+    return {
+        "Type": "Task",
+        "Resource": f"arn:aws:states:::aws-sdk:athena:{action}",
+        "Parameters": dict(parameters),
+        "Retry": [_retry(_BUSY)],
+        "Catch": [_catch("$.failure", "Broken")],
+    }
+
+
+def _call(function: str) -> State:
+    return {"Type": "Task", "Resource": function, "Retry": [_retry(_LATER)]}
+
+
+def _retry(errors: Sequence[str]) -> State:
+    return {
+        "ErrorEquals": list(errors),
+        "IntervalSeconds": 2,
+        "BackoffRate": 2,
+        "MaxAttempts": 5,
+        "JitterStrategy": "FULL",
+    }
+
+
+def _catch(path: str, following: str) -> State:
+    return {"ErrorEquals": ["States.ALL"], "ResultPath": path, "Next": following}
+
+
+def _each(items: str, at_once: int, states: Mapping[str, State], **rest: Any) -> State:
+    return {
+        "Type": "Map",
+        "ItemsPath": items,
+        "MaxConcurrency": at_once,
+        "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "INLINE"},
+            "StartAt": next(iter(states)),
+            "States": dict(states),
+        },
+        **rest,
+    }

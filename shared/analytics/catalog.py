@@ -1,0 +1,140 @@
+"""The analyses as the functions see them: SQL by name, what each reads, and in which order they can run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from shared.analytics.definitions import Definitions
+from shared.analytics.sql import Value, bind, literal
+from shared.core.errors import NotFoundError
+from shared.core.ids import TenantId
+
+FOLDER = Path(__file__).parent / "analyses"
+
+NEVER = date(1990, 1, 1)
+"""Stands for "no earlier run": a day no result is filed under."""
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """One analysis: its folder's name (and lake table), what it reads, and whether a widget shows its rows."""
+
+    name: str
+    reads: tuple[str, ...]
+    report: bool = False
+
+    def document(self) -> dict[str, Any]:
+        """As it stands in the nightly machine's definition."""
+        return asdict(self) | {"reads": list(self.reads)}
+
+
+def from_documents(documents: Iterable[Mapping[str, Any]]) -> list[Analysis]:
+    """The analyses named in the nightly machine's definition."""
+    return [Analysis(each["name"], tuple(each["reads"]), bool(each["report"])) for each in documents]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A query whose one row counts violations; `fail` keeps the result from being used, `warn` only shows."""
+
+    severity: Literal["fail", "warn"]
+    name: str
+    description: str
+    query: str
+
+
+def names() -> list[str]:
+    """Every analysis there is."""
+    return sorted(folder.name for folder in FOLDER.iterdir() if (folder / "query.sql").is_file())
+
+
+@cache
+def query_text(name: str) -> str:
+    """The unbound SQL of an analysis. Raises NotFoundError naming those that exist."""
+    if name not in names():
+        raise NotFoundError(f"no analysis {name!r}; there are: {', '.join(names())}")
+    return (FOLDER / name / "query.sql").read_text("utf-8").strip()
+
+
+@cache
+def checks(name: str) -> tuple[Check, ...]:
+    """The checks of an analysis, in order."""
+    blocks = re.split(r"^#(?=fail |warn )", (FOLDER / name / "checks.sql").read_text("utf-8"), flags=re.MULTILINE)
+    return tuple(_check(block) for block in blocks[1:])
+
+
+def _check(block: str) -> Check:
+    head, _, query = block.partition("\n")
+    severity, _, rest = head.partition(" ")
+    check_name, _, description = rest.partition(":")
+    return Check("fail" if severity == "fail" else "warn", check_name.strip(), description.strip(), query.strip())
+
+
+def parameters(
+    tenant: TenantId,
+    as_of: date,
+    definitions: Definitions,
+    currency: str,
+    *,
+    previous_on: date | None = None,
+    written_on: date | None = None,
+) -> dict[str, Value]:
+    """Everything a query may ask for. `previous_on` is the last complete run (statuses carry over from it),
+    `written_on` the run whose scores the live state holds.
+    """
+    return {
+        "tenant": tenant,
+        "as_of": as_of,
+        "as_of_month": f"{as_of:%Y-%m}",
+        "currency": currency,
+        "previous_on": previous_on or NEVER,
+        "written_on": written_on or NEVER,
+        **definitions.parameters(),
+    }
+
+
+def bound_query(name: str, values: Mapping[str, Value]) -> str:
+    """The SQL of an analysis, ready for Athena."""
+    return bind(query_text(name), values)
+
+
+def checks_query(name: str, values: Mapping[str, Value]) -> str:
+    """All checks of an analysis, and its row count, as one query: (severity, name, violations)."""
+    rows = f"SELECT COUNT(*) AS violations FROM {name} WHERE tenant = :tenant AND dt = :as_of"  # noqa: S608 - a folder's name
+    parts = [("info", "rows", rows), *((check.severity, check.name, check.query) for check in checks(name))]
+    selects = [
+        f"SELECT {literal(severity)} AS severity, {literal(label)} AS name, CAST(violations AS bigint) AS violations\n"
+        f"FROM (\n{query}\n) AS counted"
+        for severity, label, query in parts
+    ]
+    return bind("\nUNION ALL\n".join(selects), values)
+
+
+def standalone_query(name: str, catalog: Sequence[Analysis], values: Mapping[str, Value]) -> str:
+    """The SQL of an analysis over the base tables alone: the results it reads become common table expressions,
+    so that it can be asked as of any day, whether or not that night has run.
+    """
+    by_name = {analysis.name: analysis for analysis in catalog}
+    common = [
+        f"{each} AS (\nSELECT inlined.*, {literal(values['tenant'])} AS tenant, {literal(values['as_of'])} AS dt\n"
+        f"FROM (\n{bound_query(each, values)}\n) AS inlined\n)"
+        for each in _inputs(name, by_name)
+    ]
+    if not common:
+        return bound_query(name, values)
+    return f"WITH {', '.join(common)}\nSELECT answer.*\nFROM (\n{bound_query(name, values)}\n) AS answer"
+
+
+def _inputs(name: str, by_name: Mapping[str, Analysis]) -> list[str]:
+    """Analyses that `name` reads, directly or not, each after what it reads itself."""
+    ordered: list[str] = []
+    for read in by_name[name].reads:
+        if read in by_name:
+            ordered += [each for each in [*_inputs(read, by_name), read] if each not in ordered]
+    return ordered

@@ -1,0 +1,111 @@
+"""Imported history into live state and lake at once; it never passes through the streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.analytics.archive import archive_history
+from shared.analytics.lake import Objects
+from shared.analytics.rows import Row, state_row
+from shared.core.clock import Clock
+from shared.core.errors import NotFoundError, RejectedError
+from shared.core.ids import CustomerId, Ref, TenantId
+from shared.core.keys import KeyRing
+from shared.core.shop import Shop
+from shared.customers import fold, identity, rules
+from shared.customers.model import Order
+from shared.customers.store import CustomerStore
+from shared.ingest.history import read_chunk
+from shared.ingest.model import Event
+
+OrderKey = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class HistoryDeps:
+    """Where history comes from and goes to."""
+
+    lake: Objects
+    work: Objects
+    customers: CustomerStore
+    keys: KeyRing
+    shop: Shop
+    clock: Clock
+
+
+def load_chunk(import_id: str, key: str, deps: HistoryDeps) -> dict[str, int]:
+    """Fold a chunk into the live state and archive its events and order states.
+
+    Safe to repeat and to kill anywhere: a finished chunk is marked, an unfinished one is done again to the same end.
+    Returns how many orders it holds and how many of them were new or different.
+    """
+    events = read_chunk(deps.work.get(key))
+    if any(event.tenant != deps.shop.tenant for event in events):
+        raise RejectedError(f"chunk {key!r} holds events of another shop")
+    done = f"{key}.done"
+    if _exists(deps.work, done):
+        return {"orders": len(events), "changed": 0}
+    refs: dict[str, Sequence[Ref]] = {event.event_id: identity.refs_of(event, deps.keys) for event in events}
+    before = _known_orders(deps.customers, deps.shop.tenant, refs.values())
+    fold.load(events, deps.customers, deps.keys, deps.shop)
+    orders = _orders(events, refs, deps.keys, before)
+    owners = _owners(deps.customers, deps.shop.tenant, {ref for some in refs.values() for ref in some})
+    states = list(_states(orders, owners, deps))
+    archive_history(deps.shop.tenant, import_id, events, states, deps.lake, deps.keys, deps.shop)
+    # Last: until it is there, the chunk counts as not done.
+    deps.work.put(done, b"")
+    return {"orders": len(events), "changed": sum(before.get(key) != order for key, (order, _) in orders.items())}
+
+
+def _exists(objects: Objects, key: str) -> bool:
+    return any(stored.key == key for stored in objects.list(key))
+
+
+def _known_orders(store: CustomerStore, tenant: TenantId, refs: Iterable[Sequence[Ref]]) -> dict[OrderKey, Order]:
+    """The orders of the people already known among these refs: none, on a first import."""
+    rows = store.refs(tenant, {ref for some in refs for ref in some})
+    ids = {row.customer_id for row in rows.values() if row.customer_id}
+    people = (store.person(tenant, customer_id) for customer_id in sorted(ids))
+    return {_order_key(order): order for person in people if person for order in person.orders}
+
+
+def _order_key(order: Order) -> OrderKey:
+    return order.source, order.store, order.order_id
+
+
+def _orders(
+    events: Sequence[Event],
+    refs: Mapping[str, Sequence[Ref]],
+    keys: KeyRing,
+    before: Mapping[OrderKey, Order],
+) -> dict[OrderKey, tuple[Order, Sequence[Ref]]]:
+    """Every order of the chunk as it stands now, with the refs of its buyer."""
+    found: dict[OrderKey, tuple[Order, Sequence[Ref]]] = {}
+    for event in events:
+        for order in identity.record_of(event, refs[event.event_id], keys).orders.values():
+            key = _order_key(order)
+            known = found[key][0] if key in found else before.get(key)
+            found[key] = (rules.merge_orders(known, order) if known else order), refs[event.event_id]
+    return found
+
+
+def _owners(store: CustomerStore, tenant: TenantId, refs: set[Ref]) -> dict[Ref, CustomerId]:
+    """Whom each ref names, now that the chunk is folded."""
+    owners: dict[Ref, CustomerId] = {}
+    for ref, row in store.refs(tenant, refs).items():
+        owner = row.customer_id if row.customer_id and not row.erased_at else store.resolve_ref(tenant, ref)
+        if owner:
+            owners[ref] = owner
+    return owners
+
+
+def _states(
+    orders: Mapping[OrderKey, tuple[Order, Sequence[Ref]]], owners: Mapping[Ref, CustomerId], deps: HistoryDeps
+) -> Iterator[Row]:
+    now = deps.clock.now()
+    for order, refs in orders.values():
+        owner = next((owners[ref] for ref in refs if ref in owners), None)
+        if owner is None:
+            raise NotFoundError(f"order {order.order_id} was folded but names nobody; load the chunk again")
+        yield state_row(owner, order, deps.shop, written_at=now)

@@ -1,0 +1,55 @@
+"""What an analysis means: titles, question, columns. For the command, templates and tests, not for Lambdas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import yaml
+
+from shared.analytics.catalog import FOLDER, Analysis, names
+from shared.analytics.schema import Column, Kind, Partition, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """An analysis as a shop owner meets it."""
+
+    name: str
+    title: Mapping[str, str]
+    question: Mapping[str, str]
+    grain: str
+    reads: tuple[str, ...]
+    freshness: str
+    report: bool = False
+    """Its rows are few and shown by widgets: published to the reports table."""
+    widget: str | None = None
+    carries_over: bool = False
+    """Also reads its own result of the run before."""
+
+
+@cache
+def meaning(name: str) -> Meaning:
+    """What `meaning.yaml` says."""
+    document: dict[str, Any] = yaml.safe_load((FOLDER / name / "meaning.yaml").read_text("utf-8"))
+    return Meaning(name=name, reads=tuple(document.pop("reads")), **document)
+
+
+@cache
+def result_table(name: str) -> Table:
+    """The lake table an analysis fills, from its `schema.yaml`."""
+    document = yaml.safe_load((FOLDER / name / "schema.yaml").read_text("utf-8"))
+    columns = tuple(Column(each["name"], Kind(each["type"]), each["meaning"]) for each in document["columns"])
+    return Table(name, meaning(name).title["en"], columns, Partition.DT, sort=tuple(document["sort"]))
+
+
+def result_tables() -> list[Table]:
+    """The tables of every analysis."""
+    return [result_table(name) for name in names()]
+
+
+def analyses() -> list[Analysis]:
+    """Every analysis, as the nightly machine is told of it."""
+    return [Analysis(name, meaning(name).reads, meaning(name).report) for name in names()]

@@ -1,0 +1,108 @@
+"""What the lake keeps of an event and of an order: pure, and without anything that names a person."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Any
+
+from shared.core.clock import from_iso, shop_day
+from shared.core.ids import CustomerId, Ref, digest
+from shared.core.shop import Shop
+from shared.customers.identity import OWN_SOURCES
+from shared.customers.model import Order
+from shared.ingest.model import Event
+
+Row = dict[str, Any]
+
+_BEARER = {"recovery_url"}
+"""Left out of the lake: a recovery link opens the buyer's checkout."""
+
+OWN_CUSTOMER = "person"
+"""Kind of the ref that is our own customer id, as our pages and mails say it."""
+
+SEQUENCE_DIGITS = 40
+"""Stream sequence numbers have up to 40 digits; padded, text order is their order."""
+
+
+def event_row(event: Event, refs: Iterable[Ref], shop: Shop) -> Row:
+    """One row of `events`."""
+    return {
+        "event_id": event.event_id,
+        "event_type": event.event_type.value,
+        "source": event.source,
+        "store": event.store,
+        "subject": digest(event.subject),
+        "refs": [*refs, *_own_customer(event)],
+        "occurred_at": event.occurred_at,
+        "occurred_on": shop_day(event.occurred_at, shop.timezone),
+        "received_at": event.received_at,
+        "version": event.version,
+        "facts": json.dumps(_open_facts(event), ensure_ascii=False, separators=(",", ":")),
+        "historical": event.historical,
+    }
+
+
+def _own_customer(event: Event) -> list[str]:
+    if event.source in OWN_SOURCES and event.person.source_customer_id:
+        return [f"{OWN_CUSTOMER}:{event.person.source_customer_id}"]
+    return []
+
+
+def _open_facts(event: Event) -> dict[str, Any]:
+    facts = event.facts.model_dump(mode="json", exclude_none=True, exclude=_BEARER)
+    # A clicked link may be a recovery link: its digest still tells which one was clicked.
+    if facts.get("link"):
+        facts["link"] = digest(facts["link"])
+    return facts
+
+
+def state_row(
+    customer_id: CustomerId,
+    order: Order,
+    shop: Shop,
+    *,
+    written_at: datetime,
+    sequence: str = "",
+    removed: bool = False,
+) -> Row:
+    """One row of `order_states`: how an order stood from now on; `removed` when it left this person."""
+    ordered_on = shop_day(order.ordered_at, shop.timezone) if order.ordered_at else None
+    return {
+        "customer_id": customer_id,
+        "source": order.source,
+        "store": order.store,
+        "order_id": order.order_id,
+        "ordered_at": order.ordered_at,
+        "ordered_on": ordered_on,
+        "currency": order.currency,
+        "total": order.total,
+        "amount": order.amount,
+        "valid": order.valid,
+        "cancelled": order.cancelled,
+        "version": order.version,
+        "changed_on": _changed_on(order, shop) or ordered_on,
+        "written_at": written_at,
+        "sequence": sequence.rjust(SEQUENCE_DIGITS, "0") if sequence else "",
+        "removed": removed,
+        "historical": order.historical,
+    }
+
+
+def _changed_on(order: Order, shop: Shop) -> date | None:
+    """The shop day from which the order stood like this, where its version is a time (most sources' `updated_at`)."""
+    try:
+        return shop_day(from_iso(order.version), shop.timezone)
+    except ValueError:
+        return None
+
+
+def partition_day(row: Mapping[str, Any]) -> date:
+    """The shop day that decides about a row's partition."""
+    day: date | None = row.get("occurred_on") or row.get("ordered_on")
+    if day is not None:
+        return day
+    # An order of which only a refund is known: filed under the day we heard of it, counted nowhere.
+    written_at: datetime = row["written_at"]
+    return written_at.date()

@@ -1,0 +1,53 @@
+"""Named parameters of an analysis, bound as typed literals.
+
+Athena's own parameters are positional and allowed in WHERE only, so an as-of day in a CASE could not be one. A value
+here is a date, a whole number or a text; anything else is refused, and a text cannot leave its quotes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+
+Value = date | int | str
+
+_TOKENS = re.compile(
+    r"""
+    (?P<keep> '(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ )   # text, quoted names, comments: untouched
+  | (?<![:\w]) : (?P<name>[a-z][a-z0-9_]*)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def literal(value: Value) -> str:
+    """A value as an Athena literal. Raises TypeError for anything but a date, a whole number or a text."""
+    if isinstance(value, bool | datetime):
+        raise TypeError(f"not a parameter type: {type(value).__name__}")
+    if isinstance(value, date):
+        return f"DATE '{value.isoformat()}'"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    raise TypeError(f"not a parameter type: {type(value).__name__}")
+
+
+def parameter_names(sql: str) -> set[str]:
+    """The named parameters a query uses."""
+    return {found["name"] for found in _TOKENS.finditer(sql) if found["name"]}
+
+
+def bind(sql: str, parameters: Mapping[str, Value]) -> str:
+    """The query with every `:name` replaced by its literal. Raises KeyError for a name without a value."""
+
+    def replaced(found: re.Match[str]) -> str:
+        return literal(parameters[found["name"]]) if found["name"] else found[0]
+
+    return _TOKENS.sub(replaced, sql)
+
+
+def unload(query: str, location: str) -> str:
+    """Write a query's rows as zstd Parquet below an (empty) S3 location. The location is ours, never a user's text."""
+    return f"UNLOAD (\n{query}\n) TO {literal(location)} WITH (format = 'PARQUET', compression = 'ZSTD')"

@@ -1,0 +1,69 @@
+"""Collects `tests/sql/<analysis>/<case>/`: `inputs.yaml` (tables and settings) and `expect.yaml` (rows), no Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.analytics.catalog import bound_query, parameters
+from shared.analytics.definitions import parse_definitions
+from shared.core.ids import TenantId
+from tests.sql.lake_in_duckdb import TENANT, DuckLake, differences
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """An `expect.yaml` is a test."""
+    if file_path.name == "expect.yaml":
+        return CaseFile.from_parent(parent, path=file_path)
+    return None
+
+
+class CaseFile(pytest.File):
+    """One case folder."""
+
+    def collect(self) -> Iterable[pytest.Item]:
+        """Its one test, named after the folder."""
+        yield Case.from_parent(self, name=self.path.parent.name)
+
+
+class Case(pytest.Item):
+    """An analysis run on the rows of `inputs.yaml` must give the rows of `expect.yaml`."""
+
+    def runtest(self) -> None:
+        """Fill, ask, compare."""
+        inputs = _load(self.path.with_name("inputs.yaml"))
+        lake = DuckLake()
+        for table, rows in inputs["tables"].items():
+            lake.fill(table, rows or [], dt=inputs["as_of"])
+        analysis = self.path.parent.parent.name
+        found = differences(lake.rows(bound_query(analysis, _parameters(inputs))), _load(self.path))
+        assert not found, "\n".join([f"{analysis} differs:", *found])
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str:
+        """The rows that differ, without a traceback."""
+        if excinfo.errisinstance(AssertionError):
+            return str(excinfo.value)
+        return str(super().repr_failure(excinfo, style))
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Where a reader finds the case."""
+        return self.path, 0, f"{self.path.parent.parent.name}: {self.name}"
+
+
+def _load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text("utf-8"))
+
+
+def _parameters(inputs: dict[str, Any]) -> dict[str, Any]:
+    return parameters(
+        TenantId(TENANT),
+        inputs["as_of"],
+        parse_definitions(inputs.get("settings", {})),
+        inputs.get("currency", "JPY"),
+        previous_on=inputs.get("previous_on"),
+        written_on=inputs.get("written_on"),
+    )

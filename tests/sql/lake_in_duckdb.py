@@ -1,0 +1,135 @@
+"""A lake in DuckDB: Athena SQL through sqlglot over rows at hand, typed by the lake's own schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import sqlglot
+from sqlglot import ErrorLevel
+
+from shared.analytics.lake import Objects
+from shared.analytics.meaning import result_tables
+from shared.analytics.parquet import TYPES, decode, to_arrow
+from shared.analytics.schema import BASE_TABLES, ORDER_STATES, Partition, Table, month_of
+
+TENANT = "shop"
+TABLES = {table.name: table for table in (*BASE_TABLES, *result_tables())}
+
+Row = Mapping[str, Any]
+
+
+class DuckLake:
+    """Every table of the lake, empty until filled."""
+
+    def __init__(self) -> None:
+        self.connection = duckdb.connect(":memory:")
+        self.connection.execute("SET TimeZone = 'UTC'")
+        for table in TABLES.values():
+            self._create(table)
+
+    def _create(self, table: Table) -> None:
+        keys = pa.schema([pa.field(name, TYPES[kind]) for name, kind in table.partition_keys().items()])
+        empty = pa.unify_schemas([to_arrow(table, []).schema, keys]).empty_table()
+        self.connection.register("incoming", empty)
+        self.connection.execute(f"CREATE TABLE {table.name} AS SELECT * FROM incoming")  # noqa: S608
+
+    def fill(self, name: str, rows: Iterable[Row], *, tenant: str = TENANT, dt: date | None = None) -> None:
+        """Add rows; what a row leaves out is null, or follows from what it says."""
+        table = TABLES[name]
+        complete = [_completed(table, row) for row in rows]
+        partition = [row.get("dt", dt) if table.partition is Partition.DT else _month(row) for row in complete]
+        tenants = [row.get("tenant", tenant) for row in complete]
+        columns = {column.name for column in table.columns}
+        arrow = to_arrow(table, [{k: v for k, v in row.items() if k in columns} for row in complete])
+        kind = TYPES[table.partition_keys()[table.partition.value]]
+        arrow = arrow.append_column("tenant", pa.array(tenants, pa.string()))
+        arrow = arrow.append_column(table.partition.value, pa.array(partition, kind))
+        self.connection.register("incoming", arrow)
+        self.connection.execute(f"INSERT INTO {name} BY NAME SELECT * FROM incoming")  # noqa: S608
+
+    def ask(self, athena_sql: str) -> pa.Table:
+        """The answer to a query in Athena's dialect."""
+        return self.connection.sql(to_duckdb(athena_sql)).to_arrow_table()
+
+    def rows(self, athena_sql: str) -> list[dict[str, Any]]:
+        """The answer as dicts."""
+        answer: list[dict[str, Any]] = self.ask(athena_sql).to_pylist()
+        return answer
+
+
+def to_duckdb(athena_sql: str) -> str:
+    """The same query for DuckDB; what sqlglot cannot say there is an error."""
+    statements = sqlglot.transpile(athena_sql, read="athena", write="duckdb", unsupported_level=ErrorLevel.RAISE)
+    (statement,) = statements
+    return statement
+
+
+def _completed(table: Table, row: Row) -> Row:
+    return _completed_state(row) if table is ORDER_STATES else row
+
+
+def _completed_state(row: Row) -> Row:
+    """An order state as short as a test wants to write it: customer, order, day and amount are enough."""
+    day: date = row["ordered_on"]
+    defaults: dict[str, Any] = {
+        "source": "shopify",
+        "store": "a.myshopify.com",
+        "ordered_at": datetime(day.year, day.month, day.day, 3, tzinfo=UTC),
+        "currency": "JPY",
+        "total": row.get("amount", 1000),
+        "amount": 1000,
+        "valid": True,
+        "cancelled": False,
+        "version": "",
+        "changed_on": day,
+        "written_at": datetime(day.year, day.month, day.day, 4, tzinfo=UTC),
+        "sequence": "",
+        "removed": False,
+        "historical": False,
+    }
+    return defaults | dict(row)
+
+
+def _month(row: Row) -> str:
+    return month_of(row.get("ordered_on") or row["occurred_on"])
+
+
+def differences(found: Sequence[Row], expected: Sequence[Row]) -> list[str]:
+    """What differs between two sets of rows, on the columns the expected rows name, in any order."""
+    columns = list(dict.fromkeys(key for row in expected for key in row))
+    have = sorted(_shown(row, columns) for row in found)
+    want = sorted(_shown(row, columns) for row in expected)
+    missing = [f"- {row}" for row in want if have.count(row) < want.count(row)]
+    surplus = [f"+ {row}" for row in have if want.count(row) < have.count(row)]
+    return missing + surplus
+
+
+def _shown(row: Row, columns: Sequence[str]) -> str:
+    return ", ".join(f"{column}={_rounded(row.get(column))}" for column in columns)
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 9) if isinstance(value, float) else value
+
+
+def lake_of(objects: Objects) -> DuckLake:
+    """Everything in a bucket's Parquet objects, as Athena would see it."""
+    lake = DuckLake()
+    for table in TABLES.values():
+        for stored in objects.list(f"{table.name}/"):
+            _, tenant, partition, _ = stored.key.split("/")
+            _attach(lake, table, decode(objects.get(stored.key)), tenant, partition)
+    return lake
+
+
+def _attach(lake: DuckLake, table: Table, arrow: pa.Table, tenant: str, partition: str) -> None:
+    value = partition.partition("=")[2]
+    kind = TYPES[table.partition_keys()[table.partition.value]]
+    arrow = arrow.append_column("tenant", pa.array([tenant.partition("=")[2]] * arrow.num_rows, pa.string()))
+    values = pa.array([value] * arrow.num_rows, pa.string()).cast(kind)
+    lake.connection.register("incoming", arrow.append_column(table.partition.value, values))
+    lake.connection.execute(f"INSERT INTO {table.name} BY NAME SELECT * FROM incoming")  # noqa: S608

@@ -1,0 +1,202 @@
+"""A shop in memory for the analytics tests: events in, nights run, with DuckDB in Athena's place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+from shared.analytics import compact, meaning, nights
+from shared.analytics.archive import archive_events, archive_states
+from shared.analytics.lake import MemoryObjects
+from shared.analytics.nightly import parse_night
+from shared.analytics.parquet import encode
+from shared.analytics.publish import publish
+from shared.analytics.reports import MemoryReportStore
+from shared.analytics.scores import apply, slices
+from shared.core.clock import FixedClock, from_iso
+from shared.core.ids import ConnectionId, CustomerId, EventId, TenantId
+from shared.core.keys import derive_key_ring
+from shared.core.shop import Shop
+from shared.customers import fold
+from shared.customers.rows import Delete, MemoryRows, Put, Row, Write, encode_item
+from shared.customers.store import MemoryCustomerStore
+from shared.ingest.model import Event, EventType, OrderFacts, Person
+from tests.sql.lake_in_duckdb import lake_of
+
+TENANT = TenantId("shop")
+SHOP = Shop(TENANT, "お店", "Asia/Tokyo", "JPY")
+KEYS = derive_key_ring("a test secret of some length")
+CONNECTION = ConnectionId("c" * 26)
+
+
+def day(text: str) -> date:
+    """`2026-03-31`."""
+    return date.fromisoformat(text)
+
+
+def noon(on: date) -> datetime:
+    """Noon of a day in Japan."""
+    return datetime(on.year, on.month, on.day, 3, tzinfo=UTC)
+
+
+def an_order(
+    customer: str,
+    order_id: str,
+    on: str,
+    amount: int = 1000,
+    *,
+    version: str = "",
+    email: str | None = None,
+    **facts: Any,
+) -> Event:
+    """One order event as short as a test wants it."""
+    at = noon(day(on))
+    return Event(
+        tenant=TENANT,
+        event_id=EventId(f"{order_id}-{version or on}"),
+        event_type=EventType.ORDER_PLACED,
+        source="shopify",
+        store="a.myshopify.com",
+        subject=f"shopify/a.myshopify.com/order/{order_id}",
+        occurred_at=from_iso(version) if version else at,
+        received_at=at,
+        version=version or at.isoformat().replace("+00:00", "Z"),
+        person=Person(source_customer_id=customer, email=email or f"{customer}@example.com", last_name="山田"),
+        facts=OrderFacts(
+            **{"order_id": order_id, "ordered_at": at, "currency": "JPY", "total": amount, "paid": True} | facts
+        ),
+    )
+
+
+class StreamedRows(MemoryRows):
+    """The customers table with its stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[dict[str, Any]] = []
+
+    def transact(self, writes: Sequence[Write]) -> None:
+        """Write, and note what a stream would show."""
+        before = self.get(self._key(write) for write in writes)
+        super().transact(writes)
+        for write in writes:
+            self._note(before.get(self._key(write)), write)
+
+    @staticmethod
+    def _key(write: Write) -> tuple[str, str]:
+        return write.key if isinstance(write, Delete) else write.row.key
+
+    def _note(self, old: Row | None, write: Write) -> None:
+        new = write.row if isinstance(write, Put) else None
+        if old is None and new is None:
+            return
+        images = {"OldImage": encode_item(old)} if old else {}
+        images |= {"NewImage": encode_item(new)} if new else {}
+        name = "REMOVE" if new is None else "MODIFY" if old else "INSERT"
+        change = {**images, "SequenceNumber": str(len(self.records) + 1), "ApproximateCreationDateTime": 1_790_000_000}
+        self.records.append({"eventName": name, "dynamodb": change})
+
+
+def passes_filter(record: Mapping[str, Any]) -> bool:
+    """What the deployed stream filter lets through to `archive_states`."""
+    image = record["dynamodb"].get("NewImage") or record["dynamodb"]["OldImage"]
+    if image["kind"]["S"] != "order":
+        return False
+    return record["eventName"] == "REMOVE" or not image["historical"]["BOOL"]
+
+
+@dataclass
+class World:
+    """One shop, its live state, its lake and its reports."""
+
+    shop: Shop = SHOP
+    lake: MemoryObjects = field(default_factory=lambda: MemoryObjects("lake"))
+    work: MemoryObjects = field(default_factory=lambda: MemoryObjects("work"))
+    reports: MemoryReportStore = field(default_factory=MemoryReportStore)
+    customers: MemoryCustomerStore = field(default_factory=MemoryCustomerStore)
+    clock: FixedClock = field(default_factory=lambda: FixedClock(datetime(2026, 11, 21, 17, tzinfo=UTC)))
+    rows: StreamedRows = field(default_factory=StreamedRows)
+    archived: int = 0
+    breaks: frozenset[str] = frozenset()
+    """Analyses whose query Athena refuses."""
+
+    def __post_init__(self) -> None:
+        self.customers.rows = self.rows
+
+    def hear(self, *events: Event) -> None:
+        """Events arrive: folded into live state, order states archived from the stream."""
+        for event in events:
+            fold.apply(event, self.customers, KEYS, self.shop)
+        self.archive()
+
+    def archive(self) -> None:
+        """The customers stream reaches the lake."""
+        records = [record for record in self.rows.records[self.archived :] if passes_filter(record)]
+        self.archived = len(self.rows.records)
+        if records:
+            assert archive_states(records, self.lake, lambda _: self.shop, self.customers).failed is None
+
+    def compact(self) -> None:
+        """As the nightly machine does first."""
+        plan = nights.plan_nights(self.shop, "2026-01-01", self.lake, self.reports, self.clock.now())
+        for item in plan["compactions"]:
+            for partition in item["partitions"]:
+                compact.compact(compact.Compaction(**partition), self.lake)
+
+    def run_night(self, as_of: str, *, write_back: bool = True) -> dict[str, Any]:
+        """The nightly machine, state by state."""
+        catalog = [analysis.document() for analysis in meaning.analyses()]
+        event: dict[str, Any] = {"night": {"tenant": TENANT, "as_of": as_of}, "results": [], "catalog": catalog}
+        while True:
+            event["night"] = nights.plan_stage(event, self.shop, self.lake, self.reports, self.clock.now())
+            if not event["night"]["queries"]:
+                break
+            event["results"] = [self._ask(query) for query in event["night"]["queries"]]
+        night = parse_night(event["night"])
+        applied: Any = {"error": {"Error": "killed"}}
+        if write_back:
+            work = slices(self.lake, night, size=7)
+            applied = [apply(self.lake, TENANT, night.as_of, each, self.customers) for each in work]
+        return publish({**event, "applied": applied}, self.lake, self.reports, self.clock.now())
+
+    def _ask(self, query: Mapping[str, str]) -> dict[str, Any]:
+        name = query["name"]
+        if name in self.breaks:
+            return {"name": name, "error": {"State": "FAILED", "StateChangeReason": "SYNTAX_ERROR: no such thing"}}
+        inner, location = _unloaded(query["query"])
+        self.lake.put(f"{location}part-0", encode(lake_of(self.lake).ask(inner)))
+        rows = lake_of(self.lake).rows(query["checks"])
+        heading = {"Data": [{"VarCharValue": column} for column in ("severity", "name", "violations")]}
+        found = [{"Data": [{"VarCharValue": str(value)} for value in row.values()]} for row in rows]
+        return {"name": name, "checks": [heading, *found], "scanned_bytes": 10, "milliseconds": 1500}
+
+
+def _unloaded(statement: str) -> tuple[str, str]:
+    found = re.fullmatch(r"UNLOAD \(\n(.*)\n\) TO 's3://lake/([^']*)' WITH \(.*\)", statement, re.DOTALL)
+    assert found, statement
+    return found[1], found[2]
+
+
+def customer_of(world: World, customer: str) -> CustomerId:
+    """The person a source's customer id names."""
+    from shared.customers.identity import customer_ref
+
+    found = world.customers.resolve_ref(TENANT, customer_ref("shopify", "a.myshopify.com", customer))
+    assert found is not None
+    return found
+
+
+def envelope_record(image: Mapping[str, Any], sequence: int) -> dict[str, Any]:
+    """A record of the events stream."""
+    return {
+        "eventName": "INSERT",
+        "dynamodb": {"NewImage": image, "SequenceNumber": str(sequence), "ApproximateCreationDateTime": 1_790_000_000},
+    }
+
+
+def archived_events(records: Iterable[Mapping[str, Any]], world: World, oversize: Any) -> Any:
+    """Those records through the archive."""
+    return archive_events(list(records), world.lake, KEYS, lambda _: world.shop, oversize)
