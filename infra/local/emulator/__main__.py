@@ -26,6 +26,10 @@ PATCHES = (
     "stream_failures",
     "backlog",
     "schedules",
+    "athena_engine",
+    "state_machines",
+    "emf_metrics",
+    "ses_events",
     "call_counter",
     "lost_replies",
 )
@@ -51,7 +55,7 @@ async def _serve(settings: EmulatorSettings) -> None:
     from hypercorn.config import Config  # type: ignore[import-not-found,unused-ignore]
     from ministack.app import app
 
-    from infra.local.emulator.gateway import gateway, remember_connections
+    from infra.local.emulator.gateway import gateway, remember_connections, run_shutdown_actions
 
     remember_connections()
     stop = asyncio.Event()
@@ -64,6 +68,7 @@ async def _serve(settings: EmulatorSettings) -> None:
     config.graceful_timeout = 1
     config.loglevel = "WARNING"
     await serve(gateway(app), config, shutdown_trigger=stop.wait)  # type: ignore[arg-type,unused-ignore]
+    run_shutdown_actions()
 
 
 def main() -> None:

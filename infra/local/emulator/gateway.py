@@ -62,6 +62,20 @@ def route(method: str, pattern: str, handler: InternalHandler) -> None:
     _routes.append((method, re.compile(re.escape(INTERNAL_PREFIX) + pattern + "$"), handler))
 
 
+_at_shutdown: list[Callable[[], None]] = []
+
+
+def at_shutdown(action: Callable[[], None]) -> None:
+    """Do this when the emulator has stopped serving."""
+    _at_shutdown.append(action)
+
+
+def run_shutdown_actions() -> None:
+    """Do everything that was asked for."""
+    for action in _at_shutdown:
+        action()
+
+
 async def _body_of(receive: Receive) -> bytes:
     chunks: list[bytes] = []
     while True:

@@ -6,7 +6,7 @@ logs all the same; so a missing grant is found only on AWS.
 Mended by asking, before the service acts: the state machine's role (its AWS SDK calls go through MiniStack's front
 door with that role's credentials), the function's or queue's own policy (EventBridge, API Gateway), and the
 function's role (logs, X-Ray, failure destinations). Event source mappings and schedules: ``stream_failures.py``,
-``schedules.py``; Athena: ``athena_dialect.py``.
+``schedules.py``; Athena: ``athena_engine.py``.
 """
 
 from __future__ import annotations
