@@ -13,6 +13,7 @@ from typing import Any
 from shared.core.money import format_amount
 from shared.core.shop import Shop
 from shared.customers.model import Cart, Profile
+from shared.delivery.policy import SECTION
 from shared.delivery.sender import Sender
 from shared.ingest.model import Line
 
@@ -46,10 +47,15 @@ def template_context(
     return {
         **given,
         "person": person_context(profile),
-        "shop": {"name": shop.name, "url": shop.section("delivery").get("shop_url")},
+        "shop": _shop(shop),
         "sender": asdict(sender),
         "unsubscribe_url": unsubscribe_url,
     }
+
+
+def _shop(shop: Shop) -> dict[str, Any]:
+    section = shop.section(SECTION)
+    return {"name": shop.name, "url": section.get("shop_url"), "guide_url": section.get("guide_url")}
 
 
 def _line(line: Line, currency: str) -> dict[str, Any]:

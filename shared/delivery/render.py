@@ -28,6 +28,9 @@ MAX_BYTES = 100_000
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
+_BLANK_LINES = re.compile(r"\n\s*\n\s*\n")
+"""Liquid tags leave their line breaks behind."""
+
 URL_SCHEMES = frozenset({"https", "http", "mailto", "tel"})
 
 
@@ -75,7 +78,7 @@ class TemplateStore:
         return Rendered(
             subject=" ".join(subject.split()),
             html=self._part(template, "mail.html", checked),
-            text=self._part(template, "mail.txt", checked).strip() + "\n",
+            text=_BLANK_LINES.sub("\n\n", self._part(template, "mail.txt", checked)).strip() + "\n",
         )
 
     def _part(self, template: str, part: str, context: Mapping[str, Any]) -> str:

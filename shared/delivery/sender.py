@@ -4,9 +4,11 @@ Section `delivery` of the shop's settings:
 
     {"from_address": "news@shop.example.com", "from_name": "見本商店", "reply_to": "support@shop.example.com",
      "company": "株式会社見本", "postal_address": "〒100-0001 東京都…", "contact": "support@shop.example.com / 03-…",
-     "unsubscribe_mailto": "unsubscribe@shop.example.com"}
+     "unsubscribe_mailto": "unsubscribe@shop.example.com",
+     "shop_url": "https://shop.example.com/", "guide_url": "https://shop.example.com/guide"}
 
-The last is optional; the others are duties or needed to send at all.
+`from_address`, `postal_address` and `contact` are duties; names default to the shop's, `reply_to` to `from_address`.
+`shop_url` and `guide_url` (ご利用ガイド) are for the templates.
 """
 
 from __future__ import annotations

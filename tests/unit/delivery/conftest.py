@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import shutil
 
 import pytest
 
-from shared.delivery.render import TemplateStore
+from infra.packaging.mjml import compile_mjml
+from shared.delivery.render import ROOT, TemplateStore
 from tests.unit.delivery.world import World, plain_templates
 
 
@@ -23,6 +24,10 @@ def world(plain: TemplateStore) -> World:
 
 
 @pytest.fixture(scope="session")
-def templates_root() -> Path:
-    """The sources of the product's own templates."""
-    return Path(__file__).parents[3] / "shared" / "delivery" / "templates"
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> TemplateStore:
+    """The product's own templates, compiled as the bundle has them."""
+    root = tmp_path_factory.mktemp("compiled") / "templates"
+    shutil.copytree(ROOT, root)
+    for source in root.rglob("*.mjml"):
+        source.with_suffix(".html").write_text(compile_mjml(source.read_text("utf-8")), "utf-8")
+    return TemplateStore(root)

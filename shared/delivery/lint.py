@@ -1,0 +1,220 @@
+"""What every mail template must have before it may go out (特定電子メール法, mailbox rules, a reader's comfort).
+
+`lint_template` renders a template with the sample values of its own `meta.yaml`, once with everything known and once
+with what may be missing left out, and says in sentences what to change. Runs on compiled templates, at build time:
+PyYAML is not in the functions' bundle.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+from liquid.exceptions import LiquidError
+
+from shared.core.errors import MisconfiguredError, RejectedError
+from shared.delivery.model import Purpose
+from shared.delivery.render import MAX_BYTES, PARTIALS, URL_SCHEMES, Rendered, TemplateError, TemplateStore
+from shared.delivery.sender import Sender
+
+PARTS = ("mail.html", "mail.txt", "subject.txt")
+MAX_SUBJECT = 60
+"""Full-width letters; phones show about 20 of them, and nobody needs more than this."""
+
+PROMOTION = frozenset({"coupon", "coupons", "recommendations", "campaign"})
+"""Variables that make a mail an advertisement: forbidden where it goes out without consent."""
+
+SENDER = Sender(
+    from_address="news@shop.example.jp",
+    from_name="見本商店",
+    company="株式会社見本",
+    postal_address="〒100-0000 東京都千代田区見本町1-2-3",
+    contact="support@shop.example.jp",
+    reply_to="support@shop.example.jp",
+)
+UNSUBSCRIBE_URL = "https://go.example.jp/v1/unsubscribe/sample"
+
+GIVEN: Mapping[str, Any] = {
+    "person": {
+        "name": "見本",
+        "last_name": "見本",
+        "first_name": "花子",
+        "order_count": 3,
+        "ltv_tier": "high",
+        "status": "loyal",
+    },
+    "shop": {"name": "見本商店", "url": "https://shop.example.jp/", "guide_url": "https://shop.example.jp/guide"},
+    "sender": asdict(SENDER),
+    "unsubscribe_url": UNSUBSCRIBE_URL,
+}
+"""What every template is given (context.template_context), with everything known."""
+
+
+def sparse(value: Any, name: str = "") -> Any:
+    """The same variables where nothing that may be missing is known: no name, no pictures, no links, no tier."""
+    if isinstance(value, Mapping):
+        return {key: sparse(inner, str(key)) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [sparse(inner) for inner in value]
+    unknown = name in {"last_name", "first_name", "ltv_tier", "status"} or name.endswith("url")
+    return None if unknown else value
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """A template's `meta.yaml`."""
+
+    title: str
+    purpose: Purpose
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    """What the scenario gives, with sample values."""
+
+
+def read_meta(folder: Path) -> Meta:
+    """Raises RejectedError saying what is wrong with it."""
+    import yaml
+
+    try:
+        document = yaml.safe_load((folder / "meta.yaml").read_text("utf-8"))
+        return Meta(str(document["title"]), Purpose(document["purpose"]), document.get("variables") or {})
+    except FileNotFoundError:
+        raise RejectedError("meta.yaml is missing: it says title, purpose and variables with sample values") from None
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise RejectedError(f"meta.yaml: {error}; it needs title, purpose (marketing, transactional)") from None
+
+
+def template_names(root: Path) -> list[str]:
+    """Every template below a folder: each folder with a subject or a mail in it."""
+    folders = {file.parent for pattern in ("subject.txt", "mail.*", "meta.yaml") for file in root.rglob(pattern)}
+    return sorted(folder.relative_to(root).as_posix() for folder in folders if folder.name != PARTIALS)
+
+
+def lint_template(store: TemplateStore, template: str) -> list[str]:
+    """What is wrong with a template, a sentence each; `[]` when it may go out."""
+    folder = store.root / template
+    missing = [part for part in PARTS if not (folder / part).exists()]
+    if missing:
+        return [f"{part} is missing: a mail has a subject, an HTML part and a text part" for part in missing]
+    try:
+        meta = read_meta(folder)
+    except RejectedError as error:
+        return [str(error)]
+    return [*_variables(folder, meta), *_rendered(store, template, meta)]
+
+
+def _variables(folder: Path, meta: Meta) -> Iterator[str]:
+    used = set().union(*(_used(folder / part) for part in PARTS))
+    for name in sorted(used - set(meta.variables) - set(GIVEN)):
+        yield f"variable {name!r} is used, and nothing gives it: declare it in meta.yaml with a sample value"
+    for name in sorted(set(meta.variables) - used):
+        yield f"variable {name!r} is declared in meta.yaml and never used"
+    for name in sorted(set(meta.variables) & set(GIVEN)):
+        yield f"variable {name!r} in meta.yaml would be hidden by the one every template is given"
+    if meta.purpose is Purpose.TRANSACTIONAL:
+        for name in sorted(PROMOTION & used):
+            yield f"a transactional mail goes out without consent and must not advertise: {name!r}"
+
+
+def _used(part: Path) -> set[str]:
+    from liquid import Environment, FileSystemLoader
+
+    environment = Environment(loader=FileSystemLoader(part.parents[2] / PARTIALS))
+    try:
+        return set(environment.from_string(part.read_text("utf-8")).analyze().globals)
+    except LiquidError:
+        return set()  # rendering says it better
+
+
+def _rendered(store: TemplateStore, template: str, meta: Meta) -> Iterator[str]:
+    everything = {**meta.variables, **GIVEN}
+    nothing = {**sparse(everything), "sender": asdict(SENDER), "unsubscribe_url": UNSUBSCRIBE_URL}
+    nothing["person"] |= {"name": None, "order_count": 0}
+    for kind, context in (("", everything), (" (when little is known of the person)", nothing)):
+        try:
+            rendered = store.render(template, context)
+        except (TemplateError, MisconfiguredError) as error:
+            yield f"{error}{kind}"
+            continue
+        for finding in _findings(rendered, meta.purpose):
+            yield f"{finding}{kind}"
+
+
+def _findings(mail: Rendered, purpose: Purpose) -> Iterator[str]:
+    if not mail.subject:
+        yield "the subject is empty"
+    if len(mail.subject) > MAX_SUBJECT:
+        yield f"the subject has {len(mail.subject)} letters, at most {MAX_SUBJECT} are read"
+    yield from _legal("mail.html", _Reader.of(mail.html).text + mail.html, purpose)
+    yield from _legal("mail.txt", mail.text, purpose)
+    yield from _Reader.of(mail.html).findings()
+    for part, text in (
+        ("subject.txt", mail.subject),
+        ("mail.txt", mail.text),
+        ("mail.html", _Reader.of(mail.html).text),
+    ):
+        if re.search(r"\b(None|null|undefined)\b", text):
+            yield f"{part} shows a missing value as a word"
+    for part, text in (("mail.html", mail.html), ("mail.txt", mail.text)):
+        if len(text.encode()) > MAX_BYTES:
+            yield f"{part} is larger than {MAX_BYTES} bytes: mailboxes clip it"
+
+
+def _legal(part: str, text: str, purpose: Purpose) -> Iterator[str]:
+    wanted = {
+        "sender's name (送信者)": SENDER.company,
+        "sender's postal address (住所)": SENDER.postal_address,
+        "contact for complaints (苦情の受付先)": SENDER.contact,
+    }
+    if purpose is Purpose.MARKETING:
+        wanted["way to unsubscribe (配信停止)"] = UNSUBSCRIBE_URL
+    for what, value in wanted.items():
+        if value not in text:
+            yield f"{part} lacks the {what}, which the law wants shown: render the legal_footer partial"
+
+
+class _Reader(HTMLParser):
+    """Reads an HTML part the way a mail program would."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.text = ""
+        self.problems: list[str] = []
+        self._hidden = 0
+
+    @classmethod
+    def of(cls, html: str) -> _Reader:
+        reader = cls()
+        reader.feed(html)
+        return reader
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self._hidden += tag in {"style", "title"}
+        if tag == "html" and given.get("lang") in {None, "", "und"}:
+            self.problems.append('<html> has no lang: write <mjml lang="ja">')
+        if tag in {"script", "form", "iframe", "object", "embed", "base"}:
+            self.problems.append(f"<{tag}> does not work in a mail")
+        if tag == "img" and not given.get("alt"):
+            self.problems.append("an image has no alt text: many readers see no images")
+        if tag == "a":
+            self._link(given.get("href"))
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden -= tag in {"style", "title"}
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.text += data
+
+    def findings(self) -> Iterator[str]:
+        """Every problem once."""
+        yield from dict.fromkeys(self.problems)
+
+    def _link(self, href: str | None) -> None:
+        scheme = (href or "").partition(":")[0]
+        if scheme not in URL_SCHEMES:
+            self.problems.append(f"a link goes nowhere: href={href!r}")
