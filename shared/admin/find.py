@@ -15,7 +15,8 @@ from shared.customers.store import CustomerStore
 def find_customer(
     text: str, tenant: TenantId, customers: CustomerStore, keys: KeyRing, stores: Iterable[tuple[str, str]]
 ) -> CustomerId:
-    """The person now known by `text`; `stores` are the (source, store) pairs whose customer numbers to try.
+    """The person now known by `text`; `stores` are the (source, store) pairs whose customer numbers to try, all of
+    them or, for `store/number`, that store's.
 
     Raises NotFoundError. The message does not repeat what was asked: it may be a mail address.
     """
@@ -25,11 +26,16 @@ def find_customer(
     profile = customers.profile(tenant, CustomerId(wanted)) if wanted else None
     if profile is not None:
         return profile.customer_id
-    numbers = {found for source, store in stores if (found := _by_number(wanted, tenant, customers, source, store))}
-    if len(numbers) == 1:
-        return numbers.pop()
-    if numbers:
-        raise NotFoundError(f"several stores have that customer number: name one of {', '.join(sorted(numbers))}")
+    named, _, number = wanted.rpartition("/")
+    found = {
+        store: person
+        for source, store in stores
+        if named in ("", store) and (person := _by_number(number, tenant, customers, source, store))
+    }
+    if len(set(found.values())) == 1:
+        return next(iter(found.values()))
+    if found:
+        raise NotFoundError(f"several stores have that customer number: say which, {' or '.join(sorted(found))}/NUMBER")
     raise NotFoundError("no such customer: give a customer id, a mail address or a store's customer number")
 
 

@@ -1,0 +1,163 @@
+"""The customer card shows everything known, and finds the person by id, mail address or store number."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.admin.card import Section, card
+from shared.admin.explain import Voice
+from shared.admin.find import find_customer
+from shared.core.clock import FixedClock
+from shared.core.errors import NotFoundError
+from shared.core.ids import CustomerId, EventId, TenantId
+from shared.core.keys import derive_key_ring
+from shared.core.shop import Shop
+from shared.customers.fold import apply
+from shared.customers.model import (
+    Consent,
+    ConsentEntry,
+    ConsentStatus,
+    LtvTier,
+    Order,
+    PersonState,
+    Profile,
+    Scores,
+    Status,
+    Summary,
+)
+from shared.customers.store import MemoryCustomerStore
+from shared.ingest.model import Event, EventType, Person, ProfileFacts
+
+TENANT = TenantId("shop")
+KEYS = derive_key_ring("a test key")
+AT = datetime(2026, 11, 1, 3, 0, tzinfo=UTC)
+STORES = [("shopify", "a.example.jp"), ("shopify", "b.example.jp")]
+
+
+def a_profile_event(store: str, number: str, email: str | None) -> Event:
+    return Event(
+        tenant=TENANT,
+        event_id=EventId(f"{store}-{number}"),
+        event_type=EventType.CUSTOMER_UPDATED,
+        source="shopify",
+        store=store,
+        subject=f"shopify/{store}/customer/{number}",
+        occurred_at=AT,
+        received_at=AT,
+        version="1",
+        person=Person(source_customer_id=number, email=email, last_name="見本", first_name="花子"),
+        facts=ProfileFacts(),
+    )
+
+
+@pytest.fixture
+def customers() -> MemoryCustomerStore:
+    """Two people with number 7 in two stores, and one with number 8."""
+    store = MemoryCustomerStore(FixedClock(AT))
+    for event in (
+        a_profile_event("a.example.jp", "7", "hanako@example.com"),
+        a_profile_event("b.example.jp", "7", "taro@example.com"),
+        a_profile_event("a.example.jp", "8", None),
+    ):
+        apply(event, store, KEYS, Shop(TENANT, "店"))
+    return store
+
+
+def found(text: str, customers: MemoryCustomerStore) -> CustomerId:
+    return find_customer(text, TENANT, customers, KEYS, STORES)
+
+
+def test_a_person_is_found_by_mail_number_and_id_alike(customers: MemoryCustomerStore) -> None:
+    by_number = found("8", customers)
+    assert found(by_number, customers) == by_number
+    hanako = found(" hanako@EXAMPLE.com ", customers)
+    profile = customers.profile(TENANT, hanako)
+    assert profile
+    assert profile.email == "hanako@example.com"
+
+
+def test_a_number_that_two_stores_gave_is_not_guessed(customers: MemoryCustomerStore) -> None:
+    with pytest.raises(NotFoundError, match="several stores"):
+        found("7", customers)
+    assert found("a.example.jp/7", customers) != found("b.example.jp/7", customers)
+
+
+@pytest.mark.parametrize("text", ["nobody@example.com", "@", "", "999", "a@b"])
+def test_nobody_is_found_and_the_message_repeats_no_address(text: str, customers: MemoryCustomerStore) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        found(text, customers)
+    assert not text or text not in str(caught.value) or text in {"@"}
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_answered_with_a_person_or_a_sentence(text: str) -> None:
+    with pytest.raises(NotFoundError):
+        found(text, MemoryCustomerStore(FixedClock(AT)))
+
+
+# --- the card ---------------------------------------------------------------------------------------------------------
+
+
+def a_regular() -> PersonState:
+    order = Order("shopify", "a.example.jp", "1001", AT, "JPY", 5_000, refunds={"r": 1_000})
+    scores = Scores(date(2026, 11, 20), Status.LOYAL, date(2026, 10, 1), LtvTier.HIGH, 6, 4, 5, "優良")
+    profile = Profile(
+        TENANT,
+        CustomerId("c1"),
+        email="hanako@example.com",
+        last_name="見本",
+        first_name="花子",
+        summary=Summary(1, 4_000, "JPY", AT, AT),
+        scores=scores,
+        aliases=frozenset({CustomerId("c0")}),
+    )
+    consents = (Consent("email", "a.example.jp", ConsentStatus.OPT_IN, AT, "shopify:single_opt_in"),)
+    return PersonState(profile, (order, replace(order, order_id="1002", cancelled=True)), (), consents)
+
+
+def said(sections: tuple[Section, ...]) -> str:
+    return "\n".join(" | ".join(row) for section in sections for row in (section.columns, *section.rows))
+
+
+def test_the_card_says_who_what_and_since_when() -> None:
+    entry = ConsentEntry("email", "a.example.jp", True, AT, "shopify:single_opt_in", "explicit", True, "e1")
+    text = said(card(a_regular(), [entry], [], Voice("ja")))
+    for word in (
+        "見本 花子",
+        "hanako@example.com",
+        "1回",
+        "¥4,000",
+        "2026-11-01 12:00",
+        "優良（2026-10-01 から）",
+        "高LTV",
+        "R6 F4 M5",
+        "c0",
+        "許諾あり",
+        "shopify:single_opt_in",
+        "返金あり",
+        "キャンセル",
+        "本人",
+    ):
+        assert word in text
+
+
+def test_a_person_of_whom_little_is_known_has_a_card_too() -> None:
+    for language in ("ja", "en"):
+        sections = card(PersonState(Profile(TENANT, CustomerId("c9"))), [], [], Voice(language))
+        assert len(sections) == 7
+        assert all(section.rows or section.nothing for section in sections)
+
+
+def test_every_row_has_as_many_cells_as_its_table_has_columns() -> None:
+    entry = ConsentEntry("sms", "*", False, AT, "page", "explicit", True, "e1")
+    for section in card(a_regular(), [entry], [], Voice("en")):
+        assert {len(row) for row in section.rows} <= {len(section.columns) or 2}
+
+
+def test_connections_are_not_needed_to_find_by_mail(customers: MemoryCustomerStore) -> None:
+    assert find_customer("hanako@example.com", TENANT, customers, KEYS, [])
