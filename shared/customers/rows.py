@@ -6,13 +6,15 @@ Nothing here knows what a row means: that is `store.py`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol, cast
 
 from shared.core.aws import client as aws_client
-from shared.core.errors import MisconfiguredError, UnavailableError
+from shared.core.aws import domain_errors
+from shared.core.errors import UnavailableError
 
 Key = tuple[str, str]
 """Partition key and sort key."""
@@ -219,46 +221,29 @@ class DynamoRows:
             return list(pool.map(call, batches))
 
     def _call(self, operation: str, **arguments: Any) -> Any:
-        from botocore.exceptions import BotoCoreError, ClientError  # boto3 is slow to import
-
-        try:
+        with domain_errors(f"{operation} on table {self._table}"), _conflicts():
             return getattr(self._client, operation)(**arguments)
-        except ClientError as error:
-            raise_domain_error(error.response, self._table, error)
-        except BotoCoreError as error:
-            raise UnavailableError(f"DynamoDB did not answer {operation}: {type(error).__name__}") from error
 
 
-_BUSY = {
-    "InternalServerError",
-    "ProvisionedThroughputExceeded",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "ServiceUnavailable",
-    "ThrottlingError",
-    "ThrottlingException",
-    "TransactionInProgressException",
-}
-_SETUP = {"AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException"}
-_CONFLICT = {
-    "ConditionalCheckFailed",
-    "ConditionalCheckFailedException",
-    "TransactionConflict",
-    "TransactionConflictException",
-}
+_CONFLICT = frozenset({"ConditionalCheckFailed", "TransactionConflict", "TransactionConflictException"})
+_BUSY = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionInProgressException"})
 
 
-def raise_domain_error(response: Mapping[str, Any], table: str, cause: Exception) -> NoReturn:
-    """DynamoDB's error codes in our words; a code we do not know is a bug and stays what it is."""
-    code = response.get("Error", {}).get("Code", "")
-    codes = {reason.get("Code") for reason in response.get("CancellationReasons", ())} | {code}
-    if codes & _CONFLICT:
-        raise ConflictError("a row changed since it was read") from cause
-    if codes & _BUSY:
-        raise UnavailableError(f"table {table} is busy: {code}") from cause
-    if code in _SETUP:
-        raise MisconfiguredError(f"table {table}: {code}; check its name and the function's grants") from cause
-    raise cause
+@contextmanager
+def _conflicts() -> Iterator[None]:
+    """A transaction says per write why it was cancelled; those reasons as this product's errors."""
+    from botocore.exceptions import ClientError  # boto3 is slow to import
+
+    try:
+        yield
+    except ClientError as error:
+        reasons = cast("Sequence[Mapping[str, str]]", error.response.get("CancellationReasons", ()))
+        codes = {*(reason.get("Code") for reason in reasons), error.response.get("Error", {}).get("Code")}
+        if codes & _CONFLICT:
+            raise ConflictError("a row changed since it was read") from error
+        if codes & _BUSY:
+            raise UnavailableError("the table is too busy for this transaction") from error
+        raise
 
 
 def _key(write: Write) -> Key:

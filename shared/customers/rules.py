@@ -162,7 +162,8 @@ def join(records: Iterable[Record]) -> Record:
     orders: dict[str, Order] = {}
     carts: dict[str, Cart] = {}
     log: dict[str, ConsentEntry] = {}
-    erased_at: datetime | None = None
+    records = tuple(records)
+    erased_at = max((record.erased_at for record in records if record.erased_at), default=None)
     for record in records:
         refs |= record.refs
         for field, known in record.contact.items():
@@ -170,14 +171,11 @@ def join(records: Iterable[Record]) -> Record:
         for key, order in record.orders.items():
             orders[key] = merge_orders(orders[key], order) if key in orders else order
         for key, cart in record.carts.items():
+            if erased_at and cart.updated_at <= erased_at:
+                continue  # a forgotten cart must not complete or delete the one that came after
             carts[key] = merge_carts(carts[key], cart) if key in carts else cart
         log.update(record.consent_log)
-        erased_at = _later(erased_at, record.erased_at)
     return Record(frozenset(refs), contact, orders, carts, log, erased_at)
-
-
-def _later(one: datetime | None, other: datetime | None) -> datetime | None:
-    return max(one, other) if one and other else one or other
 
 
 def settle(record: Record) -> Record:
