@@ -17,7 +17,7 @@ from shared.scenarios.model import Scenario
 from shared.scenarios.read import read_presets
 from shared.scenarios.store import DynamoEnrolmentStore
 
-app = typer.Typer(name="explain", help="Why did (or didn't) this person get this? / 配信理由", no_args_is_help=True)
+app = typer.Typer(name="explain", no_args_is_help=True, add_completion=False)
 _console = Console(highlight=False)
 
 _STYLES = {"✓": "green", "–": "yellow", "?": "red", "✗": "red", "…": "dim"}
