@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from infra.cli.session import Deployment, connect
 from infra.cli.which_shop import which_shop
@@ -15,7 +15,7 @@ from shared.core.ids import ConnectionId
 from shared.ingest.adapter import Connection
 from shared.ingest.connections import ConnectionBook, new_connection, rotated
 
-app = typer.Typer(name="connection", help="Connect a cart / カート接続", no_args_is_help=True)
+app = typer.Typer(name="connection", help="Connect a cart / カート接続", no_args_is_help=True, add_completion=False)
 add = typer.Typer(help="Connect a cart and print the URL and secret to give it.", no_args_is_help=True)
 app.add_typer(add, name="add")
 _console = Console(soft_wrap=True, highlight=False)
@@ -47,11 +47,11 @@ def shopify(
 @app.command("list")
 def list_() -> None:
     """Every connection, without its secret."""
-    table = Table("id", "shop", "source", "store", "rotation")
+    table = Table(Column("id", no_wrap=True), "shop", "source", "store", "old secret works until")
     for connection in _book(connect()).all():
         until = connection.previous_until
-        state = f"old secret until {to_iso(until)}" if until and until > SystemClock().now() else ""
-        table.add_row(connection.connection_id, connection.tenant, connection.source, connection.store, state)
+        live = f"{until:%m-%d %H:%M} UTC" if until and until > SystemClock().now() else ""
+        table.add_row(connection.connection_id, connection.tenant, connection.source, connection.store, live)
     _console.print(table)
 
 

@@ -24,12 +24,15 @@ from shared.ingest import history
 from shared.ingest.model import Event
 from shared.ingest.order_file import SOURCE, BadRow, FileOptions, OrderFile, parse_order_file, rejected_csv
 
-app = typer.Typer(name="import", help="Bring in history from files / データ取り込み", no_args_is_help=True)
+app = typer.Typer(
+    name="import", help="Bring in history from files / データ取り込み", no_args_is_help=True, add_completion=False
+)
 _console = Console(soft_wrap=True, highlight=False)
 
 SHOWN_BAD_ROWS = 20
 POLL_SECONDS = 0.5
 _UPLOADS_AT_ONCE = 4
+_LOADED = frozenset({"LambdaFunctionSucceeded", "TaskSucceeded"})
 
 Advance = Callable[[str, int, int], None]
 """Told (what, done, of how many) as the import goes on."""
@@ -199,11 +202,11 @@ class Machine:
             time.sleep(POLL_SECONDS)
 
     def _loaded(self, arn: str) -> int:
-        """Chunks loaded so far."""
+        """Chunks loaded so far: AWS names the event after the function, the local cloud after the task."""
         pages = self._client.get_paginator("get_execution_history").paginate(
             executionArn=arn, includeExecutionData=False, PaginationConfig={"PageSize": 1000}
         )
-        return sum(event["type"] == "TaskStateExited" for page in pages for event in page["events"])
+        return sum(event["type"] in _LOADED for page in pages for event in page["events"])
 
 
 # --- the screen -------------------------------------------------------------------------------------------------------

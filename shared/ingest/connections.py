@@ -22,7 +22,7 @@ from shared.core.ids import ConnectionId, TenantId
 from shared.ingest.adapter import Connection
 
 MAX_AGE = timedelta(seconds=300)
-REFRESH_INTERVAL = timedelta(seconds=30)
+REFRESH_INTERVAL = timedelta(seconds=10)
 """At most one forced refresh of a connection in this time, however many bad signatures arrive."""
 STALE_LIMIT = timedelta(hours=6)
 """How long a known connection keeps working while SSM does not answer."""

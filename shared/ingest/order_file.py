@@ -219,7 +219,7 @@ def _values(cells: Sequence[str], columns: Mapping[str, int], width: int) -> Map
 
 
 def _clean(cell: str) -> str:
-    return _CONTROL.sub("", cell).strip()[:MAX_CELL]
+    return (cell if cell.isprintable() else _CONTROL.sub("", cell)).strip()[:MAX_CELL]
 
 
 # --- an order ---------------------------------------------------------------------------------------------------------
