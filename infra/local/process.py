@@ -149,6 +149,7 @@ def start(paths: LocalPaths, *, port: int | None = None, keep: bool = False, wai
     emulator = Emulator(pid=process.pid, port=chosen, keep=keep, wait_scale=wait_scale)
     paths.record.write_text(json.dumps(asdict(emulator)))
     _wait_until_healthy(process, emulator, paths)
+    process.returncode = 0  # it outlives us on purpose: keeps Popen from warning that nobody waited
     return emulator
 
 

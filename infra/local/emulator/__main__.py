@@ -21,6 +21,7 @@ PATCHES = (
     "secure_loopback",
     "function_worker",
     "reachable_urls",
+    "resource_arns",
     "grant_recorder",
     "service_roles",
     "stream_failures",

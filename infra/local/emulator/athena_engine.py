@@ -435,7 +435,7 @@ def _start(start: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]],
         parameters = tuple(map(str, data.get("ExecutionParameters") or ()))
         if athena._parse_ddl(data.get("QueryString", "")) is None:
             try:
-                parse(str(data.get("QueryString", "")), parameters)
+                to_duckdb(parse(str(data.get("QueryString", "")), parameters).query)
             except UntranslatableError as error:
                 return athena.error_response_json("InvalidRequestException", str(error), 400)
         _submitted.set(Submitted(parameters, iam_evaluator.caller_arn()))

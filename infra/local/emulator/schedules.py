@@ -1,6 +1,6 @@
 """Run EventBridge Scheduler's schedules as AWS does, and let a person fire or pause them.
 
-Without it: MiniStack ignores ``ScheduleExpressionTimezone`` (a nightly run at 02:00 in Tokyo would start at 02:00 UTC),
+Without it: MiniStack drops ``ScheduleExpressionTimezone``, start and end from templates (a nightly run at 02:00 in Tokyo would start at 02:00 UTC),
 looks every ten seconds, does not ask whether the schedule's role may reach the target, leaves
 ``<aws.scheduler.…>`` placeholders in the input, and drops an event that cannot be delivered.
 Mended with a clock of our own. ``GET /_matakite/schedules`` lists them; ``POST /_matakite/schedules/fire``
@@ -15,6 +15,7 @@ import logging
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,7 @@ from zoneinfo import ZoneInfo
 from ministack.core.arn import parse_arn
 from ministack.core.responses import set_request_account_id, set_request_region
 from ministack.services import eventbridge, scheduler, stepfunctions
+from ministack.services.cloudformation import provisioners
 
 from infra.local.emulator.authorisation import NotAuthorisedError, require_role, require_trust
 from infra.local.emulator.gateway import BadInternalRequestError, InternalRequest, route
@@ -209,8 +211,28 @@ def _pause(request: InternalRequest) -> dict[str, Any]:
     return {"paused": _clock.paused}
 
 
+_DROPPED = ("ScheduleExpressionTimezone", "StartDate", "EndDate", "ActionAfterCompletion")
+
+
+def _complete(provision: Callable[..., Any], position: int) -> Callable[..., Any]:
+    """CloudFormation's schedule keeps the properties MiniStack drops; ``position``: where its properties are given."""
+
+    def provision_complete(*given: Any, **named: Any) -> Any:
+        answer = provision(*given, **named)
+        name, properties = answer[0], given[position]
+        schedule = scheduler._schedules.get(f"{properties.get('GroupName', 'default')}/{name}")
+        if schedule is not None:
+            schedule.update({key: properties[key] for key in _DROPPED if key in properties})
+        return answer
+
+    return provision_complete
+
+
 def install(settings: EmulatorSettings) -> None:
     """Start our clock in place of MiniStack's."""
+    resource = provisioners._RESOURCE_HANDLERS["AWS::Scheduler::Schedule"]
+    resource["create"] = _complete(resource["create"], 1)
+    resource["update"] = _complete(resource["update"], 2)
     scheduler.start_scheduler = _start_clock
     route("GET", "schedules", _list)
     route("POST", "schedules/fire", _fire_now)

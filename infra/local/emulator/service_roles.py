@@ -264,6 +264,10 @@ def _dispatch_to_function(arn: str, payload: str) -> None:
 # --- API Gateway ------------------------------------------------------------------------------------------------------
 
 
+def _server_error() -> tuple[int, dict[str, str], bytes]:
+    return 500, {"Content-Type": "application/json"}, b'{"message":"Internal Server Error"}'
+
+
 def _integration_checked(invoke: Callable[..., Any]) -> Callable[..., Any]:
     async def invoke_checked(
         integration: dict[str, Any], api_id: str, stage: str, path: str, method: str, *rest: Any, **named: Any
@@ -278,8 +282,9 @@ def _integration_checked(invoke: Callable[..., Any]) -> Callable[..., Any]:
             require_service(call)
         except NotAuthorisedError as error:
             logger.error("API %s: %s", api_id, error)
-            return 500, {"Content-Type": "application/json"}, b'{"message":"Internal Server Error"}'
-        return await invoke(integration, api_id, stage, path, method, *rest, **named)
+            return _server_error()
+        answer = await invoke(integration, api_id, stage, path, method, *rest, **named)
+        return _server_error() if answer[0] == 502 else answer  # an HTTP API says 500 when its function fails
 
     return invoke_checked
 

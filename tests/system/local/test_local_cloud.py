@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionError as LostConnectionError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 from infra.local import lifecycle
 from infra.local.lifecycle import LocalCloud
@@ -366,7 +366,7 @@ def test_a_send_fails_as_planned(cloud: LocalCloud, kind: str, accepted: int, er
 def test_a_lost_reply_leaves_the_write_done(cloud: LocalCloud) -> None:
     table = cloud.session.client("dynamodb", config=Config(retries={"total_max_attempts": 1}))
     plan(cloud, service="dynamodb", action="PutItem", kind="lose_reply", contains="unheard")
-    with pytest.raises(LostConnectionError):
+    with pytest.raises(ConnectionClosedError):
         table.put_item(TableName=cloud.output("CopiesTable"), Item={"pk": {"S": "unheard"}})
     assert copied(cloud, "unheard")
 
@@ -374,11 +374,11 @@ def test_a_lost_reply_leaves_the_write_done(cloud: LocalCloud) -> None:
 def test_calls_and_units_are_counted(cloud: LocalCloud) -> None:
     internal(cloud.emulator, "DELETE", "/_matakite/calls")
     big = {"pk": {"S": "big"}, "body": {"S": "x" * 2500}}
-    cloud.session.client("dynamodb").put_item(TableName=cloud.output("CopiesTable"), Item=big)
+    cloud.session.client("dynamodb").put_item(TableName=cloud.output("ItemsTable"), Item=big)
     report = internal(cloud.emulator, "GET", "/_matakite/calls")
     assert {"principal": "root", "service": "dynamodb", "action": "PutItem", "count": 1} in report["calls"]
     units = {row["table"]: row["write_units"] for row in report["dynamodb"]}
-    assert units[cloud.output("CopiesTable")] == 3
+    assert units[cloud.output("ItemsTable")] == 3
 
 
 # --- Athena -----------------------------------------------------------------------------------------------------------

@@ -266,7 +266,8 @@ class TinyStack(Stack):
 
 def synthesise(directory: Path) -> Path:
     """Write the cloud assembly and return its directory."""
-    app = App(outdir=str(directory), analytics_reporting=False)
+    flags = {"@aws-cdk/aws-stepfunctions:useDistributedMapResultWriterV2": True}
+    app = App(outdir=str(directory), analytics_reporting=False, context=flags)
     TinyStack(app, "Tiny")
     app.synth()
     return directory
