@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from itertools import count
 from typing import Any
@@ -308,6 +309,23 @@ def test_the_table_ends_in_the_state_of_the_set(dynamo: CustomerStore, story: tu
         assert state is not None
         assert comparable(state) == expected
     assert load(events, dynamo, KEYS, shop).rows_written == 0
+
+
+def test_workers_side_by_side_on_the_same_people_converge(dynamo: CustomerStore) -> None:
+    tenant = TenantId(f"shop{next(_NUMBERS)}")
+    shop = SHOP.__class__(tenant, SHOP.name)
+    events = [
+        an_order(
+            f"o{n}", n % 20, person=a_person(str(n % 3 + 1), f"{'abc'[n % 2]}@example.com"), event_id=f"e{n}"
+        ).model_copy(update={"tenant": tenant})
+        for n in range(24)
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda event: apply(event, dynamo, KEYS, shop), events))
+    ((customer_id, expected),) = fold_all(events, KEYS, shop).items()
+    state = dynamo.person(tenant, customer_id)
+    assert state is not None
+    assert comparable(state) == expected
 
 
 # --- errors and the stream -------------------------------------------------------------------------------------------

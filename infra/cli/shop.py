@@ -1,0 +1,164 @@
+"""`matakite shop`: what is true of a shop, kept as one SSM document that every function reads."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from infra.cli.session import Deployment, connect
+from infra.cli.which_shop import which_shop
+from shared.analytics.definitions import definitions_of
+from shared.core.errors import MisconfiguredError, RejectedError
+from shared.core.ids import TenantId
+from shared.core.shop import Shop, parameter_name, parse_shop
+from shared.delivery.policy import SECTION as DELIVERY
+from shared.delivery.policy import contact_policy
+from shared.delivery.sender import sender_of
+
+app = typer.Typer(name="shop", help="Settings of a shop / ショップ設定", no_args_is_help=True)
+_console = Console(soft_wrap=True, highlight=False)
+
+_TENANT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
+
+LOCAL_SENDER = {
+    "from_address": "news@shop.example.com",
+    "postal_address": "〒100-0000 東京都千代田区見本町1-2-3",
+    "contact": "support@shop.example.com",
+}
+"""On the local cloud no mail leaves the machine, so an invented sender will do."""
+
+_Text = str | None
+
+
+@app.command("set")
+def set_(
+    shop: Annotated[str, typer.Argument(help="Id of the shop: 1 to 32 of a-z, 0-9 and -. It never changes.")],
+    name: Annotated[_Text, typer.Option(help="Name as customers know it.")] = None,
+    timezone: Annotated[_Text, typer.Option(help="IANA name; default Asia/Tokyo.")] = None,
+    currency: Annotated[_Text, typer.Option(help="ISO 4217; default JPY.")] = None,
+    language: Annotated[_Text, typer.Option(help="ja or en; default ja.")] = None,
+    public_url: Annotated[_Text, typer.Option(help="Base of links in mails; default: this deployment's API.")] = None,
+    from_address: Annotated[_Text, typer.Option(help="Sender's mail address, of a domain verified in SES.")] = None,
+    from_name: Annotated[_Text, typer.Option(help="Sender's name (送信者名); default: the shop's name.")] = None,
+    company: Annotated[_Text, typer.Option(help="Who answers for the mail (送信責任者); default: the name.")] = None,
+    postal_address: Annotated[_Text, typer.Option(help="Postal address (住所) in every marketing mail.")] = None,
+    contact: Annotated[_Text, typer.Option(help="Where complaints go (苦情・問合せ先): mail, phone or URL.")] = None,
+    reply_to: Annotated[_Text, typer.Option(help="Where replies go; default: the sender's address.")] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--setting", help='Any other: delivery.cap_per_day=2, delivery.quiet_hours.email=["22:00","08:00"]'
+        ),
+    ] = None,
+) -> None:
+    """Create a shop, or change what is given and keep the rest."""
+    top = {"name": name, "timezone": timezone, "currency": currency, "language": language, "public_url": public_url}
+    sender = {
+        "from_address": from_address,
+        "from_name": from_name,
+        "company": company,
+        "postal_address": postal_address,
+        "contact": contact,
+        "reply_to": reply_to,
+    }
+    given = _given(top) | {f"sections.{DELIVERY}.{field}": text for field, text in _given(sender).items()}
+    given |= dict(parse_setting(text) for text in setting or [])
+    saved = save_shop(connect(), shop, given)
+    _console.print_json(json.dumps(document_of(saved), ensure_ascii=False))
+
+
+@app.command()
+def show(
+    shop: Annotated[str | None, typer.Argument(help="Id of the shop; not needed when there is one.")] = None,
+) -> None:
+    """The settings document of a shop."""
+    _console.print_json(json.dumps(document_of(which_shop(connect(), shop)), ensure_ascii=False))
+
+
+def save_shop(deployment: Deployment, tenant: str, given: Mapping[str, Any]) -> Shop:
+    """Change a shop's document (`given`: dotted path → value), check it, store it, and return the shop.
+
+    Raises RejectedError or MisconfiguredError saying what to change; then nothing is stored.
+    """
+    if not _TENANT.fullmatch(tenant):
+        raise RejectedError(f"a shop's id is 1 to 32 of a-z, 0-9 and -, not at its ends: {tenant!r}")
+    name = parameter_name(deployment.prefix, TenantId(tenant))
+    document = _stored(deployment, name) or _new_document(deployment, tenant)
+    for path, value in given.items():
+        _put(document, path.split("."), value)
+    shop = check(TenantId(tenant), document)
+    text = json.dumps(document_of(shop), ensure_ascii=False)
+    deployment.client("ssm").put_parameter(Name=name, Value=text, Type="String", Overwrite=True)
+    return shop
+
+
+def check(tenant: TenantId, document: Mapping[str, Any]) -> Shop:
+    """The shop of a document, read the way every domain will read it. Raises MisconfiguredError naming the field."""
+    shop = parse_shop(tenant, json.dumps(document))
+    if not shop.name.strip():
+        raise MisconfiguredError("name must not be empty")
+    if not re.fullmatch(r"[A-Z]{3}", shop.currency):
+        raise MisconfiguredError(f"currency must be three capital letters (ISO 4217): {shop.currency!r}")
+    if shop.language not in {"ja", "en"}:
+        raise MisconfiguredError(f"language must be ja or en: {shop.language!r}")
+    if not re.fullmatch(r"https?://[^\s/]+(/[^\s?#]*)?(?<!/)", shop.public_url):
+        raise MisconfiguredError(f"public_url must be an address like https://mail.example.com: {shop.public_url!r}")
+    sender_of(shop)
+    contact_policy(shop)
+    definitions_of(shop)
+    return shop
+
+
+def document_of(shop: Shop) -> dict[str, Any]:
+    """A shop as it is stored."""
+    return {
+        "name": shop.name,
+        "timezone": shop.timezone,
+        "currency": shop.currency,
+        "language": shop.language,
+        "public_url": shop.public_url,
+        "sections": {name: dict(section) for name, section in shop.sections.items()},
+    }
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """`delivery.cap_per_day=2` → its path in the document and its value: JSON, else the text itself."""
+    path, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"[a-z_]+(\.[a-z0-9_]+)+", path):
+        raise RejectedError(f"a setting looks like delivery.cap_per_day=2, got {text!r}")
+    try:
+        return f"sections.{path}", json.loads(value)
+    except ValueError:
+        return f"sections.{path}", value
+
+
+def _given(options: Mapping[str, str | None]) -> dict[str, Any]:
+    return {name: text for name, text in options.items() if text is not None}
+
+
+def _stored(deployment: Deployment, name: str) -> dict[str, Any] | None:
+    ssm = deployment.client("ssm")
+    try:
+        document: dict[str, Any] = json.loads(ssm.get_parameter(Name=name)["Parameter"]["Value"])
+    except ssm.exceptions.ParameterNotFound:
+        return None
+    return document
+
+
+def _new_document(deployment: Deployment, tenant: str) -> dict[str, Any]:
+    sender = dict(LOCAL_SENDER) if deployment.local_url else {}
+    return {"name": tenant, "public_url": deployment.outputs["ApiUrl"].rstrip("/"), "sections": {DELIVERY: sender}}
+
+
+def _put(document: dict[str, Any], path: list[str], value: Any) -> None:
+    *folders, field = path
+    for folder in folders:
+        document = document.setdefault(folder, {})
+        if not isinstance(document, dict):
+            raise RejectedError(f"{folder} is a value, not a group of settings: {'.'.join(path)}")
+    document[field] = value
