@@ -7,12 +7,11 @@ from functools import cache, partial
 from typing import Any, Protocol
 
 from shared.admin.draw import Answer, draw
-from shared.admin.sources import Sources, parse_titles
+from shared.admin.sources import Sources, known_shop, parse_titles
 from shared.analytics.reports import ReportStore
 from shared.core.clock import SystemClock
 from shared.core.ids import TenantId
 from shared.core.settings import load
-from shared.core.shop import load_shop
 from shared.scenarios.store import DynamoEnrolmentStore
 
 
@@ -37,7 +36,7 @@ def _settings() -> Settings:
 
 def _sources(settings: Settings, tenant: TenantId) -> Sources:
     return Sources(
-        shop=load_shop(settings.prefix, tenant),
+        shop=known_shop(settings.prefix, tenant),
         reports=ReportStore(settings.reports_table),
         funnels=DynamoEnrolmentStore(settings.scenarios_table),
         scenarios=parse_titles(settings.scenarios),

@@ -112,8 +112,8 @@ def _print_section(section: Section) -> None:
         _console.print(Text(f"  {section.nothing}", style="dim"))
         return
     table = Table(box=None, show_header=bool(section.columns), header_style="dim", pad_edge=True)
-    for column in section.columns or ("", ""):
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(section.columns or ("", "")):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in section.rows:
         table.add_row(*_plain(row))
     _console.print(table)

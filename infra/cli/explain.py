@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from infra.cli.customer import Desk, InLanguage, OfShop, Wanted, open_desk
 from infra.cli.session import connect
-from shared.admin.explain import Evidence, Line, Voice, explain
+from shared.admin.explain import Chapter, Evidence, Voice, explain
 from shared.core.clock import SystemClock
 from shared.core.errors import NotFoundError
 from shared.scenarios.model import Scenario
@@ -38,8 +39,7 @@ def explain_(
     _console.print(Text(story.conclusion))
     for chapter in story.chapters:
         _console.print(Text(f"\n■ {chapter.title}", style="bold"))
-        for line in chapter.lines:
-            _print_line(line, voice)
+        _console.print(_lines(chapter, voice))
 
 
 def gather(desk: Desk, customer: str, scenario: Scenario) -> Evidence:
@@ -64,8 +64,15 @@ def _scenario(wanted: str) -> Scenario:
     return known[wanted]
 
 
-def _print_line(line: Line, voice: Voice) -> None:
-    when = voice.time(line.at) if line.at else " " * 16
-    _console.print(Text(f"  {when}  {line.mark} ", style=_STYLES.get(line.mark, "")) + Text(line.text))
-    if line.details:
-        _console.print(Text(" " * 22 + "　".join(line.details), style="dim"))
+def _lines(chapter: Chapter, voice: Voice) -> Table:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for line in chapter.lines:
+        details = "\n" + "　".join(line.details) if line.details else ""
+        text = Text(line.text) + Text(details, style="dim")
+        table.add_row(
+            "  " + (voice.time(line.at) if line.at else ""), Text(line.mark, style=_STYLES.get(line.mark, "")), text
+        )
+    return table

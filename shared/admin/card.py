@@ -182,7 +182,6 @@ def _sends(sends: Sequence[LedgerRow], voice: Voice) -> Section:
             labels.channel(row.channel, voice.language),
             labels.SEND_STATES[row.state].of(voice.language),
             labels.REASONS[row.reason].of(voice.language) if row.reason else "",
-            row.message_id,
         )
         for row in sorted(sends, key=lambda row: (row.sent_at or row.decided_at, row.send_id), reverse=True)
     )
@@ -193,7 +192,6 @@ def _sends(sends: Sequence[LedgerRow], voice: Voice) -> Section:
         "チャネル/channel",
         "結果/result",
         "理由/reason",
-        "メッセージID/message id",
     )
     return Section(voice.say("配信の履歴", "Sends"), columns, rows, voice.say("なし", "none"))
 

@@ -15,7 +15,7 @@ from shared.customers.model import Cart, PersonState
 from shared.delivery.model import LedgerRow, Reason, SendState
 from shared.scenarios import rules
 from shared.scenarios.enrolment import Enrolment, EnrolmentState, cart_occurrence
-from shared.scenarios.model import LiveStatus, Scenario, Send
+from shared.scenarios.model import Branch, LiveStatus, Scenario, Send, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,12 +229,20 @@ def _send_line(evidence: Evidence, row: LedgerRow, voice: Voice) -> Line:
     state = labels.SEND_STATES[row.state].of(voice.language)
     why = voice.say("：", ": ") + labels.REASONS[row.reason].of(voice.language) if row.reason else ""
     details = [voice.say("ルールの版 ", "rule version ") + row.scenario_version]
+    details += [
+        voice.say("分岐 ", "branch ") + f"{branch} → {arm}" for branch, arm in arms(evidence.scenario, row.step)
+    ]
     if row.message_id:
         details.append(voice.say("メッセージID ", "message id ") + row.message_id)
     if row.template:
         details.append(voice.say("テンプレート ", "template ") + row.template)
     at = row.sent_at or row.decided_at
-    return Line(at, _MARKS[row.state], f"{name}（{medium}）　{state}{why}", tuple(details))
+    return Line(
+        at,
+        _MARKS[row.state],
+        voice.say(f"{name}（{medium}）　{state}{why}", f"{name} ({medium}): {state}{why}"),
+        tuple(details),
+    )
 
 
 _MARKS = {
@@ -267,6 +275,22 @@ def _end_lines(evidence: Evidence, enrolment: Enrolment | None, rows: Sequence[L
             ahead = [send for send in evidence.scenario.sends() if send.send not in done]
             note = voice.say("まだ（分岐によっては送らない）", "not yet (or not on this branch)")
             return [Line(None, "…", f"{step_title(evidence.scenario, send.send, voice)}　{note}") for send in ahead]
+
+
+def arms(scenario: Scenario, send: str) -> list[tuple[str, str]]:
+    """The branches and arms on the way to a send: what the person must have been to come there."""
+
+    def way(steps: tuple[Step, ...]) -> list[tuple[str, str]] | None:
+        for step in steps:
+            if isinstance(step, Send) and step.send == send:
+                return []
+            if isinstance(step, Branch):
+                for arm, path in step.paths():
+                    if (rest := way(path)) is not None:
+                        return [(step.branch, arm), *rest]
+        return None
+
+    return way(scenario.steps) or []
 
 
 def step_title(scenario: Scenario, step: str, voice: Voice) -> str:

@@ -9,9 +9,9 @@ from datetime import date, datetime
 from typing import Protocol
 
 from shared.analytics.reports import Reports
-from shared.core.errors import MisconfiguredError
+from shared.core.errors import MisconfiguredError, NotFoundError
 from shared.core.ids import ScenarioId, TenantId
-from shared.core.shop import Shop
+from shared.core.shop import Shop, load_shop
 from shared.scenarios.enrolment import FunnelRow
 from shared.scenarios.model import Scenario
 
@@ -52,6 +52,19 @@ class Sources:
     funnels: FunnelRows
     scenarios: tuple[Titles, ...]
     now: datetime
+
+
+def known_shop(prefix: str, tenant: TenantId) -> Shop:
+    """The shop's settings. Raises NotFoundError with what to do, because the sentence is shown in the widget."""
+    from aws_lambda_powertools.utilities.parameters import GetParameterError
+
+    try:
+        return load_shop(prefix, tenant)
+    except GetParameterError:
+        raise NotFoundError(
+            f"ショップ「{tenant}」の設定が見つかりません。matakite shop set で作成してください。"
+            f" / The settings of shop {tenant!r} cannot be read: matakite shop set makes them."
+        ) from None
 
 
 def titles_of(scenarios: Iterable[Scenario]) -> tuple[Titles, ...]:

@@ -194,3 +194,9 @@ def test_times_are_the_shops() -> None:
 )
 def test_durations_are_said_as_people_say_them(span: timedelta, ja: str, en: str) -> None:
     assert (JAPANESE.duration(span), ENGLISH.duration(span)) == (ja, en)
+
+
+def test_the_arm_that_was_taken_is_named_with_its_branch() -> None:
+    assert "分岐 tier → high" in lines(told(a_row("mail_2_high", SendState.SENT)))
+    assert "分岐 tier → else" in lines(told(a_row("mail_2", SendState.SENT)))
+    assert "分岐" not in lines(told(a_row("mail_1", SendState.SENT))).split("mail_1")[1].split("…")[0]
