@@ -90,11 +90,11 @@ def _decide(event: Event, store: CustomerStore, keys: KeyRing, shop: Shop) -> Ch
     named = identity.named_person(event)
     if named:
         ids.add(named)
-    people = {person.customer_id: person for said in sorted(ids) if (person := store.load(tenant, said))}
+    people = _people(store, tenant, ids)
     if named and not people:
         raise NotFoundError(f"event {event.event_id} names person {named}, who is unknown here")
     said = identity.record_of(event, found.refs, keys, forgotten=found.forgotten)
-    return _change(tenant, list(people.values()), said, found.fresh, shop, historical=event.historical)
+    return _change(tenant, people, said, found.fresh, shop, historical=event.historical)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,8 +278,31 @@ def _is_one_known_person(ids: set[CustomerId | None], names: set[Ref], known: Ma
 
 
 def _load_group(tenant: TenantId, events: Sequence[Event], store: CustomerStore, keys: KeyRing, shop: Shop) -> int:
-    """Persons who are (partly) known already: event by event."""
-    return sum(len(apply(event, store, keys, shop).changed) for event in events)
+    """Persons who are (partly) known already: all their events in one change, or one by one after an erasure."""
+    refs = [identity.refs_of(event, keys) for event in events]
+    names = {ref for some in refs for ref in some}
+    said = rules.join(identity.record_of(event, some, keys) for event, some in zip(events, refs, strict=True))
+    historical = all(event.historical for event in events)
+    for _ in range(_ATTEMPTS):
+        known = store.refs(tenant, names)
+        ids = {row.customer_id for row in known.values() if row.customer_id}
+        if any(row.erased_at for row in known.values()):
+            # What was said before the erasure and what after it must be told apart.
+            return sum(len(apply(event, store, keys, shop).changed) for event in events)
+        change = _change(
+            tenant, _people(store, tenant, ids), said, frozenset(names - known.keys()), shop, historical=historical
+        )
+        try:
+            return len(store.commit(change)) if change else 0
+        except ConflictError:
+            continue
+    raise ConflictError("too many workers on one person; load the history again")
+
+
+def _people(store: CustomerStore, tenant: TenantId, ids: Iterable[CustomerId]) -> list[StoredPerson]:
+    """The persons of these ids, each once, whatever ids they had before."""
+    found = (store.load(tenant, said) for said in sorted(ids))
+    return list({person.customer_id: person for person in found if person}.values())
 
 
 def _components(refs: Sequence[Sequence[Ref]]) -> list[list[int]]:

@@ -303,10 +303,11 @@ class CustomerStore:
         """Keep what the nightly run found; True when it differs (apart from `as_of`) from what was kept."""
         return self.write_all_scores(tenant, {customer_id: scores}) == 1
 
-    def write_all_scores(self, tenant: TenantId, scores: Mapping[CustomerId, Scores]) -> int:
+    def write_all_scores(self, tenant: TenantId, scores: Mapping[CustomerId, Scores | None]) -> int:
         """`write_scores` for many persons, 100 at a time; the number of persons that changed.
 
-        An id that names nobody (any more) is skipped: the person was erased or never existed here.
+        None takes the scores away: no buyer any more. An id that names nobody (any more) is skipped: the person was
+        erased or never existed here.
         """
         changed = 0
         pending = dict(scores)
@@ -320,17 +321,21 @@ class CustomerStore:
             pending = {said: scores[said] for position in refused for said, _ in batches[position]}
         raise ConflictError("the profiles keep changing; run the write-back again")
 
-    def _score_writes(self, tenant: TenantId, scores: Mapping[CustomerId, Scores]) -> list[tuple[CustomerId, Put]]:
+    def _score_writes(
+        self, tenant: TenantId, scores: Mapping[CustomerId, Scores | None]
+    ) -> list[tuple[CustomerId, Put]]:
         keys = {said: (_person_pk(tenant, said), _PROFILE) for said in scores}
         found = self.rows.get(keys.values())
         writes: dict[Key, tuple[CustomerId, Put]] = {}
         for said, key in keys.items():
-            row = self._live(found.get(key))
+            new, stored = scores[said], found.get(key)
+            # Who is no buyer because they became another person takes nothing away from that one.
+            row = self._live(stored) if new or (stored and "merged_into" not in stored.fields) else None
             if row is None:
                 continue
             body = _codec(_ProfileBody).validate_json(row.body)
-            if body.scores is None or replace(body.scores, as_of=scores[said].as_of) != scores[said]:
-                after = replace(row, body=_dump(replace(body, scores=scores[said])), rev=row.rev + 1, historical=False)
+            if _differ(body.scores, new):
+                after = replace(row, body=_dump(replace(body, scores=new)), rev=row.rev + 1, historical=False)
                 writes[row.key] = said, Put(after, expected=row.rev)
         return list(writes.values())
 
@@ -526,6 +531,13 @@ def _ref_writes(change: Change) -> list[Write]:
 
 def _pointer(tenant: TenantId, ref: Ref, customer_id: CustomerId, historical: bool) -> Row:
     return Row(*_ref_key(tenant, ref), "ref", historical=historical, rev=1, fields={"customer_id": customer_id})
+
+
+def _differ(before: Scores | None, after: Scores | None) -> bool:
+    """Apart from the day they were found on."""
+    if before is None or after is None:
+        return before is not after
+    return replace(before, as_of=after.as_of) != after
 
 
 def _ref_row(row: Row) -> RefRow:

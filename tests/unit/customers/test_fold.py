@@ -67,7 +67,7 @@ def folded(*events: Event) -> PersonState:
     return state
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(deliveries())
 def test_any_order_and_repetition_of_events_gives_the_state_of_the_set(
     story: tuple[list[Event], list[Event]],
@@ -347,6 +347,32 @@ def test_whoever_comes_back_after_an_erasure_is_somebody_new() -> None:
     after = apply(an_order("o2", 20, person=taro), store, KEYS, SHOP).customer_id
     assert before != after
     assert store.resolve_ref(TENANT, address_ref(TENANT, "taro@example.com", KEYS)) == after
+
+
+def test_importing_an_old_list_again_brings_nobody_back() -> None:
+    store = MemoryCustomerStore()
+    taro = a_person("1", "taro@example.com", last_name="見本")
+    history = [an_order(f"o{n}", n, person=taro, event_id=f"e{n}", source="import", historical=True) for n in range(3)]
+    load(history, store, KEYS, SHOP)
+    apply(an_erasure(20, taro, source="import"), store, KEYS, SHOP)
+    load(history, store, KEYS, SHOP)
+    assert load(history, store, KEYS, SHOP).rows_written == 0
+    (state,) = everyone(store).values()
+    assert (state.profile.erased, state.profile.email, state.profile.summary.order_count) == (True, None, 3)
+    assert isinstance(store.rows, MemoryRows)
+    assert "taro" not in repr(store.rows.partitions)
+
+
+def test_a_history_of_known_buyers_is_one_write_each() -> None:
+    store = MemoryCustomerStore()
+    taro = a_person("1", "taro@example.com")
+    apply(an_order("o0", 0, person=taro), store, KEYS, SHOP)
+    history = [an_order(f"o{n}", n, person=taro, event_id=f"e{n}") for n in range(1, 20)]
+    load(history, store, KEYS, SHOP)
+    (state,) = everyone(store).values()
+    profile = store.profile(TENANT, state.profile.customer_id)
+    assert profile is not None
+    assert (profile.rev, profile.summary.order_count) == (2, 20)
 
 
 def test_a_deleted_customer_record_is_no_erasure() -> None:
