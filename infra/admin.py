@@ -39,7 +39,7 @@ GUIDE = (
 ADVICE = {
     "dead-letters": "処理できないデータがあります。1件とログを読み、直してから再投入してください（14日間保存）。",
     "iterator-age": "ストリームの処理が1時間以上遅れています（24時間で失われます）。関数のエラーを確認してください。",
-    "sends-unknown": "送れたか分からない配信があります。自動では再送しません。SESの通知を確認してください。",
+    "sends-in-doubt": "送れたか分からない配信があります。自動では再送しません。SESの通知を確認してください。",
     "nightly-failed": "夜間集計が失敗しました。実行履歴を確認し、直してから matakite nightly で再実行してください。",
     "webhook-slow": "Webhookの応答が2秒を超えています。遅いとカートが送信をやめます。関数のログを確認してください。",
     "api-errors": "公開APIが5xxを返しました。ログを確認してください。カートは送り直すので、直れば失われません。",
@@ -116,7 +116,7 @@ class Admin(Construct):
               for name, queue in self._watched.dead_letters.items()),
             *(self._alarm(f"IteratorAge{name}", "iterator-age", _age(reader), threshold=3_600_000)
               for name, reader in self._watched.stream_readers.items()),
-            self._alarm("SendsUnknown", "sends-unknown", _custom("SendsUnknown", "delivery")),
+            self._alarm("SendsInDoubt", "sends-in-doubt", _custom("SendsInDoubt", "delivery", statistic="Maximum")),
             self._alarm("NightlyFailed", "nightly-failed", _aws("AWS/States", "ExecutionsFailed", nightly)),
             self._alarm("WebhookSlow", "webhook-slow", slow, threshold=2_000, periods=3),
             self._alarm("ApiErrors", "api-errors", _aws("AWS/ApiGateway", "5xx", api)),
@@ -193,7 +193,7 @@ class Admin(Construct):
             _graph("メール配信", [
                 _custom("SendsSent", "delivery", "送信した"),
                 _custom("SendsHeldBack", "delivery", "送らなかった"),
-                _custom("SendsUnknown", "delivery", "確認中"),
+                _custom("SendsInDoubt", "delivery", "送れたか確認中", "Maximum"),
             ]),
             _graph("処理できなかったデータ（DLQ）", [
                 _depth(queue, name) for name, queue in watched.dead_letters.items()
@@ -241,9 +241,9 @@ def _age(reader: lambda_.Function, label: str | None = None) -> cloudwatch.IMetr
     return reader.metric("IteratorAge", label=label, period=FIVE_MINUTES, statistic="Maximum")
 
 
-def _custom(name: str, service: str, label: str | None = None) -> cloudwatch.Metric:
+def _custom(name: str, service: str, label: str | None = None, statistic: str = "Sum") -> cloudwatch.Metric:
     """One of the product's own metrics (shared/core/telemetry.py)."""
-    return _aws(NAMESPACE, name, {"service": service}, label=label)
+    return _aws(NAMESPACE, name, {"service": service}, label=label, statistic=statistic)
 
 
 def _aws(
