@@ -169,7 +169,7 @@ class _Compiler:
     def _wait(self, lane: _Lane, wait: Wait, rest: tuple[Step, ...]) -> str:
         name = lane.name(f"wait {format_duration(wait.wait)} ({len(lane.states)})")
         seconds = int(wait.wait.total_seconds())
-        lane.add(name, _later(seconds, str(seconds), ["scheduled_at", "arrived_at"], wait.note))
+        lane.add(name, {"Type": "Wait", "Seconds": seconds, **_moved_on(seconds, "scheduled_at", "arrived_at")})
         lane.states[name]["Next"] = self._way(lane, rest)
         return name
 
@@ -186,12 +186,14 @@ class _Compiler:
                 "last": not rest,
             },
         }
-        asked, later = lane.name(f"{send.send} done?"), lane.name(f"{send.send} later")
+        asked, later, again = (lane.name(f"{send.send} {word}") for word in ("done?", "later", "again"))
         start = self._task(lane, send.send, call, lambda: asked, enter=enter, gather=True)
         lane.add(asked, {"Type": "Choice", "Choices": [_more_than_zero("$.answer.defer_seconds", later)]})
-        defer = "$states.input.answer.defer_seconds"
-        lane.add(later, _later(f"{{% {defer} %}}", defer, ["scheduled_at"], "quiet hours, or a busy provider"))
-        lane.states[later]["Next"] = start
+        comment = "quiet hours, or a busy provider"
+        lane.add(later, {"Type": "Wait", "Comment": comment, "SecondsPath": "$.answer.defer_seconds", "Next": again})
+        lane.add(
+            again, {"Type": "Pass", **_moved_on("$states.input.answer.defer_seconds", "scheduled_at"), "Next": start}
+        )
         lane.states[asked]["Default"] = self._way(lane, rest) if rest else self._end(lane)
         return start
 
@@ -240,7 +242,8 @@ class _Compiler:
         """One step: for one batch a call, for many a Map over the batches (and a call to `gather` their answers)."""
         size, one, many = lane.name(f"{step} size"), lane.name(step), lane.name(f"{step} batches")
         together = lane.name(f"{step} together")
-        call = {**call, **self._pinned(), "enter": enter, "lane": lane.prefix}
+        within = int(self.scenario.entry.expires_after.total_seconds()) if enter else 0
+        call = {**call, **self._pinned(), "enter_within_seconds": within, "lane": lane.prefix}
         is_one = {"Variable": "$.cohort.batches", "NumericEquals": 1, "Next": one}
         lane.add(size, {"Type": "Choice", "Choices": [is_one], "Default": many})
         lane.add(one, self._invoke({**call, "batch": _ONE_BATCH}, answer=_ANSWERS.get(call["action"])))
@@ -304,12 +307,11 @@ class _Compiler:
         }
 
 
-def _later(seconds: int | str, added: str, times: list[str], note: str) -> State:
-    """A wait that moves the schedule on. In JSONata, which alone can add seconds to a time without a call."""
-    at = f"$fromMillis($toMillis($states.input.scheduled_at) + {added} * 1000)"
+def _moved_on(seconds: int | str, *times: str) -> State:
+    """Move the schedule on. In JSONata, which alone can add seconds to a time without a call."""
+    at = f"$fromMillis($toMillis($states.input.scheduled_at) + {seconds} * 1000)"
     moved = ", ".join(f"'{time}': {at}" for time in times)
-    wait: State = {"Type": "Wait", "QueryLanguage": "JSONata", "Seconds": seconds}
-    return wait | {"Output": f"{{% $merge([$states.input, {{{moved}}}]) %}}"} | ({"Comment": note} if note else {})
+    return {"QueryLanguage": "JSONata", "Output": f"{{% $merge([$states.input, {{{moved}}}]) %}}"}
 
 
 def _more_than_zero(variable: str, following: str) -> State:

@@ -46,6 +46,7 @@ class Enrolment:
     touched_at: datetime
     state: EnrolmentState = EnrolmentState.ARMED
     due_at: datetime | None = None
+    """When they were to be collected; kept, because what comes later is late from here."""
     execution: str = ""
     version: str = ""
     entered_at: datetime | None = None

@@ -84,9 +84,11 @@ class Rehearsal:
             case "Choice":
                 return _choose(state, data)
             case "Wait":
-                seconds = state["Seconds"] if isinstance(state["Seconds"], int) else _jsonata(state["Seconds"], data)
+                seconds = state["Seconds"] if "Seconds" in state else _at(state["SecondsPath"], data)
                 yield self.clock.now() + timedelta(seconds=seconds)
-                return following, _jsonata(state["Output"], data)
+                return following, _output(state, data)
+            case "Pass":
+                return following, _output(state, data)
             case "Task":
                 return following, (yield from self._task(state, data))
             case "Map":
@@ -143,6 +145,10 @@ def _together(runs: list[Run]) -> Run:
         yield wakes[number]
         advance(number)
     return results
+
+
+def _output(state: State, data: Any) -> Any:
+    return _jsonata(state["Output"], data) if "Output" in state else data
 
 
 def _choose(state: State, data: Any) -> tuple[str, Any]:

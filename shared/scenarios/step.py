@@ -46,6 +46,8 @@ COME_BACK_SECONDS = 90
 """When something was busy: longer than the lease an attempt that died still holds (60 s)."""
 WAITING = "waiting"
 FAILED = "failed"
+SENDS_SENT = "SendsSent"
+SENDS_HELD_BACK = "SendsHeldBack"
 ENTERED = "entered"
 
 
@@ -92,7 +94,8 @@ class StepCall(_Part):
     execution: str
     step: str = ENTERED
     lane: str
-    enter: bool
+    enter_within_seconds: int = 0
+    """> 0: the first step, which claims the people; whoever was due for longer than this is too late to enter."""
     exit_when: tuple[ExitRule, ...]
     scheduled_at: datetime
     arrived_at: datetime
@@ -123,6 +126,8 @@ class StepDeps:
     batch_size: int = BATCH_SIZE
     workers: int = 8
     """People worked on at once: a person is about ten calls to AWS and no computing."""
+    count: Callable[[str, int], None] = lambda _name, _value: None
+    """Counts SENDS_SENT and SENDS_HELD_BACK."""
 
 
 def run_step(event: Mapping[str, Any], deps: StepDeps) -> dict[str, Any]:
@@ -186,7 +191,7 @@ class _Step:
     def _people(self) -> list[Enrolment]:
         """The people of the batch that are this execution's, in the order of the file."""
         members = read_batch(self.deps.files, self._batch())
-        if self.call.enter:
+        if self.call.enter_within_seconds:
             found = self._pool(members, self._claim)
         else:
             known = self.deps.enrolments.get_many(
@@ -211,6 +216,17 @@ class _Step:
             raise MisconfiguredError(f"step {self.call.step} was called without a batch")
         return Batch(self.call.batch.key, self.call.batch.part, self.call.batch.index)
 
+    def _stale(self, enrolment: Enrolment) -> bool:
+        """Nobody collected them in time (an outage): calm, not a burst of late mail."""
+        due_at, within = enrolment.due_at, self.call.enter_within_seconds
+        return bool(within and due_at and self.call.arrived_at - due_at > timedelta(seconds=within))
+
+    def _turned_away(self, enrolment: Enrolment) -> bool:
+        if not self._stale(enrolment):
+            return False
+        self._record(enrolment, Reason.TOO_LATE, EnrolmentState.EXITED)
+        return True
+
     # --- send ---
 
     def _send_all(self, here: Sequence[Enrolment]) -> dict[str, Any]:
@@ -221,6 +237,7 @@ class _Step:
         if not quiet:
             met = self._each(here, self._send_one)
         self._finish(here, met)
+        self._measure(here, met)
         busy = COME_BACK_SECONDS if any(one.outcome == WAITING for one in met) else 0
         return _answer(quiet or busy)
 
@@ -230,6 +247,8 @@ class _Step:
         person = self.deps.person(self.call.tenant, enrolment.customer_id)
         request = self._request(enrolment, person)
         reason = rules.exit_reason(self.call.exit_when, enrolment, person) if person else None
+        if reason is None and self._stale(enrolment):
+            reason = Reason.TOO_LATE
         if reason is not None:
             outcome = hold_back(request, reason, self.deps.sending, self.now)
         else:
@@ -246,6 +265,7 @@ class _Step:
     def _request(self, enrolment: Enrolment, person: PersonState | None) -> SendRequest:
         send, call = self._send(), self.call
         cart = next(iter(rules.carts_of(enrolment, person)), None) if person else None
+        planned_at = (enrolment.due_at if call.enter_within_seconds else None) or call.arrived_at
         return SendRequest(
             tenant=call.tenant,
             customer_id=enrolment.customer_id,
@@ -258,7 +278,7 @@ class _Step:
             context={"cart": cart_context(cart)} if cart else {},
             store=enrolment.cart.store,
             purpose=send.purpose,
-            expires_at=call.arrived_at + timedelta(seconds=send.expires_after_seconds),
+            expires_at=planned_at + timedelta(seconds=send.expires_after_seconds),
             staged=send.staged,
         )
 
@@ -266,6 +286,15 @@ class _Step:
         if self.call.send is None:
             raise MisconfiguredError(f"step {self.call.step} was called without what to send")
         return self.call.send
+
+    def _measure(self, here: Sequence[Enrolment], met: Sequence[_Met]) -> None:
+        """Count what is new: a batch that is repeated counts nobody twice. What is in doubt, the reconciler counts."""
+        new = [one.outcome for was, one in zip(here, met, strict=True) if was.step != self.call.step and one.outcome]
+        sent = new.count(str(SendState.SENT))
+        held = len(new) - sent - sum(new.count(word) for word in (WAITING, FAILED, str(Reason.AMBIGUOUS)))
+        for name, people in ((SENDS_SENT, sent), (SENDS_HELD_BACK, held)):
+            if people:
+                self.deps.count(name, people)
 
     # --- branch, exit ---
 

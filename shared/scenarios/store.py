@@ -1,7 +1,7 @@
 """The scenarios table: who is due, where everyone stands, and what each batch met. The only file that knows its keys.
 
     pk {tenant}#{scenario}#{occurrence}   sk enrolment    one row per cart, for ever
-        index `due`          due_key {tenant}#{scenario}, due_at     only while ARMED
+        index `due`          due_key {tenant}#{scenario}, due_at     due_key only while ARMED
         index `by_customer`  customer_key {tenant}#{customer_id}, pk
     pk {tenant}#{scenario}                sk funnel#{date}#{execution}#{step}#{batch}
 
@@ -107,7 +107,7 @@ class DynamoEnrolmentStore:
         return self._update(
             _key(tenant, scenario, occurrence),
             {"state": EnrolmentState.EXITED, "outcome": reason, "moved_at": to_iso(at)},
-            remove="due_key, due_at",
+            remove="due_key",
             condition="#state = :armed",
             values={":armed": EnrolmentState.ARMED},
         )
@@ -141,7 +141,7 @@ class DynamoEnrolmentStore:
         request = self._request(
             _key(tenant, scenario, occurrence),
             changes,
-            remove="due_key, due_at",
+            remove="due_key",
             condition="#state = :armed AND due_at <= :entered_at",
             values={":armed": EnrolmentState.ARMED},
         )
@@ -304,14 +304,13 @@ class MemoryEnrolmentStore:
             existing = self._rows.get((tenant, scenario, occurrence))
             if existing is None or existing.state is not EnrolmentState.ARMED:
                 return False
-            self._rows[_id(existing)] = replace(
-                existing, state=EnrolmentState.EXITED, outcome=reason, moved_at=at, due_at=None
-            )
+            self._rows[_id(existing)] = replace(existing, state=EnrolmentState.EXITED, outcome=reason, moved_at=at)
             return True
 
     def due(self, tenant: TenantId, scenario: ScenarioId, until: datetime, limit: int) -> list[Enrolment]:
         """Who is due, the longest waiting first."""
-        mine = [row for key, row in self._rows.items() if key[:2] == (tenant, scenario)]
+        armed = [row for row in self._rows.values() if row.state is EnrolmentState.ARMED]
+        mine = [row for row in armed if (row.tenant, row.scenario) == (tenant, scenario)]
         return sorted((row for row in mine if row.due_at and row.due_at <= until), key=_due_at)[:limit]
 
     def claim(
@@ -324,7 +323,7 @@ class MemoryEnrolmentStore:
                 return None
             if existing.state is not EnrolmentState.ARMED or existing.due_at is None or existing.due_at > at:
                 return existing if existing.execution == execution else None
-            entered = replace(existing, state=EnrolmentState.ENTERED, execution=execution, version=version, due_at=None)
+            entered = replace(existing, state=EnrolmentState.ENTERED, execution=execution, version=version)
             self._rows[_id(existing)] = replace(entered, entered_at=at, moved_at=at)
             return self._rows[_id(existing)]
 

@@ -1,0 +1,51 @@
+"""What the scenario files promise: every example of every file, with the real mail templates."""
+
+from __future__ import annotations
+
+import pytest
+
+from infra.cli.scenario import compiled_templates, missing_templates
+from shared.scenarios.examples import ExampleResult, run_examples
+from shared.scenarios.model import Scenario
+from shared.scenarios.read import PRESETS, read_presets
+
+SCENARIOS = read_presets()
+
+
+def results() -> list[tuple[Scenario, ExampleResult]]:
+    """Every example, once."""
+    with compiled_templates() as templates:
+        return [(scenario, result) for scenario in SCENARIOS for result in run_examples(scenario, templates)]
+
+
+@pytest.mark.parametrize(("scenario", "result"), [pytest.param(s, r, id=f"{s.id}: {r.title}") for s, r in results()])
+def test_an_example_holds(scenario: Scenario, result: ExampleResult) -> None:
+    assert result.passed, (
+        f"{scenario.id}, {result.title}\n"
+        f"  expected  {'; '.join(map(str, result.expected))}\n"
+        f"  happened  {'; '.join(map(str, result.happened))}"
+    )
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.id)
+def test_a_preset_is_complete(scenario: Scenario) -> None:
+    assert (PRESETS / f"{scenario.id}.yaml").exists()
+    assert len(scenario.examples) >= 6
+    assert missing_templates(scenario) == []
+    assert scenario.notes
+
+
+def test_an_example_that_promises_something_else_fails() -> None:
+    """The runner itself can fail: one promise too many, a wrong reason, a wrong time."""
+    first = SCENARIOS[0].examples[0]
+    wrong_time = first.expect[0].model_copy(update={"at": first.cart.touched_at})
+    changed = [
+        first.model_copy(update={"expect": first.expect[:-1]}),
+        first.model_copy(update={"expect": (wrong_time, *first.expect[1:])}),
+        first.model_copy(update={"person": first.person.model_copy(update={"consent": "opt_out"})}),
+    ]
+    scenario = SCENARIOS[0].model_copy(update={"examples": tuple(changed)})
+    with compiled_templates() as templates:
+        found = run_examples(scenario, templates)
+    assert [result.passed for result in found] == [False, False, False]
+    assert [happened.outcome for happened in found[2].happened] == ["opted_out"]
