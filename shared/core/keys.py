@@ -26,10 +26,10 @@ class KeyRing:
 
 
 def derive_key_ring(master: str, link_generation: int = 1) -> KeyRing:
-    """All keys come from one secret. `personal` never changes (it names rows); links rotate by generation,
-    the previous generation still verifies.
+    """All keys come from one secret. `personal` never changes (it names rows); links are signed with the newest
+    generation, and every earlier one still verifies: the unsubscribe link of an old mail never stops working.
     """
-    generations = [g for g in (link_generation, link_generation - 1) if g >= 1]
+    generations = range(link_generation, 0, -1)
     return KeyRing(_derive(master, "personal"), {str(g): _derive(master, f"links/{g}") for g in generations})
 
 

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parent / "templates"
 """Where the compiled templates are in a code bundle."""
 
 PARTIALS = "_partials"
+PAGES = "_pages"
 MAX_BYTES = 100_000
 """Of one part. Gmail clips a mail at 102 kB, and Japanese carriers take no more than 100 kB."""
 
@@ -80,6 +81,10 @@ class TemplateStore:
             html=self._part(template, "mail.html", checked),
             text=_BLANK_LINES.sub("\n\n", self._part(template, "mail.txt", checked)).strip() + "\n",
         )
+
+    def page(self, page: str, context: Mapping[str, Any]) -> str:
+        """One of our own web pages."""
+        return self._part(PAGES, f"{page}.html", _with_safe_urls(page, context))
 
     def _part(self, template: str, part: str, context: Mapping[str, Any]) -> str:
         try:

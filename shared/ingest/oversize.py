@@ -6,7 +6,7 @@ import hashlib
 from typing import Any, Protocol
 
 from shared.core.aws import domain_errors
-from shared.core.errors import NotFoundError
+from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import digest
 from shared.ingest.model import Envelope
 
@@ -51,6 +51,18 @@ class S3Oversize:
             except self._client.exceptions.NoSuchKey:
                 raise NotFoundError("the oversized body has expired or was erased") from None
         return body
+
+
+class NoOversize:
+    """For writers whose bodies are small by nature (our own pages, SES's records): a larger one is refused."""
+
+    def put(self, key: str, packed: bytes) -> None:
+        """Refuse it: what calls us keeps it in its dead-letter queue."""
+        raise RejectedError(f"the body is too large for a row ({len(packed)} bytes)")
+
+    def get(self, key: str) -> bytes:
+        """There is none."""
+        raise NotFoundError("this function keeps and reads no oversized bodies")
 
 
 class MemoryOversize:

@@ -1,0 +1,200 @@
+"""Delivery: SES with its events coming back through a queue, the way out of every mail, and the reconciler."""
+
+from __future__ import annotations
+
+from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import aws_apigatewayv2 as apigw
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_scheduler_targets as scheduler_targets
+from aws_cdk import aws_ses as ses
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.customers import STORE_READS, STORE_WRITES
+from infra.house import House, dead_letter_queue, on_queue, work_queue
+from infra.names import CONFIGURATION_SET
+from shared.delivery.store import INDEX
+
+EVENT_TYPES = (
+    "SEND",
+    "DELIVERY",
+    "DELIVERY_DELAY",
+    "BOUNCE",
+    "COMPLAINT",
+    "REJECT",
+    "RENDERING_FAILURE",
+    "OPEN",
+    "CLICK",
+)
+
+LEDGER_SEND = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
+"""What `deliver` needs of the ledger: read a contact row, claim a slot, the steps of the protocol."""
+
+
+class Delivery(Construct):
+    """`grant_send` is for whoever calls `deliver`: the step function of the scenarios."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, house: House) -> None:
+        super().__init__(scope, construct_id)
+        self._house = house
+        self.configuration_set = CONFIGURATION_SET
+        self._set = self._configuration_set()
+        self.receive_feedback = self._receive_feedback()
+        self.feedback = self._feedback_queue()
+        self.unsubscribe = self._unsubscribe()
+        self.reconcile = self._reconcile()
+
+    def grant_send(self, function: lambda_.Function) -> None:
+        """What `deliver` does itself: ledger, signed links and SES. Its caller reads people and shops anyway."""
+        stack = Stack.of(self)
+        self._grant_ledger(function, *LEDGER_SEND)
+        self._house.grant_keys(function)
+        identities = stack.format_arn(
+            service="ses", resource="identity", resource_name="*", arn_format=ArnFormat.SLASH_RESOURCE_NAME
+        )
+        configuration_set = stack.format_arn(
+            service="ses", resource="configuration-set", resource_name=CONFIGURATION_SET
+        )
+        # Which identities a shop sends from is its own setting; what is sent without our configuration set is refused.
+        function.add_to_role_policy(
+            iam.PolicyStatement(actions=["ses:SendEmail"], resources=[identities, configuration_set])
+        )
+
+    def _grant_ledger(self, function: lambda_.Function, *actions: str, below: str = "") -> None:
+        # `Table.grant` would open every index as well.
+        resource = f"{self._house.tables.deliveries.table_arn}{below}"
+        function.add_to_role_policy(iam.PolicyStatement(actions=list(actions), resources=[resource]))
+
+    def _configuration_set(self) -> ses.CfnConfigurationSet:
+        configuration_set = ses.CfnConfigurationSet(
+            self,
+            "ConfigurationSet",
+            name=CONFIGURATION_SET,
+            reputation_options=ses.CfnConfigurationSet.ReputationOptionsProperty(reputation_metrics_enabled=True),
+            delivery_options=ses.CfnConfigurationSet.DeliveryOptionsProperty(tls_policy="REQUIRE"),
+            # A second net below our own suppression.
+            suppression_options=ses.CfnConfigurationSet.SuppressionOptionsProperty(
+                suppressed_reasons=["BOUNCE", "COMPLAINT"]
+            ),
+        )
+        destination = ses.CfnConfigurationSetEventDestination(
+            self,
+            "Events",
+            configuration_set_name=CONFIGURATION_SET,
+            event_destination=ses.CfnConfigurationSetEventDestination.EventDestinationProperty(
+                name="eventbridge",
+                enabled=True,
+                matching_event_types=list(EVENT_TYPES),
+                event_bridge_destination=ses.CfnConfigurationSetEventDestination.EventBridgeDestinationProperty(
+                    event_bus_arn=_default_bus_arn(self)
+                ),
+            ),
+        )
+        destination.add_resource_dependency(configuration_set)
+        return configuration_set
+
+    def _receive_feedback(self) -> lambda_.Function:
+        house = self._house
+        function = house.functions.make(
+            self,
+            "delivery/receive_feedback",
+            settings={
+                "deliveries_table": house.tables.deliveries.table_name,
+                "events_table": house.tables.events.table_name,
+            },
+            timeout=Duration.seconds(30),
+        )
+        house.tables.events.grant(function, "dynamodb:PutItem")
+        self._grant_ledger(function, "dynamodb:GetItem", "dynamodb:UpdateItem")
+        return function
+
+    def _feedback_queue(self) -> sqs.Queue:
+        queue, _ = work_queue(self, "Feedback", Duration.seconds(30))
+        on_queue(self.receive_feedback, queue)
+        events.Rule(
+            self,
+            "FeedbackRule",
+            description="SES events of Matakite's mails, to the queue of receive_feedback",
+            event_pattern=events.EventPattern(
+                source=["aws.ses"],
+                resources=[
+                    Stack.of(self).format_arn(
+                        service="ses", resource="configuration-set", resource_name=CONFIGURATION_SET
+                    )
+                ],
+            ),
+            # The target adds the queue policy, scoped to this rule; without it EventBridge drops silently.
+            targets=[
+                targets.SqsQueue(
+                    queue,
+                    dead_letter_queue=dead_letter_queue(self, "FeedbackRuleDeadLetters"),
+                )
+            ],
+        )
+        return queue
+
+    def _unsubscribe(self) -> lambda_.Function:
+        house = self._house
+        function = house.functions.make(
+            self,
+            "delivery/unsubscribe",
+            settings={
+                "customers_table": house.tables.customers.table_name,
+                "events_table": house.tables.events.table_name,
+                "keys_secret": house.keys.secret_arn,
+                "prefix": house.prefix,
+            },
+            # A person waits for the page; a cold start gets its processor by memory.
+            timeout=Duration.seconds(15),
+            memory_mb=1024,
+        )
+        house.tables.customers.grant(function, *STORE_READS, *STORE_WRITES)
+        house.tables.events.grant(function, "dynamodb:PutItem")
+        house.grant_shops(function)
+        house.grant_keys(function)
+        methods = [apigw.HttpMethod.GET, apigw.HttpMethod.HEAD, apigw.HttpMethod.POST]
+        house.route(self, methods, "/v1/unsubscribe/{token}", function)
+        return function
+
+    def _reconcile(self) -> lambda_.Function:
+        house = self._house
+        function = house.functions.make(
+            self,
+            "delivery/reconcile",
+            settings={
+                "deliveries_table": house.tables.deliveries.table_name,
+                "customers_table": house.tables.customers.table_name,
+                "keys_secret": house.keys.secret_arn,
+                "configuration_set": CONFIGURATION_SET,
+                "prefix": house.prefix,
+            },
+            timeout=Duration.minutes(5),
+        )
+        self.grant_send(function)
+        house.tables.customers.grant(function, *STORE_READS)
+        house.grant_shops(function)
+        self._grant_ledger(function, "dynamodb:Query", below=f"/index/{INDEX}")
+        # `GetParametersByPath` is asked of the path itself, not of what is below it.
+        house.grant_parameters(function, "shops", "ssm:GetParametersByPath")
+        scheduler.Schedule(
+            self,
+            "EveryQuarterHour",
+            description="Count the sends in doubt; send an ambiguous transactional mail a second time",
+            schedule=scheduler.ScheduleExpression.rate(Duration.minutes(15)),
+            target=scheduler_targets.LambdaInvoke(
+                function,
+                dead_letter_queue=dead_letter_queue(self, "ReconcileDeadLetters"),
+                max_event_age=Duration.minutes(15),
+                retry_attempts=2,
+            ),
+        )
+        return function
+
+
+def _default_bus_arn(scope: Construct) -> str:
+    """SES publishes to the default bus only."""
+    return Stack.of(scope).format_arn(service="events", resource="event-bus", resource_name="default")

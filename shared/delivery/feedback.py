@@ -1,0 +1,54 @@
+"""What SES reports about our sends: kept as events once, and used to settle sends whose answer was lost.
+
+A record that names no send of ours is refused; its queue message then ends in the dead-letter queue, where a person
+finds it. Nothing is dropped.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.core.errors import RejectedError
+from shared.core.ids import CustomerId, SendId, TenantId
+from shared.delivery.model import SendKey
+from shared.delivery.store import DOUBTFUL, LedgerStore
+from shared.ingest import body as read
+from shared.ingest.sources import ses
+from shared.ingest.store import EventStore
+
+SETTLING = frozenset({"Send", "Delivery", "Bounce", "Complaint"})
+"""Of the records that prove acceptance, those that every mail has soon: opens and clicks need not be looked up."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackDeps:
+    """What receiving feedback needs."""
+
+    events: EventStore
+    ledger: LedgerStore
+
+
+def receive(message: str, deps: FeedbackDeps, now: datetime) -> None:
+    """One EventBridge event from the queue. Raises RejectedError when it is not feedback of a send of ours."""
+    raw = _detail(message)
+    deps.events.put_once(ses.envelope_of(raw, now))
+    record = read.parse_object(raw)
+    if ses.kind_of(record) in SETTLING:
+        settle(record, deps.ledger, now)
+
+
+def settle(record: read.Body, ledger: LedgerStore, now: datetime) -> bool:
+    """SES has the mail, whatever became of its answer. True if the ledger did not know that yet."""
+    tenant, customer, send = ses.send_tags(record)
+    key = SendKey(TenantId(tenant), CustomerId(customer), SendId(send))
+    # A read first: nine of ten sends are settled already, and a refused write costs as much as a made one.
+    row = ledger.row(key)
+    return row is not None and row.state in DOUBTFUL and ledger.settle(key, ses.message_id(record), now)
+
+
+def _detail(message: str) -> bytes:
+    if read.inner(read.parse_object(message.encode()), "detail") is None:
+        raise RejectedError("the message has no 'detail': not an event of EventBridge")
+    return json.dumps(json.loads(message)["detail"], ensure_ascii=False, separators=(",", ":")).encode()

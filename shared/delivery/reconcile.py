@@ -1,0 +1,72 @@
+"""What becomes of sends in doubt (UNKNOWN): SES's own events settle most within seconds (feedback.py).
+
+After 15 minutes without one, a marketing mail stays UNKNOWN for good: it is counted and shown, never sent again.
+A transactional mail (an order confirmation) is sent a second time, once in its life.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.core.errors import UnavailableError
+from shared.core.ids import TenantId
+from shared.delivery.model import IN_FLIGHT, LedgerRow, Purpose, SendState
+from shared.delivery.send import SendDeps, deliver
+
+PATIENCE = timedelta(minutes=15)
+"""How long SES's events may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """Sends still in doubt, and those sent a second time."""
+
+    unresolved: int = 0
+    resent: int = 0
+
+    def __add__(self, other: Reconciled) -> Reconciled:
+        return Reconciled(self.unresolved + other.unresolved, self.resent + other.resent)
+
+
+@dataclass(frozen=True)
+class ReconcileDeps:
+    """What a run over all shops needs."""
+
+    sending: SendDeps
+    tenants: Callable[[], Iterable[TenantId]]
+
+
+def reconcile_all(deps: ReconcileDeps, now: datetime) -> Reconciled:
+    """One look at every shop of the deployment."""
+    return sum((reconcile(tenant, deps.sending, now) for tenant in deps.tenants()), Reconciled())
+
+
+def reconcile(tenant: TenantId, deps: SendDeps, now: datetime) -> Reconciled:
+    """Look once at every send of a shop that has been in doubt for longer than PATIENCE. Safe to die anywhere in it:
+    a row stays in view until it is final.
+    """
+    rows = deps.ledger.unresolved(tenant, now - PATIENCE)
+    return sum((_look_at(row, deps, now) for row in rows), Reconciled())
+
+
+def _look_at(row: LedgerRow, deps: SendDeps, now: datetime) -> Reconciled:
+    if not _may_resend(row, deps, now):
+        return Reconciled(unresolved=row.state is SendState.UNKNOWN)
+    try:
+        person = deps.read_person(row.tenant, row.customer_id)
+        assert row.request is not None  # noqa: S101 - `_may_resend` said so
+        outcome = deliver(row.request, person, deps, now)
+    except UnavailableError:
+        return Reconciled(unresolved=1)
+    return Reconciled(resent=outcome.state is SendState.SENT, unresolved=outcome.state is SendState.UNKNOWN)
+
+
+def _may_resend(row: LedgerRow, deps: SendDeps, now: datetime) -> bool:
+    """Transactional, and either opened again now or by a run that died before it could send."""
+    if row.purpose is not Purpose.TRANSACTIONAL or row.request is None:
+        return False
+    if row.state in IN_FLIGHT:
+        return row.resent
+    return row.state is SendState.UNKNOWN and deps.ledger.reopen(row.key, now)
