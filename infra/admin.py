@@ -89,17 +89,26 @@ class Admin(Construct):
         return function
 
     def _topic(self) -> sns.Topic:
-        # Its own key: CloudWatch cannot publish to a topic under the AWS managed SNS key, and says so nowhere.
+        # Its own key and an explicit grant: under the AWS managed SNS key, or with a topic policy that says nothing of
+        # CloudWatch, alarms reach nobody and nothing says so.
+        cloudwatch_service = iam.ServicePrincipal("cloudwatch.amazonaws.com")
         key = kms.Key(self, "AlertsKey", enable_key_rotation=True, description="Matakite alerts")
         key.add_to_resource_policy(
             iam.PolicyStatement(
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                principals=[cloudwatch_service],
+                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
                 resources=["*"],  # in a key policy: this key
-                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
             )
         )
         topic = sns.Topic(self, "Alerts", display_name="Matakite", master_key=key, enforce_ssl=True)
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[cloudwatch_service],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
+            )
+        )
         output = CfnOutput(self, "AlertsTopic", value=topic.topic_arn, description="subscribe a mail address to it")
         output.override_logical_id("AlertsTopic")
         return topic
