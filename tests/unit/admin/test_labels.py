@@ -12,8 +12,10 @@ import sqlglot
 from sqlglot import exp
 
 from shared.admin import labels
+from shared.admin.views import VIEWS
 from shared.admin.widgets import nightly_run, rfm_matrix, scenario_funnel, status_breakdown
 from shared.analytics.catalog import names, query_text
+from shared.analytics.meaning import meaning
 from shared.customers.model import ConsentStatus, LtvTier, Status
 from shared.delivery.model import Reason, SendState
 
@@ -64,3 +66,7 @@ def test_the_matrix_gives_a_cell_the_rank_that_the_query_gives_its_people() -> N
     assert len(found) == 36
     assert {(r, f): name for r, f, name in found} == {(r, f): rfm_matrix.rank_of(r, f) for r, f, _ in found}
     assert {name for *_, name in found} == set(labels.RFM_RANKS) == set(rfm_matrix.RANK_COLOURS)
+
+
+def test_an_analysis_that_names_its_widget_names_one_there_is() -> None:
+    assert {meaning(name).widget for name in names()} - {None} <= set(VIEWS)
