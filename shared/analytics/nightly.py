@@ -229,13 +229,15 @@ def judge(result: Mapping[str, Any]) -> Outcome:
 
 def _check_row(row: Mapping[str, Any]) -> tuple[str, str, int]:
     """A row of Athena's GetQueryResults (the first row is the heading)."""
-    severity, name, violations = (cell.get("VarCharValue", "0") for cell in row["Data"])
-    return severity, name, int(violations)
+    severity, name, violations = (cell.get("VarCharValue") for cell in row["Data"])
+    # A check that cannot say how many violations there are has found one.
+    return severity, name, int(violations) if violations is not None else 1
 
 
 def _first_line(error: Any) -> str:
     """The start of an error; a query's text may follow it and is not repeated into records."""
-    text = error.get("Cause") or error.get("Error") if isinstance(error, Mapping) else error
+    said = ("StateChangeReason", "Cause", "Error", "State")
+    text = next((error[key] for key in said if error.get(key)), "failed") if isinstance(error, Mapping) else error
     return (str(text).strip().splitlines() or ["failed"])[0][:300]
 
 

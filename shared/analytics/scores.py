@@ -47,8 +47,7 @@ def apply(lake: Objects, tenant: TenantId, as_of: date, work: Slice, customers: 
     """Write one slice; safe to repeat. Returns the people in it and how many really changed."""
     rows: list[dict[str, Any]] = decode(lake.get(work.key)).slice(work.first, work.count).to_pylist()
     scores = {CustomerId(row["customer_id"]): parse_scores(row, as_of) for row in rows}
-    changed = {customer_id: found for customer_id, found in scores.items() if found is not None}
-    return {"changed": len(rows), "written": customers.write_all_scores(tenant, changed)}
+    return {"changed": len(rows), "written": customers.write_all_scores(tenant, scores)}
 
 
 def parse_scores(row: Mapping[str, Any], as_of: date) -> Scores | None:

@@ -34,7 +34,7 @@ def lint(query: str, lake_tables: Set[str], known_parameters: Set[str]) -> list[
         return [f"not Athena SQL: {error}"]
     if not isinstance(tree, exp.Query):
         return [f"not a query: {type(tree).__name__}"]
-    return [*_shape(tree), *_divisions(tree), *_zones(tree), *_predicates(tree, lake_tables)]
+    return [*_shape(tree), *_empty_counts(tree), *_divisions(tree), *_zones(tree), *_predicates(tree, lake_tables)]
 
 
 def tables_read(query: str) -> set[str]:
@@ -49,6 +49,13 @@ def _shape(tree: exp.Expr) -> Iterator[str]:
         yield "SELECT *: name the columns, each one scanned is paid for"
     if list(tree.find_all(exp.Placeholder)):
         yield "a placeholder is left: parameters are :names outside of texts"
+
+
+def _empty_counts(tree: exp.Expr) -> Iterator[str]:
+    for count in tree.find_all(exp.CountIf):
+        select = count.find_ancestor(exp.Select)
+        if select is not None and not select.args.get("group"):
+            yield f"{count.sql()}: of no rows it is 0 here and null there; COUNT(CASE WHEN … THEN 1 END)"
 
 
 def _divisions(tree: exp.Expr) -> Iterator[str]:

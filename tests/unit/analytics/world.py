@@ -11,12 +11,13 @@ from typing import Any
 from shared.analytics import compact, meaning, nights
 from shared.analytics.archive import archive_events, archive_states
 from shared.analytics.lake import MemoryObjects
-from shared.analytics.nightly import parse_night
+from shared.analytics.nightly import Night, parse_night
 from shared.analytics.parquet import encode
 from shared.analytics.publish import publish
 from shared.analytics.reports import MemoryReportStore
 from shared.analytics.scores import apply, slices
 from shared.core.clock import FixedClock, from_iso
+from shared.core.errors import RejectedError
 from shared.core.ids import ConnectionId, CustomerId, EventId, TenantId
 from shared.core.keys import derive_key_ring
 from shared.core.shop import Shop
@@ -158,9 +159,15 @@ class World:
         night = parse_night(event["night"])
         applied: Any = {"error": {"Error": "killed"}}
         if write_back:
-            work = slices(self.lake, night, size=7)
-            applied = [apply(self.lake, TENANT, night.as_of, each, self.customers) for each in work]
+            applied = self._apply(night)
         return publish({**event, "applied": applied}, self.lake, self.reports, self.clock.now())
+
+    def _apply(self, night: Night) -> Any:
+        try:
+            work = slices(self.lake, night, size=7)
+        except RejectedError as error:
+            return {"error": {"Error": "RejectedError", "Cause": str(error)}}
+        return [apply(self.lake, TENANT, night.as_of, each, self.customers) for each in work]
 
     def _ask(self, query: Mapping[str, str]) -> dict[str, Any]:
         name = query["name"]
@@ -170,7 +177,10 @@ class World:
         self.lake.put(f"{location}part-0", encode(lake_of(self.lake).ask(inner)))
         rows = lake_of(self.lake).rows(query["checks"])
         heading = {"Data": [{"VarCharValue": column} for column in ("severity", "name", "violations")]}
-        found = [{"Data": [{"VarCharValue": str(value)} for value in row.values()]} for row in rows]
+        found = [
+            {"Data": [{"VarCharValue": str(value)} if value is not None else {} for value in row.values()]}
+            for row in rows
+        ]
         return {"name": name, "checks": [heading, *found], "scanned_bytes": 10, "milliseconds": 1500}
 
 

@@ -1,0 +1,115 @@
+"""Every analysis: its SQL keeps the house rules, its folder tells the truth, its rows have the declared types."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pyarrow as pa
+import pytest
+
+from shared.analytics import catalog, sqllint
+from shared.analytics.definitions import Definitions
+from shared.analytics.meaning import analyses, meaning, result_table
+from shared.analytics.nightly import in_order
+from shared.analytics.parquet import arrow_schema
+from shared.core.ids import TenantId
+from tests.sql.lake_in_duckdb import TABLES, TENANT, DuckLake
+
+VALUES = catalog.parameters(TenantId(TENANT), date(2026, 3, 31), Definitions(), "JPY")
+NAMES = catalog.names()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_query_and_its_checks_keep_the_house_rules(name: str) -> None:
+    assert sqllint.lint(catalog.query_text(name), TABLES.keys(), VALUES.keys()) == []
+    for check in catalog.checks(name):
+        assert sqllint.lint(check.query, TABLES.keys(), VALUES.keys()) == [], check.name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_analysis_reads_what_it_says_it_reads(name: str) -> None:
+    itself = {name} if meaning(name).carries_over else set()
+    assert sqllint.tables_read(catalog.bound_query(name, VALUES)) == set(meaning(name).reads) | itself
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_have_the_declared_columns_and_types(name: str) -> None:
+    found = DuckLake().ask(catalog.bound_query(name, VALUES)).schema
+    declared = arrow_schema(result_table(name))
+    assert found.names == declared.names
+    assert [field.type for field in found] == [field.type for field in declared]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_analysis_says_in_both_languages_what_it_answers(name: str) -> None:
+    said = meaning(name)
+    assert said.title.keys() == said.question.keys() == {"ja", "en"}
+    assert said.grain
+    assert catalog.checks(name)
+    assert any(check.severity == "fail" for check in catalog.checks(name))
+    assert all(check.name.isidentifier() and check.description for check in catalog.checks(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_can_be_asked_of_the_base_tables_alone(name: str) -> None:
+    if name == "score_changes_v1":
+        pytest.skip("compares two nights, so it has no meaning without them")
+    query = catalog.standalone_query(name, analyses(), VALUES)
+    lake = DuckLake()
+    lake.fill("order_states", [{"customer_id": "a", "order_id": "1", "ordered_on": date(2026, 3, 1), "amount": 10}])
+    rows = lake.rows(query)
+    if name == "rfm_matrix_v1":
+        assert sum(row["customers"] for row in rows) == 1
+    elif name == "status_counts_v1":
+        assert {row["status"]: row["customers"] for row in rows}["new"] == 1
+    elif name != "purchase_cycle_v1":
+        assert {row["customer_id"] for row in rows} == {"a"}
+
+
+def test_every_analysis_runs_after_those_it_reads() -> None:
+    order = [analysis.name for analysis in in_order(analyses())]
+    assert sorted(order) == NAMES
+    for name in NAMES:
+        assert all(order.index(read) < order.index(name) for read in meaning(name).reads if read in order)
+
+
+def test_a_check_that_finds_something_counts_it() -> None:
+    lake = DuckLake()
+    people = [{"customer_id": "a", "r": 7, "f": 1, "m": 1}, {"customer_id": "a", "r": 1, "f": 1, "m": 1}]
+    lake.fill("rfm_v1", people, dt=date(2026, 3, 31))
+    lake.fill("buyers_v1", [{"customer_id": "a"}], dt=date(2026, 3, 31))
+    rows = lake.rows(catalog.checks_query("rfm_v1", VALUES))
+    assert {row["name"]: row["violations"] for row in rows} == {"rows": 2, "one_cell_each": 1, "bins_1_to_6": 1}
+
+
+@pytest.mark.parametrize(
+    ("query", "complaint"),
+    [
+        ("SELECT amount / 2 FROM order_states WHERE tenant = :tenant AND month <= :as_of_month", "7 / 2 is 3"),
+        ("SELECT * FROM order_states WHERE tenant = :tenant AND month <= :as_of_month", "SELECT *"),
+        ("SELECT amount FROM order_states WHERE month <= :as_of_month", "no tenant"),
+        ("SELECT amount FROM order_states WHERE tenant = :tenant OR month <= :as_of_month", "no tenant"),
+        ("SELECT amount FROM order_states WHERE tenant = 'other' AND month <= :as_of_month", "no tenant"),
+        ("SELECT amount FROM order_states WHERE tenant = :tenant", "no bound on its partition"),
+        (
+            "SELECT a.amount FROM order_states AS a JOIN rfm_v1 AS b ON a.customer_id = b.customer_id"
+            " WHERE a.tenant = :tenant AND a.month <= :as_of_month",
+            "rfm_v1: no tenant",
+        ),
+        (
+            "SELECT ordered_at AT TIME ZONE 'Asia/Tokyo' FROM order_states WHERE tenant = :tenant AND month = '2026'",
+            "time-zone",
+        ),
+        ("SELECT now() FROM order_states WHERE tenant = :tenant AND month = '2026-01'", "the present"),
+        ("SELECT COUNT_IF(valid) FROM order_states WHERE tenant = :tenant AND month = '2026-01'", "of no rows"),
+        ("DELETE FROM order_states", "not a query"),
+        ("SELECT amount FROM order_states QUALIFY 1 = 1", "not Athena SQL"),
+        ("SELECT :nonsense FROM order_states WHERE tenant = :tenant AND month = '2026-01'", "unknown parameters"),
+    ],
+)
+def test_the_lint_refuses(query: str, complaint: str) -> None:
+    assert complaint in " ".join(sqllint.lint(query, TABLES.keys(), VALUES.keys()))
+
+
+def test_types_are_those_of_the_lake() -> None:
+    assert arrow_schema(result_table("buyers_v1")).field("gaps").type == pa.list_(pa.int32())

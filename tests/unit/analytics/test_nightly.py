@@ -1,0 +1,238 @@
+"""The nightly run, state by state: what is due, what fails alone, what is written back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from shared.analytics import nightly
+from shared.analytics.catalog import Analysis
+from shared.analytics.nights import start_nights
+from shared.analytics.reports import MemoryReportStore
+from shared.core.clock import from_iso
+from shared.core.errors import RejectedError
+from shared.core.ids import TenantId
+from shared.customers.model import LtvTier, Status
+from tests.unit.analytics.world import SHOP, TENANT, World, an_order, customer_of, day
+
+NOW = from_iso("2026-11-20T17:00:00Z")  # 02:00 of the 21st in Japan
+
+
+def due(reports: MemoryReportStore, as_of: date | None = None) -> list[str]:
+    """The nights due."""
+    return [night.isoformat() for night in nightly.nights_due(SHOP, NOW, reports, as_of)]
+
+
+def ran(reports: MemoryReportStore, on: str, state: str = "complete") -> None:
+    """A run left its record."""
+    reports.put(TENANT, nightly.RUN, day(on), {"state": state})
+
+
+def test_the_first_night_describes_yesterday_in_shop_time() -> None:
+    assert due(MemoryReportStore()) == ["2026-11-20"]
+
+
+def test_a_day_that_is_asked_for_is_run() -> None:
+    assert due(MemoryReportStore(), day("1998-06-30")) == ["1998-06-30"]
+
+
+def test_missed_nights_are_made_up_for_oldest_first() -> None:
+    reports = MemoryReportStore()
+    ran(reports, "2026-11-17")
+    ran(reports, "2026-11-18", "incomplete")
+    assert due(reports) == ["2026-11-18", "2026-11-19", "2026-11-20"]
+
+
+def test_a_long_outage_is_made_up_for_a_week() -> None:
+    reports = MemoryReportStore()
+    ran(reports, "2026-09-01")
+    assert due(reports) == [f"2026-11-{number}" for number in range(14, 21)]
+
+
+def test_a_night_that_is_complete_is_not_run_again() -> None:
+    reports = MemoryReportStore()
+    ran(reports, "2026-11-20")
+    assert due(reports) == []
+
+
+@pytest.mark.parametrize(
+    ("runs", "base"),
+    [
+        ([], None),
+        ([("2026-11-19", "complete")], "2026-11-19"),
+        ([("2026-11-15", "complete")], "2026-11-15"),
+        # the last run died half-way: who knows what it wrote
+        ([("2026-11-18", "complete"), ("2026-11-19", "running")], None),
+        ([("2026-11-18", "complete"), ("2026-11-19", "incomplete")], None),
+        # the day itself, or a later one, was run before
+        ([("2026-11-19", "complete"), ("2026-11-20", "complete")], None),
+        ([("2026-11-21", "complete")], None),
+    ],
+)
+def test_changes_are_only_counted_from_a_state_that_is_known(runs: list[tuple[str, str]], base: str | None) -> None:
+    reports = MemoryReportStore()
+    for on, state in runs:
+        ran(reports, on, state)
+    assert nightly.written_base(reports, TENANT, day("2026-11-20")) == (day(base) if base else None)
+
+
+def test_a_night_scores_everybody_and_the_next_writes_only_who_changed() -> None:
+    world = World()
+    world.hear(an_order("a", "1", "2026-03-20"), an_order("b", "2", "2026-03-01", 90_000))
+    assert world.run_night("2026-03-31") == {
+        "as_of": "2026-03-31", "state": "complete", "failed": [], "changed": 2, "written": 2,
+    }  # fmt: skip
+    profile = world.customers.profile(TENANT, customer_of(world, "b"))
+    assert profile is not None
+    assert profile.scores is not None
+    assert (profile.scores.status, profile.scores.ltv_tier) == (Status.NEW, LtvTier.HIGH)
+    assert (profile.scores.rfm_r, profile.scores.rfm_f, profile.scores.rfm_m) == (6, 1, 5)
+    assert world.run_night("2026-04-01")["changed"] == 1  # b bought 31 days ago: R falls to 5
+    assert (_scores(world, "b").rfm_r, _scores(world, "b").as_of) == (5, day("2026-04-01"))
+    assert (_scores(world, "a").rfm_r, _scores(world, "a").as_of) == (6, day("2026-03-31"))
+
+
+def test_a_day_that_is_run_again_gives_the_same_and_writes_nothing() -> None:
+    world = World()
+    world.hear(an_order("a", "1", "2026-03-01"), an_order("b", "2", "2026-03-02"))
+    world.run_night("2026-03-31")
+    before = {key for key in world.lake.bodies if key.startswith("status_v1/")}
+    again = world.run_night("2026-03-31")
+    assert (again["state"], again["written"]) == ("complete", 0)
+    assert {key for key in world.lake.bodies if key.startswith("status_v1/")} == before
+
+
+def test_a_status_keeps_its_entry_date_over_nights() -> None:
+    world = World()
+    world.hear(an_order("a", "1", "2026-03-01"))
+    for on in ("2026-03-29", "2026-03-30", "2026-03-31"):
+        world.run_night(on)
+    assert _scores(world, "a").status_since == day("2026-03-29")
+    world.run_night("2026-12-31")
+    assert (_scores(world, "a").status, _scores(world, "a").status_since) == (Status.DORMANT, day("2026-12-31"))
+
+
+def _scores(world: World, customer: str) -> Any:
+    profile = world.customers.profile(TENANT, customer_of(world, customer))
+    assert profile is not None
+    return profile.scores
+
+
+def test_a_failed_analysis_stops_only_those_that_read_it() -> None:
+    world = World(breaks=frozenset({"rfm_v1"}))
+    world.hear(an_order("a", "1", "2026-03-01"))
+    result = world.run_night("2026-03-31")
+    assert result["state"] == "incomplete"
+    lost = {"rfm_v1", "rfm_matrix_v1", "customer_scores_v1", "score_changes_v1", "segments_v1"}
+    assert set(result["failed"]) == {*lost, "write_back"}
+    assert world.reports.get(TENANT, "status_counts", day("2026-03-31")) is not None
+    assert world.reports.get(TENANT, "rfm_matrix", day("2026-03-31")) is None
+    (_, record), *_ = world.reports.latest(TENANT, nightly.RUN)
+    reasons = {analysis["name"]: analysis["reason"] for analysis in record["analyses"]}
+    assert reasons["rfm_v1"] == "SYNTAX_ERROR: no such thing"
+    assert reasons["segments_v1"] == "needs customer_scores_v1"
+
+
+def test_after_a_night_that_was_not_written_back_everybody_is_compared() -> None:
+    world = World()
+    world.hear(an_order("a", "1", "2026-03-01"))
+    world.run_night("2026-03-29")
+    world.hear(an_order("b", "2", "2026-03-30"))
+    assert world.run_night("2026-03-30", write_back=False)["state"] == "incomplete"
+    assert _scores(world, "b") is None
+    result = world.run_night("2026-03-31")
+    assert (result["changed"], result["written"]) == (2, 1)
+    assert _scores(world, "b").status is Status.NEW
+
+
+def test_a_cancelled_only_order_takes_the_scores_away() -> None:
+    world = World()
+    world.hear(an_order("a", "1", "2026-03-01"), an_order("b", "2", "2026-03-01"))
+    world.run_night("2026-03-30")
+    cancelled = from_iso("2026-03-31T01:00:00Z")
+    world.hear(an_order("a", "1", "2026-03-01", version="2026-03-31T01:00:00Z", cancelled_at=cancelled))
+    world.run_night("2026-03-31")
+    assert _scores(world, "a") is None
+    assert _scores(world, "b") is not None
+
+
+def test_compacting_changes_no_score() -> None:
+    world = World()
+    for number in range(6):
+        world.hear(an_order(f"c{number % 3}", str(number), f"2026-03-{number + 1:02d}", 1000 * number))
+    before = world.run_night("2026-03-31")
+    scores = [_scores(world, f"c{number}") for number in range(3)]
+    objects = len(world.lake.bodies)
+    world.compact()
+    assert len(world.lake.bodies) < objects
+    world.run_night("2026-03-31")
+    assert [_scores(world, f"c{number}") for number in range(3)] == scores
+    assert before["state"] == "complete"
+
+
+def test_a_failed_check_keeps_the_result_from_being_used() -> None:
+    rows = [("severity", "name", "violations"), ("info", "rows", "3"), ("fail", "one_each", "2"), ("warn", "few", "1")]
+    result = {"name": "rfm_v1", "checks": [{"Data": [{"VarCharValue": cell} for cell in row]} for row in rows]}
+    outcome = nightly.judge(result)
+    assert (outcome.state, outcome.reason, outcome.rows, outcome.warnings) == (
+        "failed",
+        "checks: one_each",
+        3,
+        ("few",),
+    )
+
+
+def test_analyses_that_read_each_other_are_refused() -> None:
+    with pytest.raises(ValueError, match="circle"):
+        nightly.in_order([Analysis("a_v1", ("b_v1",)), Analysis("b_v1", ("a_v1",))])
+
+
+def test_what_is_no_night_is_refused() -> None:
+    with pytest.raises(RejectedError):
+        nightly.parse_night({"tenant": "shop", "as_of": "yesterday"})
+
+
+def test_a_night_survives_the_state_machine() -> None:
+    outcome = nightly.Outcome("rfm_v1", "done", rows=3, scanned_bytes=10, seconds=1.5, warnings=("few",))
+    night = nightly.Night(TENANT, day("2026-03-31"), day("2026-03-30"), None, (outcome,))
+    assert nightly.parse_night(night.document()) == replace(night, queries=())
+
+
+class FakeStepFunctions:
+    """Starts executions, once per name, as AWS does."""
+
+    class exceptions:  # noqa: N801 - boto3's own spelling
+        class ExecutionAlreadyExists(Exception):  # noqa: N818 - boto3's own spelling
+            """The name was used with another input or has ended."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def start_execution(self, *, name: str, **_: Any) -> None:
+        """One more, unless it is there."""
+        if name in self.names:
+            raise self.exceptions.ExecutionAlreadyExists
+        self.names.append(name)
+
+
+def test_one_execution_per_shop_and_day() -> None:
+    machine = FakeStepFunctions()
+    shops = [TenantId("a"), TenantId("b")]
+    assert start_nights(machine, "arn", shops, NOW) == 2
+    assert start_nights(machine, "arn", shops, NOW) == 0
+    assert machine.names == ["a-20261120", "b-20261120"]
+
+
+def test_a_person_who_became_another_takes_no_scores_away() -> None:
+    world = World()
+    world.hear(
+        an_order("a", "1", "2026-03-01", email="a@example.com"), an_order("b", "2", "2026-03-02", email="b@example.com")
+    )
+    world.run_night("2026-03-30")
+    world.hear(an_order("a", "3", "2026-03-31", email="b@example.com"))
+    assert customer_of(world, "a") == customer_of(world, "b")
+    assert world.run_night("2026-03-31")["state"] == "complete"
+    assert (_scores(world, "a").rfm_f, _scores(world, "a").rfm_rank) == (3, "有望")
