@@ -11,6 +11,7 @@ from shared.core.clock import SystemClock
 from shared.core.keys import load_key_ring
 from shared.core.settings import load
 from shared.core.shop import load_shop
+from shared.core.telemetry import metrics
 from shared.customers.store import CustomerStore
 from shared.delivery.channels.ses import SesChannel
 from shared.delivery.render import TemplateStore
@@ -47,9 +48,15 @@ def _dependencies() -> StepDeps:
         keys=load_key_ring(at.keys_secret),
     )
     files = S3CohortFiles(at.work_bucket, client("s3"))
-    return StepDeps(DynamoEnrolmentStore(at.scenarios_table), files, people.person, sending, SystemClock())
+    enrolments = DynamoEnrolmentStore(at.scenarios_table)
+    return StepDeps(enrolments, files, people.person, sending, SystemClock(), count=_count)
 
 
+def _count(name: str, value: int) -> None:
+    metrics("delivery").add_metric(name, "Count", value)
+
+
+@metrics("delivery").log_metrics
 def handler(event: dict[str, Any], _context: object, deps: StepDeps | None = None) -> dict[str, Any]:
     """See `shared.scenarios.step`."""
     return run_step(event, deps or _dependencies())
