@@ -28,9 +28,12 @@ def up(
 ) -> None:
     """Start the local cloud, deploy into it and print the URLs."""
     with _console.status("…") as line:
-        cloud = lifecycle.up(keep=keep, port=port, wait_scale=wait_scale, synth=synth, on_progress=line.update)
+        cloud = lifecycle.up(
+            keep=keep, port=port, wait_scale=wait_scale, synth=synth, page=True, on_progress=line.update
+        )
     _print_outputs(cloud.outputs)
-    _console.print(f"AWS endpoint: {cloud.emulator.endpoint}")
+    _console.print(f"AWS endpoint:           {cloud.emulator.endpoint}")
+    _console.print(f"dashboard and outbox:   {cloud.page_url}")
 
 
 @app.command()

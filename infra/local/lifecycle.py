@@ -27,6 +27,7 @@ class LocalCloud:
 
     emulator: Emulator
     outputs: Outputs
+    page_url: str = ""
 
     @property
     def session(self) -> LocalSession:
@@ -47,9 +48,13 @@ def up(
     keep: bool = False,
     wait_scale: float = 1.0,
     parameters: Mapping[str, Mapping[str, str]] | None = None,
+    page: bool = False,
     on_progress: Progress = _silent,
 ) -> LocalCloud:
-    """Start the emulator (or use the running one) and deploy; ``assembly`` deploys that one instead of ours."""
+    """Start the emulator (or use the running one) and deploy; ``assembly`` deploys that one instead of ours.
+
+    ``page`` also serves the local page (dashboard and outbox); its address is :attr:`LocalCloud.page_url`.
+    """
     where = paths or LocalPaths()
     emulator = process.running(where)
     if emulator is None:
@@ -60,7 +65,8 @@ def up(
     directory = assembly or _assembly(where, synth, on_progress)
     deployment = deploy(directory, LocalSession(emulator), parameters, on_progress)
     (where.data / "outputs.json").write_text(json.dumps(deployment.outputs))
-    return LocalCloud(emulator, deployment.outputs)
+    page_url = process.start_page(where).url if page else ""
+    return LocalCloud(emulator, deployment.outputs, page_url)
 
 
 def _assembly(paths: LocalPaths, synth: bool, on_progress: Progress) -> Path:
@@ -84,7 +90,8 @@ def current(paths: LocalPaths | None = None) -> LocalCloud:
         outputs = json.loads((where.data / "outputs.json").read_text())
     except FileNotFoundError:
         outputs = {}
-    return LocalCloud(emulator, outputs)
+    page = process.running_page(where)
+    return LocalCloud(emulator, outputs, page.url if page else "")
 
 
 def down(paths: LocalPaths | None = None) -> bool:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -20,6 +21,7 @@ from shared.core.errors import MatakiteError
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 DEFAULT_PORT = 4580
+DEFAULT_PAGE_PORT = 4581
 _BOOT_SECONDS = 30.0
 _STOP_SECONDS = 60.0
 
@@ -38,6 +40,11 @@ class LocalPaths:
     def record(self) -> Path:
         """The running emulator's pid and settings."""
         return self.state_dir / "emulator.json"
+
+    @property
+    def page_record(self) -> Path:
+        """The local page's process id and port."""
+        return self.state_dir / "page.json"
 
     @property
     def log(self) -> Path:
@@ -135,7 +142,8 @@ def start(paths: LocalPaths, *, port: int | None = None, keep: bool = False, wai
     if not keep:
         shutil.rmtree(paths.data, ignore_errors=True)
     paths.data.mkdir(parents=True, exist_ok=True)
-    chosen = free_port(port or DEFAULT_PORT)
+    chosen = free_port(_remembered_port(paths, keep=keep) or port or DEFAULT_PORT)
+    (paths.data / "port").write_text(str(chosen))
     command = [
         *(str(cloud_python()), "-m", "infra.local.emulator"),
         *("--port", str(chosen), "--state-dir", str(paths.data)),
@@ -153,6 +161,12 @@ def start(paths: LocalPaths, *, port: int | None = None, keep: bool = False, wai
     return emulator
 
 
+def _remembered_port(paths: LocalPaths, *, keep: bool) -> int | None:
+    """The port kept state was made with: addresses of the deployed APIs contain it."""
+    remembered = paths.data / "port"
+    return int(remembered.read_text()) if keep and remembered.exists() else None
+
+
 def _wait_until_healthy(process: subprocess.Popen[bytes], emulator: Emulator, paths: LocalPaths) -> None:
     deadline = time.monotonic() + _BOOT_SECONDS
     while time.monotonic() < deadline:
@@ -166,8 +180,55 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], emulator: Emulator, pa
     raise LocalCloudError(f"the emulator did not answer within {_BOOT_SECONDS:.0f} s; see {paths.log}")
 
 
+@dataclass(frozen=True)
+class Page:
+    """The running local page (dashboard and outbox)."""
+
+    pid: int
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where a browser finds it."""
+        return f"http://{HOST}:{self.port}"
+
+
+def start_page(paths: LocalPaths, *, port: int | None = None) -> Page:
+    """Serve the local page beside the running emulator; the one already running is kept."""
+    if found := running_page(paths):
+        return found
+    chosen = free_port(port or DEFAULT_PAGE_PORT)
+    command = [sys.executable, "-m", "infra.local.page", "--port", str(chosen), "--state-dir", str(paths.state_dir)]
+    with paths.log.open("ab") as log:
+        process = subprocess.Popen(
+            command, cwd=PROJECT_ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    process.returncode = 0  # it outlives us on purpose: keeps Popen from warning that nobody waited
+    page = Page(process.pid, chosen)
+    paths.page_record.write_text(json.dumps(asdict(page)))
+    return page
+
+
+def running_page(paths: LocalPaths) -> Page | None:
+    """The local page, when its process is alive."""
+    try:
+        page = Page(**json.loads(paths.page_record.read_text()))
+        command = Path(f"/proc/{page.pid}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return None
+    return page if "infra.local.page" in command else None
+
+
+def _stop_page(paths: LocalPaths) -> None:
+    if page := running_page(paths):
+        os.kill(page.pid, signal.SIGTERM)
+        _gone(page.pid, 5)
+    paths.page_record.unlink(missing_ok=True)
+
+
 def stop(paths: LocalPaths) -> bool:
     """Stop the emulator; with ``keep`` it writes its state first. False when none was running."""
+    _stop_page(paths)
     emulator = running(paths)
     if emulator is None:
         paths.record.unlink(missing_ok=True)

@@ -22,6 +22,7 @@ PATCHES = (
     "function_worker",
     "reachable_urls",
     "resource_arns",
+    "secret_refs",
     "grant_recorder",
     "service_roles",
     "stream_failures",

@@ -49,18 +49,52 @@ class Statement:
 _COMPRESSIONS = {"NONE": "uncompressed", "SNAPPY": "snappy", "GZIP": "gzip", "ZSTD": "zstd"}
 _INTEGERS = {exp.DType.TINYINT, exp.DType.SMALLINT, exp.DType.INT, exp.DType.BIGINT}
 _DOUBLES = {exp.DType.DOUBLE, exp.DType.FLOAT}
-_DOUBLE_FUNCTIONS = (exp.Ln, exp.Exp, exp.Sqrt, exp.Pow, exp.Log, exp.Cbrt, exp.TimeToUnix, exp.Stddev, exp.StddevPop,
-                     exp.StddevSamp, exp.Variance, exp.VariancePop, exp.Rand, exp.Corr)
+_DOUBLE_FUNCTIONS = (
+    exp.Ln,
+    exp.Exp,
+    exp.Sqrt,
+    exp.Pow,
+    exp.Log,
+    exp.Cbrt,
+    exp.TimeToUnix,
+    exp.Stddev,
+    exp.StddevPop,
+    exp.StddevSamp,
+    exp.Variance,
+    exp.VariancePop,
+    exp.Rand,
+    exp.Corr,
+)
 _WHOLE_FUNCTIONS = (exp.Round, exp.Floor, exp.Ceil, exp.Trunc, exp.Count, exp.CountIf, exp.Length, exp.Extract)
 _ZONED = (exp.AtTimeZone, exp.FromTimeZone, exp.ConvertTimezone)
-_ZONED_NAMES = {"at_timezone", "with_timezone", "timezone_hour", "timezone_minute", "parse_datetime", "current_timezone"}
+_ZONED_NAMES = {
+    "at_timezone",
+    "with_timezone",
+    "timezone_hour",
+    "timezone_minute",
+    "parse_datetime",
+    "current_timezone",
+}
 #: Functions sqlglot does not know, checked to mean the same in DuckDB under the same name.
 _SAME_MEANING = {"histogram", "bit_count", "chr", "strpos", "degrees", "radians", "array_min", "array_max"}
 #: Functions sqlglot does not know that DuckDB has under another name.
 _RENAMED = {"every": "bool_and", "is_nan": "isnan", "is_finite": "isfinite", "is_infinite": "isinf"}
 _JODA = {
-    "yyyy": "%Y", "yy": "%y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S", "SSS": "%g",
-    "MMM": "%b", "MMMM": "%B", "EEE": "%a", "EEEE": "%A", "DDD": "%j", "a": "%p", "hh": "%I",
+    "yyyy": "%Y",
+    "yy": "%y",
+    "MM": "%m",
+    "dd": "%d",
+    "HH": "%H",
+    "mm": "%M",
+    "ss": "%S",
+    "SSS": "%g",
+    "MMM": "%b",
+    "MMMM": "%B",
+    "EEE": "%a",
+    "EEEE": "%A",
+    "DDD": "%j",
+    "a": "%p",
+    "hh": "%I",
 }
 
 
@@ -212,7 +246,11 @@ def _is_double(node: exp.Expr) -> bool:
 def _rewritten(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.DateDiff):
         return _complete_units(node)
-    if isinstance(node, exp.Cast) and node.to.this in _INTEGERS and not isinstance(node.this, (exp.Literal, *_WHOLE_FUNCTIONS)):
+    if (
+        isinstance(node, exp.Cast)
+        and node.to.this in _INTEGERS
+        and not isinstance(node.this, (exp.Literal, *_WHOLE_FUNCTIONS))
+    ):
         return _rounded_cast(node)
     if isinstance(node, exp.Anonymous):
         name = node.name.lower()
@@ -243,8 +281,12 @@ def _rounded_cast(node: exp.Cast) -> exp.Expr:
     )
     rounded.set("_rounded", True)
     return exp.Case(
-        ifs=[exp.If(this=exp.In(this=kind, expressions=[exp.Literal.string("DOUBLE"), exp.Literal.string("FLOAT")]),
-                    true=rounded)],
+        ifs=[
+            exp.If(
+                this=exp.In(this=kind, expressions=[exp.Literal.string("DOUBLE"), exp.Literal.string("FLOAT")]),
+                true=rounded,
+            )
+        ],
         default=plain,
     )
 
@@ -259,7 +301,9 @@ def _format_datetime(node: exp.Anonymous) -> exp.Expr:
     value, pattern = node.expressions
     if not (isinstance(pattern, exp.Literal) and pattern.is_string):
         raise UntranslatableError("format_datetime needs a literal pattern")
-    return exp.Anonymous(this="strftime", expressions=[value.copy(), exp.Literal.string(joda_to_strftime(pattern.this))])
+    return exp.Anonymous(
+        this="strftime", expressions=[value.copy(), exp.Literal.string(joda_to_strftime(pattern.this))]
+    )
 
 
 def joda_to_strftime(pattern: str) -> str:

@@ -125,7 +125,7 @@ class TableUse:
     @property
     def view(self) -> str:
         """The DuckDB view standing for the table."""
-        return f'{tables.quoted(self.database)}.{tables.quoted(self.name)}'
+        return f"{tables.quoted(self.database)}.{tables.quoted(self.name)}"
 
 
 def table_uses(query: exp.Query, default_database: str) -> dict[tuple[str, str], TableUse]:
@@ -178,7 +178,9 @@ def _partition_conditions(scope: Scope, alias: str, use: TableUse) -> list[str]:
         named = list(conjunct.find_all(exp.Column))
         own = all(c.name.lower() in keys and c.table in ("", alias) for c in named)
         if named and own and not conjunct.find(exp.Query):
-            alone = conjunct.copy().transform(lambda n: exp.column(n.name.lower(), quoted=True) if isinstance(n, exp.Column) else n)
+            alone = conjunct.copy().transform(
+                lambda n: exp.column(n.name.lower(), quoted=True) if isinstance(n, exp.Column) else n
+            )
             conditions.append(to_duckdb(exp.select("1").where(alone)).split(" WHERE ", 1)[1])
     return conditions
 
@@ -300,7 +302,9 @@ class Engine:
         location = use.glue_table["StorageDescriptor"]["Location"]
         paths = athena._materialize_table_files(location, workdirs)
         try:
-            relation = athena._table_relation(use.glue_table, paths) if paths else athena._empty_relation(use.glue_table)
+            relation = (
+                athena._table_relation(use.glue_table, paths) if paths else athena._empty_relation(use.glue_table)
+            )
             connection.execute(f"CREATE TABLE {use.view} AS SELECT * FROM {relation}")  # noqa: S608
         finally:
             for workdir in workdirs:
@@ -382,7 +386,9 @@ def _athena_value(column: str, kind: str, *, keep_moments: bool) -> str:
 
 def _copied(connection: duckdb.DuckDBPyConnection, sql: str, unload: Unload, folder: Path) -> list[Path]:
     """Write the rows as Parquet files into the folder; nothing when there are no rows."""
-    partition = f", PARTITION_BY ({', '.join(map(tables.quoted, unload.partitioned_by))})" if unload.partitioned_by else ""
+    partition = (
+        f", PARTITION_BY ({', '.join(map(tables.quoted, unload.partitioned_by))})" if unload.partitioned_by else ""
+    )
     target = folder if unload.partitioned_by else folder / "part.parquet"
     written = connection.execute(
         f"COPY ({sql}) TO {tables.text_literal(str(target))} (FORMAT parquet, COMPRESSION {unload.compression}{partition}"

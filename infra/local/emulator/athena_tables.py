@@ -166,7 +166,15 @@ class Projection:
 
 
 _JAVA_DATE = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
-_UNIT_DAYS = {"YEAR": 365.25, "MONTH": 30.44, "WEEK": 7, "DAY": 1, "HOUR": 1 / 24, "MINUTE": 1 / 1440, "SECOND": 1 / 86400}
+_UNIT_DAYS = {
+    "YEAR": 365.25,
+    "MONTH": 30.44,
+    "WEEK": 7,
+    "DAY": 1,
+    "HOUR": 1 / 24,
+    "MINUTE": 1 / 1440,
+    "SECOND": 1 / 86400,
+}
 
 
 def _parse_moment(text: str, java_format: str, now: datetime) -> datetime:
@@ -283,7 +291,9 @@ class FileCache:
         folders = [
             f"{name}={urllib.parse.quote(value, safe='')}" for name, value in zip(names, file.values, strict=True)
         ]
-        path = self._directory.joinpath(hashlib.sha256(table_name.encode()).hexdigest()[:16], *folders, f"{digest}.parquet")
+        path = self._directory.joinpath(
+            hashlib.sha256(table_name.encode()).hexdigest()[:16], *folders, f"{digest}.parquet"
+        )
         if data is not None and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
@@ -299,7 +309,7 @@ class FileCache:
                 listed = "[" + ", ".join(text_literal(path) for path in missing) + "]"
                 rows = connection.execute(
                     "SELECT file_name, lower(split_part(path_in_schema, ', ', 1)), sum(total_compressed_size) "
-                    f"FROM parquet_metadata({listed}) GROUP BY 1, 2"  # noqa: S608
+                    f"FROM parquet_metadata({listed}) GROUP BY 1, 2"
                 ).fetchall()
                 for path in missing:
                     self._columns[path] = {}

@@ -159,7 +159,8 @@ def service_permissions() -> list[dict[str, Any]]:
         }
         for arn in arns
         for index, statement in enumerate(_resource_statements(arn))
-        if statement.get("Effect") == "Allow" and isinstance(statement.get("Principal"), dict)
+        if statement.get("Effect") == "Allow"
+        and isinstance(statement.get("Principal"), dict)
         and "Service" in statement["Principal"]
     ]
 

@@ -34,14 +34,17 @@ def metric_data(line: str) -> Iterator[tuple[str, dict[str, Any]]]:
             values = [float(v) for v in (given if isinstance(given, list) else [given]) if isinstance(v, (int, float))]
             for names in directive.get("Dimensions") or [[]]:
                 if values:
-                    yield directive["Namespace"], {
-                        "MetricName": metric["Name"],
-                        "Unit": metric.get("Unit", "None"),
-                        "Timestamp": meta.get("Timestamp", 0) / 1000,
-                        "Dimensions": [{"Name": n, "Value": str(document.get(n, ""))} for n in names],
-                        "Values": values,
-                        "Counts": [1.0] * len(values),
-                    }
+                    yield (
+                        directive["Namespace"],
+                        {
+                            "MetricName": metric["Name"],
+                            "Unit": metric.get("Unit", "None"),
+                            "Timestamp": meta.get("Timestamp", 0) / 1000,
+                            "Dimensions": [{"Name": n, "Value": str(document.get(n, ""))} for n in names],
+                            "Values": values,
+                            "Counts": [1.0] * len(values),
+                        },
+                    )
 
 
 def _extracting(emit: Callable[..., None]) -> Callable[..., None]:
@@ -50,8 +53,15 @@ def _extracting(emit: Callable[..., None]) -> Callable[..., None]:
         for line in (log_text or "").splitlines():
             for namespace, datum in metric_data(line):
                 cloudwatch._store_datum(
-                    namespace, datum["MetricName"], {d["Name"]: d["Value"] for d in datum["Dimensions"]},
-                    datum["Timestamp"], datum["Unit"], None, datum["Values"], datum["Counts"], None,
+                    namespace,
+                    datum["MetricName"],
+                    {d["Name"]: d["Value"] for d in datum["Dimensions"]},
+                    datum["Timestamp"],
+                    datum["Unit"],
+                    None,
+                    datum["Values"],
+                    datum["Counts"],
+                    None,
                 )
 
     return emit_and_extract
@@ -62,7 +72,9 @@ def _counting(execute: Callable[..., dict[str, Any]], record: Callable[..., None
         started = time.monotonic()
         result = execute(func, config, *rest, **named)
         milliseconds = (time.monotonic() - started) * 1000
-        record(config.get("FunctionName", ""), duration_ms=milliseconds, error=bool(result.get("error")), throttle=False)
+        record(
+            config.get("FunctionName", ""), duration_ms=milliseconds, error=bool(result.get("error")), throttle=False
+        )
         return result
 
     return execute_counted

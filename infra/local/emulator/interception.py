@@ -87,9 +87,7 @@ def _described(
     service = "ses" if path.startswith("/v2/email") else detect_service(method, path, headers, query)
     full = extract_iam_action(service, method, path, headers, body, query) or f"{service}:{method}"
     namespace, _, action = full.partition(":")
-    return ApiCall(
-        namespace, action, _principal(headers, query), method, path, headers, body, query, request_id
-    )
+    return ApiCall(namespace, action, _principal(headers, query), method, path, headers, body, query, request_id)
 
 
 def _principal(headers: dict[str, str], query: dict[str, list[str]]) -> str:

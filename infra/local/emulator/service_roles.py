@@ -101,7 +101,7 @@ def _invoke_function_as_role(call: Callable[[str, Any], Any]) -> Callable[[str, 
     def call_as_role(function: str, event: Any) -> Any:
         _func, config, name = lambda_svc._get_func_record_for_ref(function)
         arn = str((config or {}).get("FunctionArn", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"))
-        qualifier = function.split(":function:")[-1].partition(":")[2]
+        qualifier = function.rsplit(":function:", maxsplit=1)[-1].partition(":")[2]
         asked = f"{arn}:{qualifier}" if qualifier and not arn.endswith(f":{qualifier}") else arn
         require_execution_role("Lambda.AWSLambdaException", "lambda:InvokeFunction", asked)
         return call(function, event)
@@ -113,7 +113,13 @@ def _service_call_as_role(direct: Callable[..., Any]) -> Callable[..., Any]:
     """Send a state machine's SDK call through MiniStack's front door with its role's credentials."""
 
     def call(
-        handler: Any, method: str, path: str, headers: dict[str, str], body: Any, query: Any, timeout: float | None = None
+        handler: Any,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: Any,
+        query: Any,
+        timeout: float | None = None,
     ) -> Any:
         try:
             _arn, role = _state_machine.get()
@@ -137,9 +143,11 @@ def _service_call_as_role(direct: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _optimised_as_role(resource: str, handler: Callable[[str, Any], Any], action: str, target: Callable[[Any], str]) -> None:
+def _optimised_as_role(
+    resource: str, handler: Callable[[str, Any], Any], action: str, target: Callable[[Any], str]
+) -> None:
     def handle(arn: str, given: Any) -> Any:
-        error_name = resource.split(":::")[1].split(":")[0]
+        error_name = resource.split(":::")[1].split(":", maxsplit=1)[0]
         prefix = {"dynamodb": "DynamoDB", "sqs": "SQS", "sns": "SNS", "events": "EventBridge"}[error_name]
         require_execution_role(f"{prefix}.AccessDeniedException", action, target(given))
         return handler(arn, given)
@@ -153,19 +161,27 @@ def _optimised_integrations() -> None:
         resource = f"arn:aws:states:::dynamodb:{operation}"
         action = f"dynamodb:{operation[0].upper()}{operation[1:]}"
         _optimised_as_role(
-            resource, dispatch[resource], action,
+            resource,
+            dispatch[resource],
+            action,
             lambda given: f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{str(given.get('TableName', '')).split('/')[-1]}",
         )
     _optimised_as_role(
-        "arn:aws:states:::sqs:sendMessage", dispatch["arn:aws:states:::sqs:sendMessage"], "sqs:SendMessage",
+        "arn:aws:states:::sqs:sendMessage",
+        dispatch["arn:aws:states:::sqs:sendMessage"],
+        "sqs:SendMessage",
         lambda given: f"arn:aws:sqs:{REGION}:{ACCOUNT}:{str(given.get('QueueUrl', '')).rsplit('/', 1)[-1]}",
     )
     _optimised_as_role(
-        "arn:aws:states:::sns:publish", dispatch["arn:aws:states:::sns:publish"], "sns:Publish",
+        "arn:aws:states:::sns:publish",
+        dispatch["arn:aws:states:::sns:publish"],
+        "sns:Publish",
         lambda given: str(given.get("TopicArn", "*")),
     )
     _optimised_as_role(
-        "arn:aws:states:::events:putEvents", dispatch["arn:aws:states:::events:putEvents"], "events:PutEvents",
+        "arn:aws:states:::events:putEvents",
+        dispatch["arn:aws:states:::events:putEvents"],
+        "events:PutEvents",
         lambda given: f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default",
     )
 

@@ -369,7 +369,14 @@ def _send_permissions(enforce: Callable[..., Any]) -> Callable[..., Any]:
             arns.append(f"{base}:configuration-set/{data['ConfigurationSetName']}")
         for arn in arns:
             denied = app._enforce_data_plane(
-                "sesv2", action, headers, query, request_id, resource_arn=arn, service_context=context, named_resource=arn
+                "sesv2",
+                action,
+                headers,
+                query,
+                request_id,
+                resource_arn=arn,
+                service_context=context,
+                named_resource=arn,
             )
             if denied:
                 return denied

@@ -66,7 +66,9 @@ def validated_tags(pairs: list[dict[str, str]]) -> dict[str, str]:
     for pair in pairs:
         for word in (pair.get("Name", ""), pair.get("Value", "")):
             if not _TAG.match(word):
-                raise InvalidMessageError(f"Invalid tag {word!r}: only alphanumeric ASCII characters, '_', '-' are allowed")
+                raise InvalidMessageError(
+                    f"Invalid tag {word!r}: only alphanumeric ASCII characters, '_', '-' are allowed"
+                )
     return {pair["Name"]: pair["Value"] for pair in pairs}
 
 

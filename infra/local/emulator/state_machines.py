@@ -111,7 +111,10 @@ def _distributed(run: Callable[..., tuple[Any, str | None]]) -> Callable[..., tu
             batch_input = stepfunctions._resolve_params_obj(extra, effective, ctx) if extra is not None else None
             items = batches_of(items, batcher, batch_input)
         plain = {k: v for k, v in state.items() if k not in _HANDLED_HERE}
-        plain |= {"ItemsPath": "$", "MaxConcurrency": min(int(state.get("MaxConcurrency") or MAX_CHILDREN), MAX_CHILDREN)}
+        plain |= {
+            "ItemsPath": "$",
+            "MaxConcurrency": min(int(state.get("MaxConcurrency") or MAX_CHILDREN), MAX_CHILDREN),
+        }
         results, following = run(plain, items, items, iterator, execution, ctx) if items else ([], _next(state))
         result = _written(state, results, effective, ctx) if state.get("ResultWriter") else results
         result = stepfunctions._apply_result_selector(state, result)
@@ -123,7 +126,16 @@ def _distributed(run: Callable[..., tuple[Any, str | None]]) -> Callable[..., tu
 
 #: Parts of the Map state that are dealt with here and kept from MiniStack's own run.
 _HANDLED_HERE = frozenset(
-    {"ItemReader", "ItemSelector", "Parameters", "ItemBatcher", "ResultWriter", "ResultSelector", "ResultPath", "OutputPath"}
+    {
+        "ItemReader",
+        "ItemSelector",
+        "Parameters",
+        "ItemBatcher",
+        "ResultWriter",
+        "ResultSelector",
+        "ResultPath",
+        "OutputPath",
+    }
 )
 
 

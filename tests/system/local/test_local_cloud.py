@@ -9,7 +9,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -80,7 +79,9 @@ def post_item(cloud: LocalCloud, item: str) -> int:
 def copied(cloud: LocalCloud, pk: str) -> dict[str, Any] | None:
     """The row a function wrote, if it did."""
     table = cloud.session.client("dynamodb")
-    found: dict[str, Any] | None = table.get_item(TableName=cloud.output("CopiesTable"), Key={"pk": {"S": pk}}).get("Item")
+    found: dict[str, Any] | None = table.get_item(TableName=cloud.output("CopiesTable"), Key={"pk": {"S": pk}}).get(
+        "Item"
+    )
     return found
 
 
@@ -102,7 +103,9 @@ class Without:
         for name in self._iam.list_role_policies(RoleName=self._role)["PolicyNames"]:
             document = self._iam.get_role_policy(RoleName=self._role, PolicyName=name)["PolicyDocument"]
             self._original[name] = document
-            self._put(name, {**document, "Statement": [s for s in map(self._without, document["Statement"]) if s["Action"]]})
+            self._put(
+                name, {**document, "Statement": [s for s in map(self._without, document["Statement"]) if s["Action"]]}
+            )
 
     def _without(self, statement: dict[str, Any]) -> dict[str, Any]:
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
@@ -167,7 +170,9 @@ def test_a_function_without_its_grant_fails(cloud: LocalCloud) -> None:
 def test_a_poison_record_ends_in_the_dead_letter_queue_and_the_stream_goes_on(cloud: LocalCloud, bad: str) -> None:
     queue = cloud.output("PoisonQueue")
     assert post_item(cloud, bad) == 202
-    found = eventually(lambda: cloud.session.client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages"))
+    found = eventually(
+        lambda: cloud.session.client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages")
+    )
     info = json.loads(found[0]["Body"])
     assert info["requestContext"]["condition"] == "RetryAttemptsExhausted"
     assert info["DDBStreamBatchInfo"]["batchSize"] == 1
@@ -190,7 +195,9 @@ def test_a_stream_function_needs_its_grant_to_read_the_stream(cloud: LocalCloud)
 def run_machine(cloud: LocalCloud, key: str) -> dict[str, Any]:
     """Run to the end and describe."""
     sfn = cloud.session.client("stepfunctions")
-    arn = sfn.start_execution(stateMachineArn=cloud.output("MachineArn"), input=json.dumps({"key": key}))["executionArn"]
+    arn = sfn.start_execution(stateMachineArn=cloud.output("MachineArn"), input=json.dumps({"key": key}))[
+        "executionArn"
+    ]
     found: dict[str, Any] = eventually(
         lambda: (d := sfn.describe_execution(executionArn=arn)) and d["status"] != "RUNNING" and d
     )
@@ -214,7 +221,9 @@ def test_a_failing_function_names_its_error_to_the_state_machine(cloud: LocalClo
     assert (found["status"], found["error"]) == ("FAILED", "States.ExceedToleratedFailureThreshold")
 
 
-@pytest.mark.parametrize("action", ["lambda:InvokeFunction", "athena:startQueryExecution", "s3:GetObject", "glue:GetTable"])
+@pytest.mark.parametrize(
+    "action", ["lambda:InvokeFunction", "athena:startQueryExecution", "s3:GetObject", "glue:GetTable"]
+)
 def test_a_state_machine_without_a_grant_fails(cloud: LocalCloud, action: str) -> None:
     with Without(cloud, "Tiny-MachineRole", action):
         found = run_machine(cloud, "cohort.json")
@@ -388,9 +397,11 @@ def wait_for_query(cloud: LocalCloud, query_id: str) -> dict[str, Any]:
     """The finished execution."""
     athena = cloud.session.client("athena")
     found: dict[str, Any] = eventually(
-        lambda: (q := athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"])
-        and q["Status"]["State"] in ("SUCCEEDED", "FAILED")
-        and q
+        lambda: (
+            (q := athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"])
+            and q["Status"]["State"] in ("SUCCEEDED", "FAILED")
+            and q
+        )
     )
     return found
 
@@ -412,7 +423,9 @@ def run_query(cloud: LocalCloud, sql: str, *parameters: str) -> tuple[dict[str, 
 
 
 def test_a_query_sees_the_projected_partitions_and_pays_for_what_it_reads(cloud: LocalCloud) -> None:
-    everything, rows = run_query(cloud, "SELECT count(*), sum(amount), max(ordered_at) FROM orders WHERE tenant = ?", "'t1'")
+    everything, rows = run_query(
+        cloud, "SELECT count(*), sum(amount), max(ordered_at) FROM orders WHERE tenant = ?", "'t1'"
+    )
     assert rows == [["_col0", "_col1", "_col2"], ["1000", "249500", "2026-03-01 01:02:03.000"]]
     one_day, rows = run_query(
         cloud, "SELECT sum(amount) AS total FROM orders WHERE tenant = ? AND day_on = ?", "'t1'", "DATE '2026-03-01'"

@@ -104,7 +104,10 @@ class TinyStack(Stack):
 
     def _lake_table(self) -> None:
         database = glue.CfnDatabase(
-            self, "Database", catalog_id=self.account, database_input=glue.CfnDatabase.DatabaseInputProperty(name="tiny")
+            self,
+            "Database",
+            catalog_id=self.account,
+            database_input=glue.CfnDatabase.DatabaseInputProperty(name="tiny"),
         )
         table = glue.CfnTable(
             self,
@@ -191,9 +194,7 @@ class TinyStack(Stack):
                 ],
             )
         )
-        machine.add_to_role_policy(
-            iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.lake.bucket_arn])
-        )
+        machine.add_to_role_policy(iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.lake.bucket_arn]))
         machine.add_to_role_policy(
             iam.PolicyStatement(actions=["s3:GetObject"], resources=[self.lake.arn_for_objects("orders/*")])
         )
@@ -218,7 +219,9 @@ class TinyStack(Stack):
                 events.EventBus.from_event_bus_name(self, "DefaultBus", "default")
             ),
         )
-        feedback = sqs.Queue(self, "Feedback", visibility_timeout=Duration.seconds(60), removal_policy=RemovalPolicy.DESTROY)
+        feedback = sqs.Queue(
+            self, "Feedback", visibility_timeout=Duration.seconds(60), removal_policy=RemovalPolicy.DESTROY
+        )
         events.Rule(
             self,
             "MailEvents",
@@ -243,9 +246,7 @@ class TinyStack(Stack):
     def _dashboard(self) -> None:
         widget = self.function("Widget", "widget.handler")
         board = cloudwatch.Dashboard(self, "Board", dashboard_name="tiny")
-        board.add_widgets(
-            cloudwatch.TextWidget(markdown="# 見本商店\n\n今日の **数字** です。", width=24, height=2)
-        )
+        board.add_widgets(cloudwatch.TextWidget(markdown="# 見本商店\n\n今日の **数字** です。", width=24, height=2))
         board.add_widgets(
             cloudwatch.CustomWidget(
                 title="会員数",
@@ -257,7 +258,11 @@ class TinyStack(Stack):
             ),
             cloudwatch.GraphWidget(
                 title="受信",
-                left=[cloudwatch.Metric(namespace="Tiny", metric_name="Received", statistic="Sum", period=Duration.minutes(1))],
+                left=[
+                    cloudwatch.Metric(
+                        namespace="Tiny", metric_name="Received", statistic="Sum", period=Duration.minutes(1)
+                    )
+                ],
                 width=12,
                 height=6,
             ),
