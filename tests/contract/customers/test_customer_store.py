@@ -224,6 +224,10 @@ def test_scores_are_written_when_they_differ_and_not_for_a_new_day_alone(
     assert profile is not None
     assert profile.scores == SCORES
     assert not store.write_scores(tenant, CustomerId("nobody"), SCORES)
+    assert [store.write_all_scores(tenant, {customer_id: None}) for _ in range(2)] == [1, 0]
+    no_buyer = store.profile(tenant, customer_id)
+    assert no_buyer is not None
+    assert no_buyer.scores is None
 
 
 def _rest(scores: Scores) -> tuple[Any, ...]:

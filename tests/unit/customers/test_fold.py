@@ -78,7 +78,7 @@ def test_any_order_and_repetition_of_events_gives_the_state_of_the_set(
     assert everyone(store) == fold(events)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(deliveries())
 def test_a_replay_writes_nothing(story: tuple[list[Event], list[Event]]) -> None:
     events, arriving = story
@@ -88,7 +88,7 @@ def test_a_replay_writes_nothing(story: tuple[list[Event], list[Event]]) -> None
     assert load(events, store, KEYS, SHOP).rows_written == 0
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(deliveries(), st.integers(0, 12))
 def test_loading_a_history_equals_applying_its_events(story: tuple[list[Event], list[Event]], cut: int) -> None:
     events, arriving = story
@@ -118,7 +118,7 @@ class DyingRows(MemoryRows):
         super().transact(writes)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(deliveries(), st.randoms(use_true_random=False))
 def test_a_worker_may_die_at_any_write_and_the_retry_finishes(
     story: tuple[list[Event], list[Event]], chance: random.Random
@@ -151,7 +151,7 @@ class InterleavingRows(MemoryRows):
         super().transact(writes)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(deliveries())
 def test_workers_that_overtake_each_other_converge(story: tuple[list[Event], list[Event]]) -> None:
     events, arriving = story
@@ -184,7 +184,7 @@ def test_eight_threads_on_the_same_people_converge() -> None:
     assert everyone(store) == fold(events)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(EVENTS, min_size=1, max_size=10), st.integers(0, 12), st.randoms(use_true_random=False))
 def test_an_erasure_in_the_order_of_events_equals_the_reference_and_survives_replays(
     events: list[Event], at: int, chance: random.Random
@@ -203,7 +203,7 @@ def test_an_erasure_in_the_order_of_events_equals_the_reference_and_survives_rep
     assert everyone(store) == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(EVENTS, min_size=1, max_size=10), st.randoms(use_true_random=False))
 def test_nothing_personal_from_before_an_erasure_survives_in_any_order(
     events: list[Event], chance: random.Random

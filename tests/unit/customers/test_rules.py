@@ -92,7 +92,7 @@ RECORDS = st.lists(EVENTS, min_size=3, max_size=8).map(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(RECORDS)
 def test_records_join_like_sets(records: list[Record]) -> None:
     one, two, *others = records
@@ -217,7 +217,7 @@ ENTRIES = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.lists(ENTRIES, max_size=8, unique_by=lambda entry: entry.event_id), st.randoms(use_true_random=False))
 def test_ledgers_fold_alike_in_any_order_and_only_the_customer_ends_an_opt_out(
     ledger: list[ConsentEntry], chance: random.Random
