@@ -1,0 +1,237 @@
+"""`matakite analysis` asks one analysis; `matakite nightly` runs the night now."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from infra.cli.session import Deployment, connect
+from infra.cli.which_shop import which_shop
+from infra.names import ATHENA_WORKGROUP, GLUE_DATABASE, NIGHTLY_MACHINE
+from shared.analytics import catalog
+from shared.analytics.definitions import definitions_of
+from shared.analytics.meaning import Meaning, analyses, meaning, result_table
+from shared.analytics.nightly import RUN
+from shared.analytics.reports import ReportStore
+from shared.analytics.schema import Kind
+from shared.core.clock import SystemClock, shop_day
+from shared.core.errors import NotFoundError, RejectedError, UnavailableError
+from shared.core.shop import Shop
+
+app = typer.Typer(name="analysis", help="Run one analysis / 分析", no_args_is_help=True)
+nightly = typer.Typer(name="nightly", help="Run the nightly scoring now / 夜間集計", no_args_is_help=True)
+_console = Console(highlight=False)
+
+Rows = Sequence[Mapping[str, Any]]
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+ShopOption = Annotated[str | None, typer.Option("--shop", help="Shop id; not needed where there is only one.")]
+AsOf = Annotated[str | None, typer.Option("--as-of", metavar="DATE", help="Day, 2026-11-21; without, yesterday.")]
+
+
+# --- analysis --------------------------------------------------------------------------------------------------------
+@app.command("list")
+def list_() -> None:
+    """Every analysis and the question it answers."""
+    table = Table("name", "分析", "問い", "question")
+    for name in catalog.names():
+        said = meaning(name)
+        table.add_row(name.rpartition("_v")[0], said.title["ja"], said.question["ja"], said.question["en"])
+    _console.print(table)
+
+
+@app.command("run")
+def run_analysis(
+    name: Annotated[str, typer.Argument(help="Such as rfm or rfm_v1.")],
+    as_of: AsOf = None,
+    shop: ShopOption = None,
+    output: Annotated[Format, typer.Option("--format", help="table, csv or json.")] = Format.TABLE,
+    limit: Annotated[int, typer.Option(min=1, help="Rows shown in a table.")] = 50,
+) -> None:
+    """Ask one analysis as of any day, from the orders themselves: no nightly run is needed."""
+    deployment = connect()
+    settings = which_shop(deployment, shop)
+    said = meaning(_full_name(name))
+    rows = ask(deployment, settings, said.name, _day(as_of, settings))
+    _print(said, rows, output, limit)
+
+
+def _full_name(name: str) -> str:
+    """`rfm` is its newest version."""
+    versions = [known for known in catalog.names() if name in (known, known.rpartition("_v")[0])]
+    if not versions:
+        raise NotFoundError(f"no analysis {name!r}; there are: {', '.join(catalog.names())}")
+    return max(versions, key=lambda known: int(known.rpartition("_v")[2]))
+
+
+def _day(text: str | None, shop: Shop) -> date:
+    try:
+        yesterday = shop_day(SystemClock().now(), shop.timezone) - timedelta(days=1)
+        return date.fromisoformat(text) if text else yesterday
+    except ValueError:
+        raise RejectedError(f"--as-of needs a day such as 2026-11-21, got {text!r}") from None
+
+
+def ask(deployment: Deployment, shop: Shop, name: str, as_of: date) -> Rows:
+    """The rows of an analysis, over the base tables alone."""
+    values = catalog.parameters(shop.tenant, as_of, definitions_of(shop), shop.currency)
+    athena = deployment.client("athena")
+    started = athena.start_query_execution(
+        QueryString=catalog.standalone_query(name, analyses(), values),
+        WorkGroup=ATHENA_WORKGROUP,
+        QueryExecutionContext={"Database": GLUE_DATABASE},
+    )
+    _wait_for(athena, started["QueryExecutionId"])
+    return list(_typed(_results(athena, started["QueryExecutionId"]), name))
+
+
+def _wait_for(athena: Any, execution: str) -> None:
+    while True:
+        found = athena.get_query_execution(QueryExecutionId=execution)["QueryExecution"]["Status"]
+        if found["State"] == "SUCCEEDED":
+            return
+        if found["State"] in {"FAILED", "CANCELLED"}:
+            raise UnavailableError(f"Athena: {found.get('StateChangeReason', found['State'])}")
+        time.sleep(0.2)
+
+
+def _results(athena: Any, execution: str) -> Iterator[list[str | None]]:
+    pages = athena.get_paginator("get_query_results").paginate(QueryExecutionId=execution)
+    rows = (row for page in pages for row in page["ResultSet"]["Rows"])
+    for number, row in enumerate(rows):
+        if number:  # the first row is the heading
+            yield [cell.get("VarCharValue") for cell in row["Data"]]
+
+
+_READ: Mapping[Kind, Any] = {
+    Kind.BIGINT: int,
+    Kind.INTEGER: int,
+    Kind.DOUBLE: float,
+    Kind.BOOLEAN: lambda text: text.lower() == "true",
+}
+
+
+def _typed(rows: Iterator[list[str | None]], name: str) -> Iterator[dict[str, Any]]:
+    columns = result_table(name).columns
+    for row in rows:
+        yield {
+            column.name: None if text is None else _READ.get(column.kind, str)(text)
+            for column, text in zip(columns, row, strict=True)
+        }
+
+
+def _print(said: Meaning, rows: Rows, output: Format, limit: int) -> None:
+    match output:
+        case Format.JSON:
+            sys.stdout.write(json.dumps(list(rows), ensure_ascii=False, indent=1) + "\n")
+        case Format.CSV:
+            _print_csv(said, rows)
+        case Format.TABLE:
+            _print_table(said, rows, limit)
+
+
+def _print_csv(said: Meaning, rows: Rows) -> None:
+    names = [column.name for column in result_table(said.name).columns]
+    writer = csv.writer(sys.stdout)
+    writer.writerow(names)
+    writer.writerows([_safe(row[name]) for name in names] for row in rows)
+
+
+def _safe(value: Any) -> Any:
+    """A text that a spreadsheet would run as a formula is made a text."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _print_table(said: Meaning, rows: Rows, limit: int) -> None:
+    table = Table(title=f"{said.title['ja']} / {said.title['en']}", caption=said.question["ja"])
+    for column in result_table(said.name).columns:
+        number = column.kind in {Kind.BIGINT, Kind.INTEGER, Kind.DOUBLE}
+        table.add_column(column.name, justify="right" if number else "left")
+    for row in rows[:limit]:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    _console.print(table)
+    if len(rows) > limit:
+        _console.print(f"… {len(rows) - limit} more rows of {len(rows)}: --limit, --format csv")
+
+
+# --- nightly ---------------------------------------------------------------------------------------------------------
+@nightly.command("run")
+def run_nightly(
+    as_of: AsOf = None,
+    shop: ShopOption = None,
+) -> None:
+    """Start the nightly machine for one shop and follow it: the day given, else every night that is due."""
+    deployment = connect()
+    settings = which_shop(deployment, shop)
+    day = _day(as_of, settings) if as_of else None
+    follow_night(deployment, settings, day)
+    print_run(deployment, settings, day)
+
+
+def follow_night(deployment: Deployment, shop: Shop, as_of: date | None) -> None:
+    """Run the machine to its end. Raises UnavailableError when a night stays incomplete."""
+    machines = deployment.client("stepfunctions")
+    described = {"tenant": shop.tenant} | ({"as_of": as_of.isoformat()} if as_of else {})
+    started = machines.start_execution(
+        stateMachineArn=_machine(machines),
+        name=f"{shop.tenant}-{SystemClock().now():%Y%m%dT%H%M%S%f}",
+        input=json.dumps(described),
+    )
+    with _console.status("夜間集計を実行中 / running the night …"):
+        while True:
+            found = machines.describe_execution(executionArn=started["executionArn"])
+            if found["status"] != "RUNNING":
+                break
+            time.sleep(0.3)
+    if found["status"] != "SUCCEEDED":
+        raise UnavailableError(f"the nightly run {found['status'].lower()}: {found.get('cause') or found.get('error')}")
+
+
+def _machine(machines: Any) -> str:
+    for page in machines.get_paginator("list_state_machines").paginate():
+        for machine in page["stateMachines"]:
+            if machine["name"] == NIGHTLY_MACHINE:
+                return str(machine["stateMachineArn"])
+    raise NotFoundError(f"state machine {NIGHTLY_MACHINE} is not deployed")
+
+
+def print_run(deployment: Deployment, shop: Shop, as_of: date | None) -> None:
+    """The record of the day's run, else of the newest."""
+    reports = ReportStore(deployment.outputs["ReportsTable"], deployment.client("dynamodb"))
+    before = as_of + timedelta(days=1) if as_of else None
+    for on, record in reports.latest(shop.tenant, RUN, before=before):
+        table = Table("analysis", "state", "rows", "seconds", "scanned", "", title=f"{on} 時点 / as of {on}")
+        for each in record.get("analyses", ()):
+            note = each["reason"] or ", ".join(each["warnings"])
+            table.add_row(
+                each["name"],
+                each["state"],
+                f"{each['rows']:,}",
+                f"{each['seconds']:.2f}",
+                f"{each['scanned_bytes']:,} B",
+                note,
+            )
+        _console.print(table)
+        _console.print(
+            f"{record['state']}: {record.get('changed', 0):,} people differ, {record.get('written', 0):,} written"
+        )
