@@ -1,0 +1,222 @@
+"""One suite over enrolments in memory and in DynamoDB: what examples and crash tests prove of one holds for both."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+
+from shared.core.ids import CustomerId, ScenarioId, TenantId
+from shared.scenarios.enrolment import CartRef, Enrolment, EnrolmentState, FunnelRow
+from shared.scenarios.store import DynamoEnrolmentStore, EnrolmentStore, MemoryEnrolmentStore
+
+NOW = datetime(2026, 3, 2, 1, 0, 0, 123456, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+CART = ScenarioId("cart_abandoned")
+HANAKO = CustomerId("hanako")
+_tenants = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def scenarios_table(cloud: boto3.Session) -> str:
+    client: Any = cloud.client("dynamodb")
+    names = ("pk", "sk", "due_key", "due_at", "customer_key")
+    client.create_table(
+        TableName="scenarios-contract",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+        GlobalSecondaryIndexes=[
+            index("due", "due_key", "due_at", "ALL"),
+            index("by_customer", "customer_key", "pk", "KEYS_ONLY"),
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return "scenarios-contract"
+
+
+def index(name: str, partition: str, sort: str, projection: str) -> dict[str, Any]:
+    """As the stateful stack makes it."""
+    return {
+        "IndexName": name,
+        "KeySchema": [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}],
+        "Projection": {"ProjectionType": projection},
+    }
+
+
+class CountedWrites:
+    """A DynamoDB client that counts its writes."""
+
+    def __init__(self, client: Any) -> None:
+        self._client, self.writes = client, Counter[str]()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in {"put_item", "update_item"}:
+            self.writes[name] += 1
+        return getattr(self._client, name)
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def store(request: pytest.FixtureRequest) -> EnrolmentStore:
+    if request.param == "memory":
+        return MemoryEnrolmentStore()
+    cloud: boto3.Session = request.getfixturevalue("cloud")
+    return DynamoEnrolmentStore(request.getfixturevalue("scenarios_table"), cloud.client("dynamodb"))
+
+
+@pytest.fixture
+def tenant() -> Iterator[TenantId]:
+    """A shop of its own for every test: nothing is shared across tenants."""
+    return TenantId(f"shop-{next(_tenants)}")
+
+
+def armed(tenant: TenantId, occurrence: str = "c1", touched_at: datetime = NOW, customer: str = "hanako") -> Enrolment:
+    ref = CartRef("shopify", "mihon.myshopify.com", f"token-{occurrence}")
+    return Enrolment(tenant, CART, occurrence, CustomerId(customer), ref, touched_at, due_at=touched_at + HOUR)
+
+
+def claim(store: EnrolmentStore, tenant: TenantId, occurrence: str = "c1", execution: str = "e1") -> Enrolment | None:
+    return store.claim(tenant, CART, occurrence, execution, "v1", NOW + HOUR)
+
+
+def test_what_is_armed_can_be_read_back(store: EnrolmentStore, tenant: TenantId) -> None:
+    assert store.arm(armed(tenant))
+    assert store.get(tenant, CART, "c1") == armed(tenant)
+    assert store.get(tenant, CART, "unknown") is None
+
+
+def test_the_due_come_in_the_order_they_became_due(store: EnrolmentStore, tenant: TenantId) -> None:
+    for occurrence, minutes in (("late", 30), ("early", 0), ("middle", 15), ("tomorrow", 1440)):
+        store.arm(armed(tenant, occurrence, NOW + timedelta(minutes=minutes)))
+    until = NOW + HOUR + timedelta(minutes=30)
+    assert [e.occurrence for e in store.due(tenant, CART, until, 10)] == ["early", "middle", "late"]
+    assert [e.occurrence for e in store.due(tenant, CART, until, 2)] == ["early", "middle"]
+    assert store.due(tenant, CART, until - timedelta(minutes=31), 10) == []
+    assert store.due(TenantId(f"{tenant}-other"), CART, until, 10) == []
+    assert store.due(tenant, ScenarioId("another"), until, 10) == []
+
+
+def test_a_due_list_of_many_pages_is_complete(store: EnrolmentStore, tenant: TenantId) -> None:
+    for number in range(130):
+        store.arm(armed(tenant, f"c{number:03}", NOW + timedelta(seconds=number)))
+    found = [e.occurrence for e in store.due(tenant, CART, NOW + 2 * HOUR, 1000)]
+    assert found == [f"c{number:03}" for number in range(130)]
+    assert len(store.get_many(tenant, CART, found)) == 130
+
+
+def test_a_later_touch_counts_anew_and_an_earlier_one_does_not(store: EnrolmentStore, tenant: TenantId) -> None:
+    assert store.arm(armed(tenant))
+    assert not store.arm(armed(tenant)), "the same again"
+    assert not store.arm(armed(tenant, touched_at=NOW - HOUR)), "webhooks come out of order"
+    assert store.arm(armed(tenant, touched_at=NOW + HOUR))
+    assert store.due(tenant, CART, NOW + HOUR, 10) == []
+    assert [e.due_at for e in store.due(tenant, CART, NOW + 2 * HOUR, 10)] == [NOW + 2 * HOUR]
+
+
+def test_a_cart_that_moved_to_another_person_is_theirs(store: EnrolmentStore, tenant: TenantId) -> None:
+    store.arm(armed(tenant, customer="visitor"))
+    assert store.arm(armed(tenant, customer="hanako"))
+    assert [e.occurrence for e in store.of_customer(tenant, HANAKO)] == ["c1"]
+    assert store.of_customer(tenant, CustomerId("visitor")) == []
+
+
+def test_a_claim_is_for_one_execution_and_repeatable_by_it(store: EnrolmentStore, tenant: TenantId) -> None:
+    store.arm(armed(tenant))
+    first = claim(store, tenant)
+    assert first is not None
+    assert (first.state, first.execution, first.version) == (EnrolmentState.ENTERED, "e1", "v1")
+    assert (first.entered_at, first.due_at) == (NOW + HOUR, NOW + HOUR)
+    assert claim(store, tenant) == first
+    assert claim(store, tenant, execution="e2") is None
+    assert store.due(tenant, CART, NOW + 9 * HOUR, 10) == []
+
+
+def test_nobody_can_be_claimed_before_they_are_due_or_without_being_armed(
+    store: EnrolmentStore, tenant: TenantId
+) -> None:
+    store.arm(armed(tenant, touched_at=NOW + timedelta(microseconds=1)))
+    assert claim(store, tenant) is None
+    assert claim(store, tenant, "unknown") is None
+
+
+def test_once_collected_a_cart_is_never_due_again(store: EnrolmentStore, tenant: TenantId) -> None:
+    store.arm(armed(tenant))
+    entered = claim(store, tenant)
+    assert not store.arm(armed(tenant, touched_at=NOW + 5 * HOUR))
+    assert entered is not None
+    store.record(entered, "mail_1", "sent", EnrolmentState.FINISHED, NOW + HOUR)
+    assert not store.arm(armed(tenant, touched_at=NOW + 9 * HOUR))
+    assert store.due(tenant, CART, NOW + 99 * HOUR, 10) == []
+
+
+def test_only_who_was_not_collected_can_be_taken_out(store: EnrolmentStore, tenant: TenantId) -> None:
+    assert not store.disarm(tenant, CART, "c1", "ordered", NOW), "nobody there: nothing is written"
+    assert store.get(tenant, CART, "c1") is None
+    store.arm(armed(tenant))
+    assert store.disarm(tenant, CART, "c1", "ordered", NOW)
+    assert not store.disarm(tenant, CART, "c1", "ordered", NOW)
+    out = store.get(tenant, CART, "c1")
+    assert out is not None
+    assert (out.state, out.outcome, out.moved_at, out.execution) == (EnrolmentState.EXITED, "ordered", NOW, "")
+    assert store.due(tenant, CART, NOW + 9 * HOUR, 10) == []
+    assert claim(store, tenant) is None
+    store.arm(armed(tenant, "c2"))
+    claim(store, tenant, "c2")
+    assert not store.disarm(tenant, CART, "c2", "ordered", NOW)
+
+
+def test_a_step_is_recorded_by_the_execution_that_has_them(store: EnrolmentStore, tenant: TenantId) -> None:
+    store.arm(armed(tenant))
+    mine = claim(store, tenant)
+    assert mine is not None
+    assert store.record(mine, "mail_1", "sent", EnrolmentState.ENTERED, NOW + HOUR)
+    assert store.record(mine, "mail_1", "sent", EnrolmentState.ENTERED, NOW + HOUR), "a retry"
+    assert not store.record(replace(mine, execution="e2"), "mail_1", "ordered", EnrolmentState.EXITED, NOW)
+    assert store.record(mine, "mail_2", "ordered", EnrolmentState.EXITED, NOW + 2 * HOUR)
+    assert store.record(mine, "mail_2", "ordered", EnrolmentState.EXITED, NOW + 2 * HOUR), "a retry of the last"
+    assert not store.record(mine, "mail_3", "sent", EnrolmentState.FINISHED, NOW + 3 * HOUR), "they have left"
+    found = store.get(tenant, CART, "c1")
+    assert found is not None
+    assert (found.step, found.outcome, found.state) == ("mail_2", "ordered", EnrolmentState.EXITED)
+
+
+def test_a_funnel_row_is_replaced_by_the_repetition_of_its_batch(store: EnrolmentStore, tenant: TenantId) -> None:
+    def row(on: date, batch: str, **counts: int) -> FunnelRow:
+        return FunnelRow(tenant, CART, on, "e1", "mail_1", batch, counts)
+
+    first, second = date(2026, 3, 2), date(2026, 3, 3)
+    for each in (
+        row(first, "0", waiting=3),
+        row(first, "0", sent=3),
+        row(first, "1", sent=1),
+        row(second, "0", sent=9),
+    ):
+        store.put_funnel(each)
+    assert list(store.funnel(tenant, CART, first, first)) == [row(first, "0", sent=3), row(first, "1", sent=1)]
+    assert len(list(store.funnel(tenant, CART, first, second))) == 3
+    assert list(store.funnel(tenant, CART, date(2026, 3, 4), date(2026, 4, 1))) == []
+
+
+def test_a_cart_with_three_mails_costs_one_write_to_arm_one_to_claim_and_one_a_step(
+    cloud: boto3.Session, scenarios_table: str, tenant: TenantId
+) -> None:
+    counted = CountedWrites(cloud.client("dynamodb"))
+    store = DynamoEnrolmentStore(scenarios_table, counted)
+    store.arm(armed(tenant))
+    mine = claim(store, tenant)
+    assert mine is not None
+    for step in ("mail_1", "mail_2", "mail_3"):
+        store.record(mine, step, "sent", EnrolmentState.ENTERED, NOW)
+    assert counted.writes.total() == 5
+
+
+def test_no_key_shows_a_token(cloud: boto3.Session, scenarios_table: str, tenant: TenantId) -> None:
+    client: Any = cloud.client("dynamodb")
+    DynamoEnrolmentStore(scenarios_table, client).arm(armed(tenant))
+    items = client.scan(TableName=scenarios_table)["Items"]
+    assert not [item for item in items if "token-" in item["pk"]["S"] + item["sk"]["S"]]
