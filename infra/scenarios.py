@@ -12,6 +12,7 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from infra.customers import STORE_READS
 from infra.delivery import Delivery
 from infra.functions import LOG_RETENTION
 from infra.house import House, dead_letter_queue, on_stream
@@ -72,7 +73,7 @@ class Scenarios(Construct):
             memory_mb=1024,
         )
         _grant(function, tables.scenarios, "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
-        _grant(function, tables.customers, "dynamodb:BatchGetItem", "dynamodb:Query")
+        _grant(function, tables.customers, *STORE_READS)
         self._house.grant_objects(function, self._house.work, FOLDER, "s3:GetObject", "s3:PutObject")
         self._house.grant_shops(function)
         delivery.grant_send(function)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -70,7 +69,7 @@ def store(request: pytest.FixtureRequest) -> EnrolmentStore:
 
 
 @pytest.fixture
-def tenant() -> Iterator[TenantId]:
+def tenant() -> TenantId:
     """A shop of its own for every test: nothing is shared across tenants."""
     return TenantId(f"shop-{next(_tenants)}")
 
