@@ -7,6 +7,7 @@ SES's side: any event may be lost or doubled, so an id is made from what the rec
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -144,8 +145,8 @@ def _event_id(kind: str, record: Body, at: datetime) -> EventId:
     feedback = read.text(detail, "feedbackId")
     if feedback:
         return EventId(digest(NAME, kind, feedback))
-    link = read.text(detail, "link") or ""
-    return EventId(digest(NAME, kind, message_id(record), to_iso(at), link))
+    said = json.dumps(detail, sort_keys=True, default=str)
+    return EventId(digest(NAME, kind, message_id(record), to_iso(at), said))
 
 
 def _event(envelope: Envelope, event_type: EventType, person: Person, facts: MessageFacts | UnknownFacts) -> Event:
