@@ -253,7 +253,7 @@ class Analytics(Construct):
         lake = {"lake_bucket": house.lake.bucket_name}
         reports = {"reports_table": tables.reports.table_name}
         prefix = {"prefix": house.prefix}
-        plan_night = self._function("plan_night", lake | reports | prefix)
+        plan_night = self._function("plan_night", lake | reports | prefix, group="light")
         house.grant_shops(plan_night)
         tables.reports.grant(plan_night, "dynamodb:Query")
         compact = self._function("compact", lake, timeout=Duration.minutes(15))

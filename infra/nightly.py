@@ -56,7 +56,8 @@ def nightly_machine(parts: NightlyParts, analyses: Sequence[Analysis]) -> State:
                 # A partition that stays uncompacted is only slower: the night goes on.
                 {"Merge": {**_call(parts.compact), "Catch": [_catch("$.failure", "LeaveIt")], "End": True}}
                 | {"LeaveIt": {"Type": "Pass", "End": True}},
-                ResultPath=None,
+                # Not null: CDK drops nulls when it writes JSON, and without a ResultPath the plan would be lost.
+                ResultPath="$.compacted",
                 Next="Nights",
             ),
             "Nights": _each(

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from shared.analytics.compact import Compaction, compact
+from shared.analytics.compact import compact
+from shared.analytics.compaction import Compaction
 from shared.analytics.lake import S3Objects
 from shared.core.aws import client
 from shared.core.settings import load

@@ -7,54 +7,34 @@ key. The next night finds more than one object again and finishes the work.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.analytics.lake import Objects, StoredObject
+from shared.analytics.compaction import Compaction, small
+from shared.analytics.lake import Objects
 from shared.analytics.parquet import arrow_schema, decode, encode
 from shared.analytics.schema import BASE_TABLES, EVENTS, Table, partition_path
-from shared.core.ids import TenantId, digest
+from shared.core.ids import digest
 
 PREFIX = "compact-"
-
-WHOLE_BYTES = 128 * 1024 * 1024
-"""An object this large is left as it is: rewriting it every night for a few new rows would cost more than it saves."""
-
-BATCH_BYTES = 48 * 1024 * 1024
-BATCH_PARTITIONS = 12
-"""How much one call of the function compacts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Compaction:
-    """One partition to compact."""
-
-    table: str
-    tenant: TenantId
-    value: str
-
-    def document(self) -> dict[str, str]:
-        """As the nightly machine carries it."""
-        return {"table": self.table, "tenant": self.tenant, "value": self.value}
 
 
 def compact(work: Compaction, objects: Objects) -> dict[str, Any]:
     """Compact one partition; safe to repeat and to kill anywhere."""
     table = _table(work.table)
     prefix = partition_path(table, work.tenant, work.value)
-    small = _small(objects.list(prefix))
-    if len(small) < 2:
-        return {**work.document(), "objects": len(small), "rows": 0}
-    arrow = merged(table, [decode(objects.get(stored.key)) for stored in small])
+    sources = small(objects.list(prefix))
+    if len(sources) < 2:
+        return {**work.document(), "objects": len(sources), "rows": 0}
+    arrow = merged(table, [decode(objects.get(stored.key)) for stored in sources])
     # Named by what went in: a repeat after a crash writes the same object again.
-    name = f"{prefix}{PREFIX}{digest(*(stored.name for stored in small))}.parquet"
+    name = f"{prefix}{PREFIX}{digest(*(stored.name for stored in sources))}.parquet"
     objects.put(name, encode(arrow))
-    objects.delete(stored.key for stored in small if stored.key != name)
-    return {**work.document(), "objects": len(small), "rows": arrow.num_rows}
+    objects.delete(stored.key for stored in sources if stored.key != name)
+    return {**work.document(), "objects": len(sources), "rows": arrow.num_rows}
 
 
 def merged(table: Table, parts: Iterable[pa.Table]) -> pa.Table:
@@ -88,30 +68,6 @@ def _changes(sorted_rows: pa.Table) -> pa.Array:
         one_null = pc.not_equal(pc.is_null(above), pc.is_null(below))
         differs = pc.or_(differs, pc.or_(one_null, pc.fill_null(pc.not_equal(above, below), False)))
     return pa.concat_arrays([pa.array([True]), differs])
-
-
-def plan(partitions: Mapping[tuple[str, str], Iterable[StoredObject]], tenant: TenantId) -> list[list[Compaction]]:
-    """The partitions worth compacting (those with more than one small object), in batches for one call each.
-
-    `partitions` are a shop's, by (table, value).
-    """
-    batches: list[list[Compaction]] = []
-    size = BATCH_BYTES
-    for (table, value), stored in sorted(partitions.items()):
-        small = _small(stored)
-        if len(small) < 2:
-            continue
-        bytes_here = sum(each.size for each in small)
-        if not batches or size + bytes_here > BATCH_BYTES or len(batches[-1]) >= BATCH_PARTITIONS:
-            batches.append([])
-            size = 0
-        batches[-1].append(Compaction(table, tenant, value))
-        size += bytes_here
-    return batches
-
-
-def _small(stored: Iterable[StoredObject]) -> list[StoredObject]:
-    return sorted((each for each in stored if each.size < WHOLE_BYTES), key=lambda each: each.key)
 
 
 def _table(name: str) -> Table:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from shared.analytics import catalog, compact, nightly
+from shared.analytics import catalog, compaction, nightly
 from shared.analytics.lake import Objects, partitions
 from shared.analytics.reports import Reports
 from shared.analytics.schema import BASE_TABLES
@@ -49,7 +49,7 @@ def plan_nights(shop: Shop, as_of: str | None, lake: Objects, reports: Reports, 
     return {
         "nights": [{"tenant": shop.tenant, "as_of": day.isoformat()} for day in due],
         "compactions": [
-            {"partitions": [work.document() for work in batch]} for batch in compact.plan(stored, shop.tenant)
+            {"partitions": [work.document() for work in batch]} for batch in compaction.plan(stored, shop.tenant)
         ],
     }
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.analytics import compact
-from shared.analytics.compact import Compaction
+from shared.analytics import compact, compaction
+from shared.analytics.compaction import Compaction
 from shared.analytics.lake import MemoryObjects, StoredObject, put_partition
 from shared.analytics.parquet import decode, encode_rows
 from shared.analytics.schema import EVENTS, ORDER_STATES, Table, partition_path
@@ -170,7 +170,7 @@ def _newest(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def test_only_partitions_with_something_new_are_compacted_a_few_per_call() -> None:
-    small, large = 10, compact.WHOLE_BYTES
+    small, large = 10, compaction.WHOLE_BYTES
     partitions = {
         ("order_states", "2026-01"): [StoredObject("compact-1", small)],
         ("order_states", "2026-02"): [StoredObject("compact-1", small), StoredObject("stream-1", small)],
@@ -180,6 +180,6 @@ def test_only_partitions_with_something_new_are_compacted_a_few_per_call() -> No
             for month in range(1, 13)
         },
     }
-    batches = compact.plan(partitions, SHOP)
-    assert [len(batch) for batch in batches] == [compact.BATCH_PARTITIONS, 1]
+    batches = compaction.plan(partitions, SHOP)
+    assert [len(batch) for batch in batches] == [compaction.BATCH_PARTITIONS, 1]
     assert batches[1] == [Compaction("order_states", SHOP, "2026-02")]

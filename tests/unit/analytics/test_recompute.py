@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from shared.analytics.archive import archive_history
-from shared.analytics.compact import Compaction, compact
+from shared.analytics.compact import compact
+from shared.analytics.compaction import Compaction
 from shared.analytics.recompute import lake_events, recompute, without_personal_data
 from shared.core.ids import EventId
 from shared.customers import fold

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
-from shared.analytics import compact, meaning, nights
+from shared.analytics import compact, compaction, meaning, nights
 from shared.analytics.archive import archive_events, archive_states
 from shared.analytics.lake import MemoryObjects
 from shared.analytics.nightly import Night, parse_night
@@ -145,7 +145,7 @@ class World:
         plan = nights.plan_nights(self.shop, "2026-01-01", self.lake, self.reports, self.clock.now())
         for item in plan["compactions"]:
             for partition in item["partitions"]:
-                compact.compact(compact.Compaction(**partition), self.lake)
+                compact.compact(compaction.Compaction(**partition), self.lake)
 
     def run_night(self, as_of: str, *, write_back: bool = True) -> dict[str, Any]:
         """The nightly machine, state by state."""
