@@ -99,7 +99,7 @@ class Scenarios(Construct):
             state_machine_name=name,
             comment=scenario.title,
             definition_body=sfn.DefinitionBody.from_string(Stack.of(self).to_json_string(definition)),
-            role=self._machine_role(scope, name),  # type: ignore[arg-type]
+            role=self._machine_role(scope, name),
             tracing_enabled=True,
             logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ERROR, include_execution_data=False),
         )

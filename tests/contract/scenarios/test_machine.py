@@ -177,14 +177,21 @@ def ran(cloud: boto3.Session, scenario: str, machine: Mapping[str, Any], documen
     execution = states.start_execution(stateMachineArn=arn, name=document["execution"], input=json.dumps(document))[
         "executionArn"
     ]
-    for _ in range(300):
-        described = states.describe_execution(executionArn=execution)
-        if described["status"] != "RUNNING":
-            break
-        time.sleep(0.1)
+    described = finished(states, execution)
     assert described["status"] == "SUCCEEDED", (described.get("error"), described.get("cause"))
     found = s3.list_objects_v2(Bucket=BUCKET, Prefix=f"calls/{document['execution']}/")["Contents"]
     return [json.loads(s3.get_object(Bucket=BUCKET, Key=item["Key"])["Body"].read()) for item in found]
+
+
+def finished(states: Any, execution: str) -> Any:
+    """The execution when it no longer runs; after half a minute it fails the test by its status."""
+    described = states.describe_execution(executionArn=execution)
+    for _ in range(300):
+        if described["status"] != "RUNNING":
+            break
+        time.sleep(0.1)
+        described = states.describe_execution(executionArn=execution)
+    return described
 
 
 def by_content(calls: list[Any]) -> list[str]:
