@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -38,13 +39,14 @@ def test_reasons_come_in_a_fixed_order() -> None:
     person = a_person(erased=True, email=None, consents=())
     person = replace(person, suppressed=frozenset({"email"}))
     seen = []
-    for mend in (
+    mends: list[Callable[[PersonState], PersonState]] = [
         lambda p: p,
         lambda p: replace(p, profile=replace(p.profile, erased=False)),
         lambda p: replace(p, profile=replace(p.profile, email="hanako@example.com")),
         lambda p: replace(p, suppressed=frozenset()),
         lambda p: replace(p, consents=(a_consent(),)),
-    ):
+    ]
+    for mend in mends:
         person = mend(person)
         seen.append(gate(person, late, full, night).reason)
     seen.append(gate(person, a_request(), Contact({SendId("other"): night}), night).reason)
@@ -144,7 +146,7 @@ def test_marketing_is_never_sent_without_consent(
     suppressed: bool, statuses: list[ConsentStatus], stores: list[str], addressed: bool, now: datetime
 ) -> None:
     consents = tuple(a_consent(status, store) for status, store in zip(statuses, stores, strict=False))
-    person = a_person(consents=consents, **({} if addressed else {"email": None}))
+    person = a_person(consents=consents, email="hanako@example.com" if addressed else None)
     person = replace(person, suppressed=frozenset({"email"} if suppressed else ()))
     if gate(person, a_request(), now=now).action in {Action.SEND, Action.DEFER}:
         assert addressed
