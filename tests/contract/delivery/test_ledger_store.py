@@ -10,6 +10,8 @@ from typing import Any
 import boto3
 import pytest
 
+from infra.local.process import internal
+from infra.local.session import LocalSession
 from shared.core.errors import MisconfiguredError, UnavailableError
 from shared.core.ids import CustomerId, ScenarioId, SendId, TenantId
 from shared.delivery.model import Outcome, Purpose, Reason, SendRequest, SendState
@@ -350,3 +352,35 @@ def test_one_mail_costs_three_writes_of_the_ledger_and_one_of_the_contact_row(
     )
     size = sum(len(name) + len(value["S"].encode()) for name, value in raw["Item"].items())
     assert size < 1024, f"{size} bytes: a row of more than 1 KB would cost a second write unit per step"
+
+
+@pytest.mark.parametrize("call", ["reserve", "hold", "mark", "record", "release", "claim", "settle"])
+def test_a_write_whose_reply_was_lost_is_repeated_by_the_sdk_and_still_ours(
+    cloud: LocalSession, ledger_table: str, make: Any, tenant: TenantId, call: str
+) -> None:
+    """Without `owner = :me` the repeated write would find the row taken, by ourselves, and the mail would be lost."""
+    ledger = DynamoLedgerStore(ledger_table, cloud.client("dynamodb"))
+    key = make().key
+    if call not in {"reserve", "hold"}:
+        ledger.reserve(make(), ME, NOW)
+    if call in {"record", "release", "settle"}:
+        ledger.mark(key, ME, NOW)
+    writes: dict[str, Callable[[], object]] = {
+        "reserve": lambda: ledger.reserve(make(), ME, NOW).mine,
+        "hold": lambda: ledger.hold(make(), Outcome(SendState.SUPPRESSED, Reason.ORDERED), ME, NOW).mine,
+        "mark": lambda: ledger.mark(key, ME, NOW),
+        "record": lambda: ledger.record(key, SENT, ME, NOW),
+        "release": lambda: ledger.release(key, Reason.NONE, ME),
+        "claim": lambda: ledger.claim(tenant, HANAKO, {key.send_id: NOW}, 0),
+        "settle": lambda: ledger.settle(key, "0106-message", NOW) or True,  # a second settling has nothing to do
+    }
+    action = "PutItem" if call == "claim" else "UpdateItem"
+    internal(
+        cloud.emulator, "POST", "/_matakite/faults", {"service": "dynamodb", "action": action, "kind": "lose_reply"}
+    )
+    try:
+        assert writes[call]() is True
+        planned = internal(cloud.emulator, "GET", "/_matakite/faults")
+        assert "'happened': 1" in str(planned), "the reply was never lost"
+    finally:
+        internal(cloud.emulator, "DELETE", "/_matakite/faults")
