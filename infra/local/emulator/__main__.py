@@ -27,6 +27,7 @@ PATCHES = (
     "service_roles",
     "stream_failures",
     "backlog",
+    "kept_streams",
     "schedules",
     "athena_engine",
     "state_machines",

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, SqlglotError
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 
 class UntranslatableError(ValueError):
@@ -243,14 +243,17 @@ def _is_double(node: exp.Expr) -> bool:
     return isinstance(node, _DOUBLE_FUNCTIONS)
 
 
+def _is_whole(node: exp.Expr) -> bool:
+    """Whether the expression can be seen to have no fraction (a string's own digits decide for themselves)."""
+    if isinstance(node, exp.Literal):
+        return bool(node.is_string or node.is_int)
+    return isinstance(node, _WHOLE_FUNCTIONS) and not node.args.get("decimals")
+
+
 def _rewritten(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.DateDiff):
         return _complete_units(node)
-    if (
-        isinstance(node, exp.Cast)
-        and node.to.this in _INTEGERS
-        and not isinstance(node.this, (exp.Literal, *_WHOLE_FUNCTIONS))
-    ):
+    if isinstance(node, exp.Cast) and node.to.this in _INTEGERS and not _is_whole(node.this):
         return _rounded_cast(node)
     if isinstance(node, exp.Anonymous):
         name = node.name.lower()
@@ -293,7 +296,8 @@ def _rounded_cast(node: exp.Cast) -> exp.Expr:
 
 def _map_agg(node: exp.Anonymous) -> exp.Expr:
     key, value = node.expressions
-    text = f"map_from_entries(list(row({key.sql('duckdb')}, {value.sql('duckdb')})) FILTER ({key.sql('duckdb')} IS NOT NULL))"
+    left, right = key.sql("duckdb"), value.sql("duckdb")
+    text = f"map_from_entries(list(row({left}, {right})) FILTER ({left} IS NOT NULL))"
     return sqlglot.parse_one(text, read="duckdb")
 
 

@@ -251,7 +251,7 @@ class Engine:
         try:
             connection.execute("SET TimeZone = 'UTC'; SET ieee_floating_point_ops = true; SET threads = 2")
             uses = table_uses(query, database or "default")
-            if database:
+            if database != "default":
                 caller.require_glue("glue:GetDatabase", database)
             scanned = sum(self._prepare(connection, use, caller) for use in uses.values())
             sql = to_duckdb(_with_column_names(query))
@@ -261,11 +261,11 @@ class Engine:
                 else self._select(connection, sql)
             )
             answer.scanned_bytes = scanned
-            return answer
         except duckdb.Error as error:
             raise QueryError(f"GENERIC_USER_ERROR: {error}") from error
         finally:
             connection.close()
+        return answer
 
     def _prepare(self, connection: duckdb.DuckDBPyConnection, use: TableUse, caller: Caller) -> int:
         """Make the view the query reads this table through; the bytes it has to read."""
@@ -391,7 +391,8 @@ def _copied(connection: duckdb.DuckDBPyConnection, sql: str, unload: Unload, fol
     )
     target = folder if unload.partitioned_by else folder / "part.parquet"
     written = connection.execute(
-        f"COPY ({sql}) TO {tables.text_literal(str(target))} (FORMAT parquet, COMPRESSION {unload.compression}{partition}"
+        f"COPY ({sql}) TO {tables.text_literal(str(target))} "
+        f"(FORMAT parquet, COMPRESSION {unload.compression}{partition}"
         + (", OVERWRITE_OR_IGNORE true)" if unload.partitioned_by else ")")
     ).fetchone()
     if not written or not written[0]:
@@ -474,7 +475,7 @@ class _Executor:
                 )
             self._succeed(execution, answer, Caller(given.caller))
         except (QueryError, UntranslatableError, TableError, ValueError, OSError) as error:
-            logger.error("query %s failed: %s", query_id, error)
+            logger.warning("query %s failed: %s", query_id, error)
             execution["Status"].update(State="FAILED", StateChangeReason=str(error)[:2000])
             execution["_error"] = str(error)
         milliseconds = int((time.monotonic() - started) * 1000)

@@ -258,8 +258,9 @@ def surviving(
     keys = table.get("PartitionKeys") or ()
     columns = ", ".join(quoted(str(key["Name"]).lower()) for key in keys)
     typed = ", ".join(
-        f"CAST({quoted(str(key['Name']).lower())} AS {duckdb_type(str(key['Type']))}) AS {quoted(str(key['Name']).lower())}"
+        f"CAST({name} AS {duckdb_type(str(key['Type']))}) AS {name}"
         for key in keys
+        for name in [quoted(str(key["Name"]).lower())]
     )
     distinct = sorted({file.values for file in files})
     rows = ", ".join(
@@ -307,10 +308,8 @@ class FileCache:
             missing = [str(path) for path in paths if str(path) not in self._columns]
             if missing:
                 listed = "[" + ", ".join(text_literal(path) for path in missing) + "]"
-                rows = connection.execute(
-                    "SELECT file_name, lower(split_part(path_in_schema, ', ', 1)), sum(total_compressed_size) "
-                    f"FROM parquet_metadata({listed}) GROUP BY 1, 2"
-                ).fetchall()
+                sizes = "SELECT file_name, lower(split_part(path_in_schema, ', ', 1)), sum(total_compressed_size) FROM "
+                rows = connection.execute(f"{sizes} parquet_metadata({listed}) GROUP BY 1, 2").fetchall()
                 for path in missing:
                     self._columns[path] = {}
                 for path, column, size in rows:

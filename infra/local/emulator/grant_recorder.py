@@ -62,7 +62,7 @@ _denied: Counter[Call] = Counter()
 def principal_name(arn: str) -> str:
     """A role's name for an assumed role, ``root`` for the account, a service's own name otherwise."""
     if ":assumed-role/" in arn:
-        return iam_evaluator._role_name_from_assumed_arn(arn)
+        return str(iam_evaluator._role_name_from_assumed_arn(arn))
     return arn.rsplit("/", 1)[-1].rsplit(":", 1)[-1]
 
 

@@ -1,8 +1,9 @@
 """Name the resource a call is about as AWS does when it asks IAM.
 
 Without it: MiniStack asks for ``*`` where Athena's calls name no workgroup (AWS: the primary or the query's own
-workgroup), for the database where Glue's calls name a table, and for a log group without the ``:*`` that policies
-carry. A grant as narrow as it should be would be refused.
+workgroup), for the database where Glue's calls name a table, for ``*`` where SSM lists the parameters below a path
+(AWS: the path), and for a log group without the ``:*`` that policies carry; so a grant as narrow as it should be is
+refused.
 """
 
 from __future__ import annotations
@@ -50,6 +51,12 @@ def logs_resource(data: dict[str, Any]) -> str | None:
     return f"{base}:log-stream:{stream}" if stream else f"{base}:*"
 
 
+def parameters_resource(data: dict[str, Any]) -> str | None:
+    """The path whose parameters a call lists."""
+    path = str(data.get("Path", "")).rstrip("/")
+    return f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{path}" if path else None
+
+
 def install(settings: EmulatorSettings) -> None:
     """Answer for these services before MiniStack does."""
     extract = iam_actions.extract_resource_arn
@@ -63,6 +70,8 @@ def install(settings: EmulatorSettings) -> None:
             found = athena_resource(_body(body))
         elif service == "glue":
             found = glue_resource(action, _body(body))
+        elif service == "ssm" and action == "GetParametersByPath":
+            found = parameters_resource(_body(body))
         elif service == "logs" and "Tag" not in action:
             found = logs_resource(_body(body))
         return found or str(extract(service, method, path, headers, body, query, *rest))

@@ -1,6 +1,7 @@
 """Run EventBridge Scheduler's schedules as AWS does, and let a person fire or pause them.
 
-Without it: MiniStack drops ``ScheduleExpressionTimezone``, start and end from templates (a nightly run at 02:00 in Tokyo would start at 02:00 UTC),
+Without it: MiniStack drops ``ScheduleExpressionTimezone``, start and end from templates
+(a nightly run at 02:00 in Tokyo would start at 02:00 UTC),
 looks every ten seconds, does not ask whether the schedule's role may reach the target, leaves
 ``<aws.scheduler.…>`` placeholders in the input, and drops an event that cannot be delivered.
 Mended with a clock of our own. ``GET /_matakite/schedules`` lists them; ``POST /_matakite/schedules/fire``
@@ -103,7 +104,7 @@ def fire(schedule: Schedule, scheduled_at: datetime) -> None:
     try:
         _deliver(target, payload)
     except NotAuthorisedError as error:
-        logger.error("schedule %s: %s", schedule.get("Name"), error)
+        logger.warning("schedule %s: %s", schedule.get("Name"), error)
         _dead_letter(target, payload, str(error))
 
 
@@ -133,7 +134,7 @@ def _dead_letter(target: dict[str, Any], payload: str, reason: str) -> None:
     try:
         require_role(str(target.get("RoleArn", "")), "sqs:SendMessage", queue)
     except NotAuthorisedError as error:
-        logger.error("dead letter lost: %s", error)
+        logger.warning("dead letter lost: %s", error)
         return
     eventbridge._dispatch_to_sqs(parse_arn(queue), payload, {})
     logger.info("dead-lettered: %s", reason)

@@ -246,7 +246,7 @@ def _rule_target_checked(invoke: Callable[..., None]) -> Callable[..., None]:
         try:
             authorise_rule_target(target, rule)
         except NotAuthorisedError as error:
-            logger.error("rule %s: %s", rule.get("Name"), error)
+            logger.warning("rule %s: %s", rule.get("Name"), error)
             _to_rule_dead_letters(target, event, rule, str(error))
             return
         invoke(target, event, rule, view)
@@ -261,7 +261,7 @@ def _to_rule_dead_letters(target: dict[str, Any], event: dict[str, Any], rule: d
     try:
         require_service(ServiceCall("events.amazonaws.com", "sqs:SendMessage", queue, str(rule.get("Arn", ""))))
     except NotAuthorisedError as error:
-        logger.error("rule %s: dead letter lost: %s", rule.get("Name"), error)
+        logger.warning("rule %s: dead letter lost: %s", rule.get("Name"), error)
         return
     payload = json.dumps(eventbridge._pattern_event_view(event).event_with_detail())
     eventbridge._dispatch_to_sqs(parse_arn(queue), payload, {})
@@ -297,7 +297,7 @@ def _integration_checked(invoke: Callable[..., Any]) -> Callable[..., Any]:
         try:
             require_service(call)
         except NotAuthorisedError as error:
-            logger.error("API %s: %s", api_id, error)
+            logger.warning("API %s: %s", api_id, error)
             return _server_error()
         answer = await invoke(integration, api_id, stage, path, method, *rest, **named)
         return _server_error() if answer[0] == 502 else answer  # an HTTP API says 500 when its function fails
@@ -350,7 +350,7 @@ def _failure_destination_checked(send: Callable[..., None]) -> Callable[..., Non
         try:
             require_failure_destination(role, destination)
         except NotAuthorisedError as error:
-            logger.error("%s: failed event lost: %s", name, error)
+            logger.warning("%s: failed event lost: %s", name, error)
             return
         send(destination, name, event, result)
 

@@ -326,8 +326,7 @@ def _patched(serve: Callable[..., Any]) -> Callable[..., Any]:
             return await _send_bulk(serve, given, data, _caller(headers, query))
         if operation.startswith("/suppression/addresses") and (answer := _suppression(method, operation, data)):
             return answer
-        answer = await serve(*given)
-        return answer  # type: ignore[no-any-return]
+        return await serve(*given)  # type: ignore[no-any-return]
 
     return handle
 

@@ -129,12 +129,14 @@ def _line(one: Series, index: int, scale: _Scale, *, filled: bool) -> str:
     if filled and where:
         floor = scale.y(0)
         parts.append(
-            f'<path d="{path} L{where[-1][0]:.1f} {floor:.1f} L{where[0][0]:.1f} {floor:.1f} Z" fill="{colour}" opacity=".35"/>'
+            f'<path d="{path} L{where[-1][0]:.1f} {floor:.1f} L{where[0][0]:.1f} {floor:.1f} Z" '
+            f'fill="{colour}" opacity=".35"/>'
         )
     parts.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="1.8"/>' if where else "")
     for (x, y), (moment, value) in zip(where, one.points, strict=True):
         parts.append(
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{2.6 if len(where) <= 60 else 1.4}" fill="{colour}">{_tooltip(one, moment, value, scale.frame)}</circle>'
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{2.6 if len(where) <= 60 else 1.4}" fill="{colour}">'
+            f"{_tooltip(one, moment, value, scale.frame)}</circle>"
         )
     return "".join(parts)
 
@@ -162,7 +164,8 @@ def legend(series: Sequence[Series]) -> str:
 def single_values(series: Sequence[Series]) -> str:
     """The newest value of every series, large."""
     cells = "".join(
-        f'<div class="single"><b>{short(one.points[-1][1]) if one.points else "–"}</b><span>{escape(one.label)}</span></div>'
+        f'<div class="single"><b>{short(one.points[-1][1]) if one.points else "–"}</b>'
+        f"<span>{escape(one.label)}</span></div>"
         for one in series
     )
     return f'<div class="singles">{cells}</div>'

@@ -139,7 +139,8 @@ class DashboardPage:
         alarms = self._cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"] if names else []
         words = {"OK": "正常", "ALARM": "アラーム", "INSUFFICIENT_DATA": "データ不足"}
         rows = "".join(
-            f'<li class="alarm {alarm["StateValue"].lower()}"><b>{words.get(alarm["StateValue"], "")}</b>{escape(alarm["AlarmName"])}</li>'
+            f'<li class="alarm {alarm["StateValue"].lower()}"><b>{words.get(alarm["StateValue"], "")}</b>'
+            f"{escape(alarm['AlarmName'])}</li>"
             for alarm in alarms
         )
         return f'<ul class="alarms">{rows}</ul>'

@@ -1,4 +1,4 @@
-"""Make a custom widget's HTML harmless, as the CloudWatch console does: no script, no frame, no handler, no outside code."""
+"""Make a custom widget's HTML harmless, as CloudWatch does: no script, no frame, no handler."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _SVG_NAMES = {
     name.lower(): name
     for name in (
         "viewBox", "preserveAspectRatio", "linearGradient", "radialGradient", "clipPath", "textPath", "foreignObject",
-        "gradientUnits", "gradientTransform", "patternUnits", "markerWidth", "markerHeight", "refX", "refY", "textLength",
+        "gradientUnits", "gradientTransform", "patternUnits", "markerWidth", "markerHeight", "refX", "refY",
+        "textLength",
     )
 }  # fmt: skip
 

@@ -21,8 +21,14 @@ from infra.local.session import LocalSession, local_url
 _STATIC = Path(__file__).with_name("static")
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
-_MAIL_POLICY = "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; img-src * data:; style-src 'unsafe-inline'"
-_PAGE_POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src * data:; frame-src 'self'; object-src 'none'; base-uri 'none'"
+_MAIL_POLICY = (
+    "sandbox allow-popups allow-popups-to-escape-sandbox; "
+    "default-src 'none'; img-src * data:; style-src 'unsafe-inline'"
+)
+_PAGE_POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src * data:; "
+    "frame-src 'self'; object-src 'none'; base-uri 'none'"
+)
 
 
 @dataclass(frozen=True)
@@ -135,7 +141,9 @@ class LocalPage:
         return Reply(b"", "text/plain", 302, (("location", local_url(self._emulator, link)),))
 
 
-def _handler(page: LocalPage) -> type[BaseHTTPRequestHandler]:
+def handler_for(page: LocalPage) -> type[BaseHTTPRequestHandler]:
+    """What answers each request of the standard library's server."""
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -182,6 +190,6 @@ def _handler(page: LocalPage) -> type[BaseHTTPRequestHandler]:
 
 def serve(emulator: Emulator, port: int) -> None:
     """Serve until the process is told to stop."""
-    with ThreadingHTTPServer((HOST, port), _handler(LocalPage(emulator))) as server:
+    with ThreadingHTTPServer((HOST, port), handler_for(LocalPage(emulator))) as server:
         server.daemon_threads = True
         server.serve_forever()

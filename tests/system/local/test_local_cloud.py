@@ -1,14 +1,16 @@
-"""The local cloud answers as AWS does where it matters to us: each mended difference, shown on a small deployed stack."""
+"""The local cloud answers as AWS does where it matters to us: each mended difference, on a small stack."""
 
 from __future__ import annotations
 
 import io
 import json
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +21,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 from infra.local import lifecycle
 from infra.local.lifecycle import LocalCloud
+from infra.local.page.server import LocalPage, handler_for
 from infra.local.process import LocalPaths, free_port, internal
 from infra.node import use_bundled_node
 
@@ -67,9 +70,9 @@ def eventually(look: Callable[[], Any], seconds: float = 15) -> Any:
 
 def post_item(cloud: LocalCloud, item: str) -> int:
     """Post to the deployed HTTP API, as any client would."""
-    request = urllib.request.Request(f"{cloud.output('ApiUrl')}/items/{item}", data=b"{}", method="POST")
+    request = urllib.request.Request(f"{cloud.output('ApiUrl')}/items/{item}", data=b"{}", method="POST")  # noqa: S310 - loopback
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - loopback
             status: int = answer.status
             return status
     except urllib.error.HTTPError as error:
@@ -138,6 +141,25 @@ def test_the_function_log_can_be_read(cloud: LocalCloud) -> None:
     )
     found = eventually(lambda: logs.filter_log_events(logGroupName=group, filterPattern='"logged"')["events"])
     assert "received" in found[0]["message"]
+
+
+def test_metrics_in_the_log_become_metrics(cloud: LocalCloud) -> None:
+    post_item(cloud, "counted")
+    client, now = cloud.session.client("cloudwatch"), datetime.now(UTC)
+
+    def total() -> float:
+        points = client.get_metric_statistics(
+            Namespace="Tiny",
+            MetricName="Received",
+            Dimensions=[{"Name": "shop", "Value": "t1"}],
+            StartTime=now - timedelta(minutes=5),
+            EndTime=now + timedelta(minutes=5),
+            Period=60,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        return float(sum(point["Sum"] for point in points))
+
+    assert eventually(total) >= 1
 
 
 def test_the_api_cannot_call_a_function_that_does_not_let_it_in(cloud: LocalCloud) -> None:
@@ -436,13 +458,12 @@ def test_a_query_sees_the_projected_partitions_and_pays_for_what_it_reads(cloud:
 
 
 def test_unload_writes_parquet_that_a_table_can_read(cloud: LocalCloud) -> None:
-    bucket = cloud.output("LakeBucket")
-    run_query(
-        cloud,
-        f"UNLOAD (SELECT order_id, sum(amount) AS amount, max(ordered_at) AS ordered_at, DATE '2026-06-01' AS day_on "
-        f"FROM orders WHERE tenant = 't2' GROUP BY order_id) TO 's3://{bucket}/orders/t9/' "
-        "WITH (format = 'PARQUET', compression = 'ZSTD', partitioned_by = ARRAY['day_on'])",
+    unload = (
+        "UNLOAD (SELECT order_id, sum(amount) AS amount, max(ordered_at) AS ordered_at, DATE '2026-06-01' AS day_on "
+        "FROM orders WHERE tenant = 't2' GROUP BY order_id) TO 's3://{bucket}/orders/t9/' "
+        "WITH (format = 'PARQUET', compression = 'ZSTD', partitioned_by = ARRAY['day_on'])"
     )
+    run_query(cloud, unload.format(bucket=cloud.output("LakeBucket")))
     _, rows = run_query(cloud, "SELECT count(*) AS n, sum(amount) AS total FROM orders WHERE tenant = 't9'")
     assert rows[1] == ["1000", "249500"]
 
@@ -465,6 +486,57 @@ def test_what_would_differ_from_athena_is_refused(cloud: LocalCloud, sql: str) -
 def test_a_table_with_an_injected_column_must_be_asked_for_it(cloud: LocalCloud) -> None:
     with pytest.raises(AssertionError, match="CONSTRAINT_VIOLATION"):
         run_query(cloud, "SELECT count(*) FROM orders")
+
+
+# --- the local page ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def page(cloud: LocalCloud) -> Iterator[str]:
+    """The page, served in this process."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler_for(LocalPage(cloud.emulator)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def ask(url: str, body: dict[str, Any] | None = None) -> Any:
+    """JSON in, JSON out."""
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(url, data=data, timeout=20) as answer:  # noqa: S310 - loopback
+        return json.loads(answer.read())
+
+
+def test_the_page_draws_the_deployed_dashboard(cloud: LocalCloud, page: str) -> None:
+    post_item(cloud, "drawn")
+    widgets = ask(f"{page}/api/dashboards/tiny")["widgets"]
+    drawn = [ask(f"{page}/api/dashboards/tiny/widgets/{n}", {"seconds": 3600})["html"] for n in range(len(widgets))]
+    assert "見本商店" in drawn[0]
+    assert "<script" not in drawn[1]
+    assert "<h3>t1</h3>" in drawn[1]
+    assert "<svg" in drawn[2]
+
+
+def test_a_widgets_button_calls_its_function_with_its_form(page: str) -> None:
+    endpoint = ask(f"{page}/api/dashboards/tiny")["widgets"][1]["properties"]["endpoint"]
+    call = f"{page}/api/dashboards/tiny/widgets/1/call"
+    pressed = {"endpoint": endpoint, "params": {"pressed": True}, "forms": {"count": "7"}}
+    assert ask(call, pressed)["html"] == "<p>押されました: 7</p>"
+    assert "会員数" in ask(call, {"endpoint": endpoint, "describe": True})["html"]
+    with pytest.raises(urllib.error.HTTPError):
+        ask(call, {**pressed, "endpoint": "arn:aws:lambda:ap-northeast-1:000000000000:function:other"})
+
+
+def test_reading_a_mail_on_the_page_opens_and_clicks_it(cloud: LocalCloud, page: str) -> None:
+    message_id = send(cloud, "reader@example.com")["message_id"]
+    assert message_id in [m["message_id"] for m in ask(f"{page}/api/outbox?q=reader")["messages"]]
+    with urllib.request.urlopen(f"{page}/mail/{message_id}/open.gif", timeout=20) as pixel:  # noqa: S310 - loopback
+        assert pixel.headers["content-type"] == "image/gif"
+    with urllib.request.urlopen(f"{page}/mail/{message_id}", timeout=20) as mail:  # noqa: S310 - loopback
+        assert "sandbox" in mail.headers["content-security-policy"]
+        assert f"/mail/{message_id}/click?link=" in mail.read().decode()
+    assert noted(cloud, "Open", message_id)
 
 
 # --- last: what was used ----------------------------------------------------------------------------------------------
