@@ -16,9 +16,8 @@ use_bundled_node()  # before aws_cdk starts its Node process
 
 import aws_cdk as cdk  # noqa: E402
 from aws_cdk import aws_lambda as lambda_  # noqa: E402
-from cdk_nag import AwsSolutionsChecks  # noqa: E402
 
-from infra.acknowledgements import acknowledge  # noqa: E402
+from infra.acknowledgements import ReviewedChecks  # noqa: E402
 from infra.functions import FunctionFactory  # noqa: E402
 from infra.names import DATA_STACK, STACK  # noqa: E402
 from infra.packaging.bundle import Bundle, Group, Platform, bundle_all  # noqa: E402
@@ -37,10 +36,9 @@ def assemble(outdir: Path | None, code: Callable[[str], lambda_.Code], *, nag: b
     app = cdk.App(outdir=str(outdir) if outdir else None, analytics_reporting=False, context=cdk_context())
     cdk.Tags.of(app).add("project", "matakite")
     stateful = StatefulStack(app, DATA_STACK)
-    stateless = StatelessStack(app, STACK, stateful=stateful, functions=FunctionFactory(code))
+    StatelessStack(app, STACK, stateful=stateful, functions=FunctionFactory(code))
     if nag:
-        cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
-        acknowledge(stateful, stateless)
+        cdk.Validations.of(app).add_plugins(ReviewedChecks(app))
     return app
 
 

@@ -29,6 +29,17 @@ _FILES = {"import": "importing", "nightly": "analysis"}
 _OBJECTS = {"nightly": "nightly"}
 
 
+class _Topic(click.Command):
+    """Hands its arguments to a Typer command, which brings its own Click: errors and `--help` are that one's to show."""
+
+    def __init__(self, name: str, command: Any) -> None:
+        super().__init__(
+            name, help=COMMANDS[name], add_help_option=False, context_settings={"ignore_unknown_options": True}
+        )
+        self.params = [click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)]
+        self.callback = lambda arguments: command.main(args=list(arguments), prog_name=f"matakite {name}")
+
+
 class _Topics(click.Group):
     """Loads a topic's file only when it is used: `matakite --help` must not wait for boto3 or pyarrow."""
 
@@ -42,9 +53,7 @@ class _Topics(click.Group):
             return click.Command(cmd_name, help=COMMANDS[cmd_name])
         module = import_module(f"infra.cli.{_FILES.get(cmd_name, cmd_name)}")
         app: Any = getattr(module, _OBJECTS.get(cmd_name, "app"))
-        command = typer.main.get_command(app)
-        command.help = command.help or COMMANDS[cmd_name]
-        return command
+        return _Topic(cmd_name, typer.main.get_command(app))
 
 
 @click.group(cls=_Topics, context_settings={"help_option_names": ["-h", "--help"]})

@@ -184,7 +184,8 @@ def run_nightly(
     deployment = connect()
     settings = which_shop(deployment, shop)
     day = _day(as_of, settings) if as_of else None
-    follow_night(deployment, settings, day)
+    with _console.status("夜間集計を実行中 / running the night …"):
+        follow_night(deployment, settings, day)
     print_run(deployment, settings, day)
 
 
@@ -197,12 +198,11 @@ def follow_night(deployment: Deployment, shop: Shop, as_of: date | None) -> None
         name=f"{shop.tenant}-{SystemClock().now():%Y%m%dT%H%M%S%f}",
         input=json.dumps(described),
     )
-    with _console.status("夜間集計を実行中 / running the night …"):
-        while True:
-            found = machines.describe_execution(executionArn=started["executionArn"])
-            if found["status"] != "RUNNING":
-                break
-            time.sleep(0.3)
+    while True:
+        found = machines.describe_execution(executionArn=started["executionArn"])
+        if found["status"] != "RUNNING":
+            break
+        time.sleep(0.3)
     if found["status"] != "SUCCEEDED":
         raise UnavailableError(f"the nightly run {found['status'].lower()}: {found.get('cause') or found.get('error')}")
 

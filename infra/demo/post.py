@@ -71,5 +71,5 @@ def _post(pool: urllib3.PoolManager, endpoint: Endpoint, call: Call) -> tuple[in
 
 def _word(status: int, message: str) -> str:
     if status == 200:
-        return "duplicate" if "duplicate" in message else "accepted"
+        return "duplicate" if "already" in message else "accepted"
     return "refused"

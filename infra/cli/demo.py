@@ -1,0 +1,134 @@
+"""`matakite demo`: the whole loop on this machine, from the cart's webhook to the delivered mail."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from infra.cli.analysis import follow_night
+from infra.cli.session import Deployment
+from infra.demo import acts, cdnow, story, table, verify
+from infra.demo.stage import Stage, import_history, set_up, today
+from infra.local import lifecycle
+from infra.local.lifecycle import LocalCloud
+from shared.analytics.reports import ReportStore
+from shared.core.clock import SystemClock, shop_day
+from shared.core.ids import ScenarioId
+from shared.measurement.funnel import funnel
+from shared.scenarios.store import DynamoEnrolmentStore
+
+app = typer.Typer(name="demo", help="Deploy, import, score and play a shop's day / デモ")
+_console = Console(highlight=False)
+
+
+@app.callback(invoke_without_command=True)
+def demo(
+    keep_running: Annotated[
+        bool, typer.Option("--keep-running", help="Leave the local cloud and its pages open until Ctrl-C.")
+    ] = False,
+    shoppers: Annotated[int, typer.Option(min=20, help="Visitors of the day.")] = 240,
+    customers: Annotated[int | None, typer.Option(min=1, help="Import only the first ones of CDNOW.")] = None,
+    lead: Annotated[int, typer.Option(min=10, help="Seconds until the day's carts become due.")] = 45,
+) -> None:
+    """Deploy into the local cloud, import CDNOW, score it, play a day, and check what came of it."""
+    began = time.monotonic()
+    lifecycle.down()
+    try:
+        ok = _play(shoppers, customers, timedelta(seconds=lead))
+        _console.print(f"took {time.monotonic() - began:.0f} s")
+        if keep_running:
+            _stay_open()
+    finally:
+        lifecycle.down()
+    if not ok:
+        raise typer.Exit(1)
+
+
+def _play(shoppers: int, customers: int | None, lead: timedelta) -> bool:
+    with _progress() as progress:
+        with _timed(progress, "deploy into the local cloud / デプロイ") as advance:
+            cloud = lifecycle.up(wait_scale=acts.WAIT_SCALE, on_progress=lambda _: advance())
+            deployment = Deployment(cloud.session, cloud.emulator.endpoint)
+            stage = set_up(deployment)
+        orders = _history(progress, stage, customers)
+        with _timed(progress, "nightly scoring in Athena / 夜間集計"):
+            follow_night(deployment, stage.shop, cdnow.yesterday(today(stage.shop)))
+        day = story.play(SystemClock().now(), shoppers=shoppers, lead=lead)
+        webhooks, surprises = _day(progress, stage, cloud, day)
+    findings = verify.examine(stage, cloud.emulator, day, surprises, due(stage))
+    reports = ReportStore(deployment.outputs["ReportsTable"], deployment.client("dynamodb"))
+    latest = {name: reports.latest(stage.shop.tenant, name)[0][1]["rows"] for name in ("rfm_matrix", "status_counts")}
+    table.show(
+        _console,
+        webhooks=webhooks,
+        orders=orders,
+        rfm_rows=latest["rfm_matrix"],
+        status_rows=latest["status_counts"],
+        findings=findings,
+    )
+    return not findings.contradictions
+
+
+def _history(progress: Progress, stage: Stage, customers: int | None) -> int:
+    task = progress.add_task("import CDNOW's history / 受注履歴の取り込み", total=None)
+    with tempfile.TemporaryDirectory() as folder:
+        imported = import_history(
+            stage,
+            Path(folder) / "orders.csv",
+            customers,
+            lambda what, done, total: progress.update(task, completed=done, total=total),
+        )
+    progress.update(task, completed=1, total=1)
+    return imported.orders
+
+
+def _day(progress: Progress, stage: Stage, cloud: LocalCloud, day: story.Day) -> tuple[Counter[str], list[str]]:
+    task = progress.add_task("a shop's day: webhooks / カートのイベント", total=len(day.morning))
+    first = acts.morning(stage, cloud.emulator, day, lambda: progress.advance(task))
+    with _timed(progress, "carts become due, first mails leave / 1通目"):
+        due_at = max(shopper.touched_at for shopper in day.shoppers) + story.TOUCHED_BEFORE_DUE
+        acts.first_mails(stage, cloud.emulator, due_at)
+    with _timed(progress, "some order, some unsubscribe / 注文・配信停止"):
+        second = acts.evening(stage, cloud.emulator, day)
+    with _timed(progress, "days pass, second and third mails / 2・3通目"):
+        acts.all_mails(cloud.emulator)
+    return first.answers + second.answers, [*first.surprises, *second.surprises]
+
+
+def due(stage: Stage) -> int:
+    """How many people the sends of the scenario had in hand, as the batches counted them before deciding."""
+    store = DynamoEnrolmentStore(stage.deployment.outputs["ScenariosTable"], stage.deployment.client("dynamodb"))
+    on = shop_day(SystemClock().now(), stage.shop.timezone)
+    week = timedelta(days=7)
+    rows = store.funnel(stage.shop.tenant, ScenarioId(acts.SCENARIO), on - week, on + week)
+    return funnel(acts.SCENARIO, (), rows).total.due
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=_console
+    )
+
+
+@contextmanager
+def _timed(progress: Progress, what: str) -> Iterator[Callable[[], None]]:
+    """A line that is busy while something runs whose length is not known."""
+    task = progress.add_task(what, total=None)
+    yield lambda: progress.update(task, advance=0)
+    progress.update(task, completed=1, total=1)
+
+
+def _stay_open() -> None:
+    _console.print("left open; Ctrl-C ends it")
+    signal.pause()

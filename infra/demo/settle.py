@@ -1,0 +1,76 @@
+"""Waiting for a deployment to come to rest: streams read, queues empty, state machines done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from infra.cli.session import Deployment
+from infra.local.process import Emulator, internal
+from shared.core.errors import UnavailableError
+
+POLL_SECONDS = 0.25
+QUIET_POLLS = 3
+"""How often in a row nothing must be under way: a stream reader may be about to write what the next one reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What is still under way."""
+
+    unread: int
+    """Stream records and queue messages nobody has handled yet."""
+    executions: int
+    """State machine executions that run."""
+
+    @property
+    def resting(self) -> bool:
+        """Nothing is under way."""
+        return self.unread == 0 and self.executions == 0
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float, poll: float = POLL_SECONDS) -> None:
+    """Return when the condition holds; UnavailableError naming `what` after `seconds`."""
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            raise UnavailableError(f"{what}: not within {seconds:.0f} s")
+        time.sleep(poll)
+
+
+def activity(emulator: Emulator, *, executions: bool = True) -> Activity:
+    """What the local cloud is still doing."""
+    backlog: dict[str, Any] = internal(emulator, "GET", "/_matakite/backlog")
+    running = int(backlog["executions"]) if executions else 0
+    return Activity(int(backlog["stream_records"]) + int(backlog["queue_messages"]), running)
+
+
+def settle(emulator: Emulator, *, seconds: float = 120, executions: bool = True) -> None:
+    """Wait until nothing is under way, several looks in a row."""
+    quiet = 0
+
+    def resting() -> bool:
+        nonlocal quiet
+        quiet = quiet + 1 if activity(emulator, executions=executions).resting else 0
+        return quiet >= QUIET_POLLS
+
+    wait_until(resting, "the deployment coming to rest", seconds)
+
+
+def running_executions(deployment: Deployment, machine_name: str) -> int:
+    """How many executions of a state machine run."""
+    states = deployment.client("stepfunctions")
+    arn = machine_arn(deployment, machine_name)
+    return len(states.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"])
+
+
+def machine_arn(deployment: Deployment, machine_name: str) -> str:
+    """The ARN of a state machine by name."""
+    states = deployment.client("stepfunctions")
+    for page in states.get_paginator("list_state_machines").paginate():
+        for machine in page["stateMachines"]:
+            if machine["name"] == machine_name:
+                return str(machine["stateMachineArn"])
+    raise UnavailableError(f"no state machine {machine_name!r} is deployed")

@@ -1,0 +1,80 @@
+"""The demo shop on a deployment: its settings, its connection, its history, its nightly run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from infra.cli.connection import add_connection, hook_url
+from infra.cli.importing import Advance, Imported, import_events, import_name
+from infra.cli.session import Deployment
+from infra.demo import cdnow
+from infra.demo.post import Endpoint
+from infra.demo.story import SHOP
+from shared.core.clock import SystemClock, shop_day
+from shared.core.ids import TenantId
+from shared.core.shop import Shop, parameter_name, parse_shop
+from shared.ingest.order_file import FileOptions, parse_order_file
+
+TENANT = TenantId("default")
+SETTINGS = {
+    "name": "見本商店",
+    "timezone": "Asia/Tokyo",
+    "currency": "JPY",
+    "sections": {
+        "delivery": {
+            "from_address": "news@matakite-demo.example.com",
+            "from_name": "見本商店",
+            "company": "株式会社見本商店",
+            "postal_address": "〒100-0000 東京都千代田区見本町1-2-3",
+            "contact": "support@matakite-demo.example.com / 050-0000-0000",
+            "shop_url": f"https://{SHOP}/",
+            "guide_url": f"https://{SHOP}/pages/guide",
+        }
+    },
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A deployment with the demo shop in it."""
+
+    deployment: Deployment
+    shop: Shop
+    endpoint: Endpoint
+
+
+def set_up(deployment: Deployment) -> Stage:
+    """Write the shop's settings, verify its sender with SES and connect its cart."""
+    document = json.dumps({**SETTINGS, "public_url": deployment.outputs["ApiUrl"]}, ensure_ascii=False)
+    deployment.client("ssm").put_parameter(
+        Name=parameter_name(deployment.prefix, TENANT), Value=document, Type="String", Overwrite=True
+    )
+    sender = SETTINGS["sections"]["delivery"]["from_address"]  # type: ignore[index]
+    deployment.client("sesv2").create_email_identity(EmailIdentity=str(sender).partition("@")[2])
+    connection = add_connection(deployment, TENANT, "shopify", SHOP)
+    endpoint = Endpoint(hook_url(deployment, connection), connection.secret)
+    return Stage(deployment, parse_shop(TENANT, document), endpoint)
+
+
+def import_history(
+    stage: Stage, file: Path, customers: int | None = None, advance: Advance = lambda *_: None
+) -> Imported:
+    """Write CDNOW as the CSV a shop would export, and import it; `customers` takes the first ones only."""
+    yesterday = cdnow.yesterday(today(stage.shop))
+    cdnow.write_csv(file, yesterday, customers)
+    content = file.read_bytes()
+    options = FileOptions(stage.shop.tenant, stage.shop.timezone, stage.shop.currency)
+    read = parse_order_file(content, options, SystemClock().now())
+    return import_events(stage.deployment, stage.shop, read.events, import_name(content, options), advance)
+
+
+def today(shop: Shop) -> date:
+    """The shop's date."""
+    return shop_day(SystemClock().now(), shop.timezone)
+
+
+Say = Callable[[str], None]
