@@ -53,11 +53,14 @@ def entering(cart: Cart, rule: EntryRule, now: datetime, *, historical: bool = F
     return Entering(due_at)
 
 
-def rearms(existing: Enrolment | None, touched_at: datetime) -> bool:
-    """May the due time (still) be set? One enrolment per cart for ever: only before anyone collected it."""
+def rearms(existing: Enrolment | None, arriving: Enrolment) -> bool:
+    """May the due time (still) be set? One enrolment per cart for ever: only before anyone collected it, and only by a
+    later touch (webhooks come out of order), or by the same one when the cart turned out to be somebody else's.
+    """
     if existing is None:
         return True
-    return existing.state is EnrolmentState.ARMED and existing.touched_at < touched_at
+    moved = arriving.touched_at == existing.touched_at and arriving.customer_id != existing.customer_id
+    return existing.state is EnrolmentState.ARMED and (arriving.touched_at > existing.touched_at or moved)
 
 
 def exit_reason(rules: Collection[ExitRule], enrolment: Enrolment, person: PersonState) -> Reason | None:

@@ -22,6 +22,7 @@ from shared.core.clock import from_iso, to_iso
 from shared.core.errors import UnavailableError
 from shared.core.ids import CustomerId, ScenarioId, TenantId
 from shared.scenarios.enrolment import CartRef, Enrolment, EnrolmentState, FunnelRow
+from shared.scenarios.rules import rearms
 
 FUNNEL_DAYS = 400
 _READ_AT_ONCE = 100
@@ -95,6 +96,7 @@ class DynamoEnrolmentStore:
             "due_key": _due_key(enrolment.tenant, enrolment.scenario),
             "due_at": to_iso(enrolment.due_at),
         }
+        # `rules.rearms` as a condition.
         later = "touched_at < :touched_at OR (touched_at = :touched_at AND customer_id <> :customer_id)"
         return self._update(
             _key(enrolment.tenant, enrolment.scenario, enrolment.occurrence),
@@ -292,8 +294,7 @@ class MemoryEnrolmentStore:
         if enrolment.due_at is None:
             raise ValueError("someone is made due at a time")
         with self._lock:
-            existing = self._rows.get(_id(enrolment))
-            if existing and (existing.state is not EnrolmentState.ARMED or not _newer(enrolment, existing)):
+            if not rearms(self._rows.get(_id(enrolment)), enrolment):
                 return False
             self._rows[_id(enrolment)] = enrolment
             return True
@@ -371,11 +372,6 @@ def _id(enrolment: Enrolment) -> tuple[str, str, str]:
 
 def _due_at(enrolment: Enrolment) -> tuple[datetime, str]:
     return enrolment.due_at or enrolment.touched_at, enrolment.occurrence
-
-
-def _newer(enrolment: Enrolment, than: Enrolment) -> bool:
-    moved = enrolment.touched_at == than.touched_at and enrolment.customer_id != than.customer_id
-    return enrolment.touched_at > than.touched_at or moved
 
 
 def _due_key(tenant: TenantId, scenario: ScenarioId) -> str:

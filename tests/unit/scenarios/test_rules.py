@@ -63,11 +63,14 @@ def test_a_scenario_that_is_off_lets_nobody_in_and_a_staged_one_does() -> None:
 
 def test_a_cart_touched_again_counts_anew_until_somebody_collected_it() -> None:
     armed = an_enrolment(a_cart())
-    assert rearms(None, MORNING)
-    assert rearms(armed, MORNING + HOUR)
-    assert not rearms(armed, MORNING - HOUR)
+    later, earlier = (replace(armed, touched_at=MORNING + by) for by in (HOUR, -HOUR))
+    assert rearms(None, armed)
+    assert rearms(armed, later)
+    assert not rearms(armed, armed)
+    assert not rearms(armed, earlier)
+    assert rearms(armed, replace(armed, customer_id=CustomerId("another")))
     for state in set(EnrolmentState) - {EnrolmentState.ARMED}:
-        assert not rearms(replace(armed, state=state), MORNING + HOUR)
+        assert not rearms(replace(armed, state=state), later)
 
 
 def test_a_cart_and_the_checkout_made_from_it_are_one_occurrence() -> None:
