@@ -280,6 +280,8 @@ def internal(emulator: Emulator, method: str, path: str, body: Any = None) -> An
             return json.loads(answer.read() or b"null")
     except urllib.error.HTTPError as error:
         raise LocalCloudError(f"{method} {path}: {error.code} {error.read().decode(errors='replace')}") from error
+    except urllib.error.URLError as error:
+        raise LocalCloudError(f"the local cloud does not answer at {emulator.endpoint}: {error.reason}") from error
 
 
 def set_wait_scale(emulator: Emulator, scale: float) -> None:

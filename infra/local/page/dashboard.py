@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import escape
@@ -50,6 +50,41 @@ def markdown(text: str) -> str:
     return button.sub(lambda m: f'<a class="btn{" btn-primary" if m[2] else ""}" href="{m[1]}">{m[3]}</a>', html)
 
 
+def with_variables(body: dict[str, Any], chosen: Mapping[str, str]) -> dict[str, Any]:
+    """Put the value of every dashboard variable where CloudWatch would: in place of a pattern, or of a property."""
+    widgets: Any = body.get("widgets", [])
+    for variable in body.get("variables") or ():
+        value = chosen.get(str(variable.get("id")), variable.get("defaultValue"))
+        if value in (None, "") or value == "__FIRST":
+            continue
+        if variable.get("type") == "pattern":
+            widgets = _replaced(widgets, str(variable["pattern"]), str(value))
+        else:
+            widgets = _set(widgets, str(variable["property"]), str(value))
+    return {**body, "widgets": widgets}
+
+
+def _replaced(node: Any, pattern: str, value: str) -> Any:
+    if isinstance(node, dict):
+        return {key: _replaced(inner, pattern, value) for key, inner in node.items()}
+    if isinstance(node, list):
+        return [_replaced(inner, pattern, value) for inner in node]
+    return node.replace(pattern, value) if isinstance(node, str) else node
+
+
+def _set(node: Any, name: str, value: str) -> Any:
+    """Set a property wherever it stands: as a member, or as a metric's dimension."""
+    if isinstance(node, dict):
+        return {key: value if key == name else _set(inner, name, value) for key, inner in node.items()}
+    if isinstance(node, list):
+        after = [None, *node[:-1]]
+        return [
+            value if before == name and isinstance(n, str) else _set(n, name, value)
+            for before, n in zip(after, node, strict=True)
+        ]
+    return node
+
+
 class DashboardPage:
     """Everything the dashboard screen asks for."""
 
@@ -61,10 +96,10 @@ class DashboardPage:
         """Names of the deployed dashboards."""
         return [entry["DashboardName"] for entry in self._cloudwatch.list_dashboards()["DashboardEntries"]]
 
-    def body(self, name: str) -> dict[str, Any]:
-        """A dashboard's definition."""
+    def body(self, name: str, chosen: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """A dashboard's definition, with its variables set as chosen (else to their defaults)."""
         body: dict[str, Any] = json.loads(self._cloudwatch.get_dashboard(DashboardName=name)["DashboardBody"])
-        return body
+        return with_variables(body, chosen or {})
 
     def draw(self, dashboard: str, number: int, widget: Widget, shown: TimeRange, size: tuple[int, int]) -> str:
         """One widget's inside."""
@@ -139,7 +174,7 @@ class DashboardPage:
         alarms = self._cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"] if names else []
         words = {"OK": "正常", "ALARM": "アラーム", "INSUFFICIENT_DATA": "データ不足"}
         rows = "".join(
-            f'<li class="alarm {alarm["StateValue"].lower()}"><b>{words.get(alarm["StateValue"], "")}</b>'
+            f'<li class="state-{alarm["StateValue"].lower()}"><b>{words.get(alarm["StateValue"], "")}</b>'
             f"{escape(alarm['AlarmName'])}</li>"
             for alarm in alarms
         )

@@ -95,14 +95,14 @@ class LocalPage:
 
     def _widget(self, asked: Asked) -> Reply:
         name, number = unquote(asked.match[1]), int(asked.match[2])
-        widget = self._dashboards.body(name)["widgets"][number]
+        widget = self._dashboards.body(name, asked.body.get("variables"))["widgets"][number]
         shown, size = self._shown(asked.body)
         return as_json({"html": self._dashboards.draw(name, number, widget, shown, size)})
 
     def _call(self, asked: Asked) -> Reply:
         """A button of a custom widget: only functions the dashboard itself names may be called."""
         name, number = unquote(asked.match[1]), int(asked.match[2])
-        body = self._dashboards.body(name)
+        body = self._dashboards.body(name, asked.body.get("variables"))
         endpoint = str(asked.body["endpoint"])
         allowed = {w["properties"]["endpoint"] for w in body["widgets"] if w.get("type") == "custom"}
         if endpoint not in allowed:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from infra.local.page.charts import Frame, Series, line_chart, nice_ceiling, short, single_values
-from infra.local.page.dashboard import TimeRange, markdown, metric_queries
+from infra.local.page.dashboard import TimeRange, markdown, metric_queries, with_variables
 from infra.local.page.mails import readable
 from infra.local.page.sanitise import sanitised
 
@@ -52,6 +52,19 @@ def test_metric_rows_may_repeat_the_row_above() -> None:
     assert second.request["MetricStat"]["Stat"] == "Max"
     assert first.request["MetricStat"]["Period"] == 300
     assert sum_.request["Expression"] == "m0+m1"
+
+
+def test_dashboard_variables_take_the_chosen_value_or_their_default() -> None:
+    body = {
+        "variables": [
+            {"type": "pattern", "pattern": "SHOP", "id": "shop", "defaultValue": "t1"},
+            {"type": "property", "property": "Tenant", "id": "tenant", "defaultValue": "a"},
+        ],
+        "widgets": [{"properties": {"params": {"shop": "SHOP"}, "metrics": [["NS", "Sent", "Tenant", "x"]]}}],
+    }
+    assert with_variables(body, {})["widgets"][0]["properties"]["params"] == {"shop": "t1"}
+    chosen = with_variables(body, {"shop": "t2", "tenant": "b"})["widgets"][0]["properties"]
+    assert chosen == {"params": {"shop": "t2"}, "metrics": [["NS", "Sent", "Tenant", "b"]]}
 
 
 def test_a_chart_shows_its_points_or_says_there_are_none() -> None:

@@ -23,7 +23,7 @@ svg.chart { width: 100%; height: calc(100% - 26px); min-height: 90px; display: b
 .grid { stroke: #e8edeb; } .tick { font-size: 10.5px; fill: #6b7876; } .chart .empty { font-size: 13px; fill: #9aa5a2; text-anchor: middle; }
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 2px 14px; margin: 2px 0 0; padding: 0; font-size: 12px; color: #52605d; } .legend i { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 5px; }
 .singles { display: flex; flex-wrap: wrap; gap: 10px 34px; align-items: center; height: 100%; } .single b { display: block; font-size: 30px; line-height: 1.15; font-weight: 600; } .single span { color: #6b7876; font-size: 12px; }
-.alarms { list-style: none; padding: 0; margin: 0; } .alarm b { display: inline-block; min-width: 76px; margin-right: 10px; border-radius: 4px; padding: 0 8px; font-size: 12px; text-align: center; background: #eef2f0; color: #52605d; } .alarm.ok b { background: #e4f0ec; color: #2f7d6b; } .alarm.alarm b { background: #fbece5; color: #b4562f; } .alarms li { padding: 3px 0; }
+.alarms { list-style: none; padding: 0; margin: 0; display: grid; grid-template-columns: repeat(auto-fill, minmax(260px, 1fr)); gap: 4px 14px; } .alarms li { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-size: 12px; } .alarms b { display: inline-block; min-width: 74px; margin-right: 8px; border-radius: 4px; padding: 0 8px; text-align: center; background: #eef2f0; color: #52605d; font-weight: 500; } .state-ok b { background: #e4f0ec; color: #2f7d6b; } .state-alarm b { background: #fbece5; color: #b4562f; font-weight: 700; }
 .problem { color: #b4562f; } .problem pre, .json { white-space: pre-wrap; font-size: 12px; } .note { color: #6b7876; } cwdb-action { display: none; }`;
 
 function put(host, html, wire) {
@@ -35,7 +35,7 @@ function put(host, html, wire) {
 /* --- dashboard ------------------------------------------------------------------------------------------------ */
 const RANGES = [["1時間", 3600], ["3時間", 10800], ["12時間", 43200], ["1日", 86400], ["1週間", 604800], ["1か月", 2592000], ["3か月", 7776000]];
 const REFRESH = [["しない", 0], ["10秒", 10], ["1分", 60], ["5分", 300], ["15分", 900]];
-const board = { name: "", widgets: [], seconds: 10800, timer: 0 };
+const board = { name: "", widgets: [], seconds: 10800, timer: 0, variables: {} };
 const api = (number, call = "") => `/api/dashboards/${encodeURIComponent(board.name)}/widgets/${number}${call}`;
 
 function popup(html, number) {
@@ -72,7 +72,7 @@ function wireActions(root, number, host) {
         if (kind === "call") {
           const params = action.textContent.trim() ? JSON.parse(action.textContent) : {};
           const inside = host.getBoundingClientRect();
-          html = (await ask(api(number, "/call"), { endpoint: action.getAttribute("endpoint"), params, forms: formsIn(root), seconds: board.seconds, width: Math.round(inside.width), height: Math.round(inside.height) })).html;
+          html = (await ask(api(number, "/call"), { endpoint: action.getAttribute("endpoint"), params, forms: formsIn(root), variables: board.variables, seconds: board.seconds, width: Math.round(inside.width), height: Math.round(inside.height) })).html;
         }
         if (display === "popup") popup(html, number);
         else put(host, html, (inner) => wireActions(inner, number, host));
@@ -85,17 +85,33 @@ async function drawWidget(number) {
   const box = $(`#w${number}`), host = $(".host", box), inside = $(".inside", box);
   box.classList.add("busy");
   try {
-    const drawn = await ask(api(number), { seconds: board.seconds, width: inside.clientWidth - 28, height: inside.clientHeight - 14 });
+    const drawn = await ask(api(number), { variables: board.variables, seconds: board.seconds, width: inside.clientWidth - 28, height: inside.clientHeight - 14 });
     put(host, drawn.html, (root) => wireActions(root, number, host));
   } catch (error) {
     put(host, '<div class="problem"><pre></pre></div>'); host.shadowRoot.querySelector("pre").textContent = error.message;
   } finally { box.classList.remove("busy"); }
 }
 
+/* Dashboard variables: an input, a list or a choice above the widgets, as in the console. */
+function showVariables(variables) {
+  const change = (id, value) => { board.variables[id] = value; redraw(() => true); };
+  $("#variables").replaceChildren(...variables.filter((variable) => variable.visible !== false).map((variable) => {
+    const initial = board.variables[variable.id] ?? variable.defaultValue ?? "";
+    let field;
+    if (variable.inputType === "input" || !variable.values?.length) field = el("input", { value: initial, onchange: (event) => change(variable.id, event.target.value) });
+    else {
+      field = el("select", { onchange: (event) => change(variable.id, event.target.value) }, ...variable.values.map((choice) => el("option", { value: choice.value, textContent: choice.label || choice.value })));
+      field.value = initial;
+    }
+    return el("label", {}, variable.label || variable.id, " ", field);
+  }));
+}
+
 async function showBoard(name) {
   board.name = name;
   const body = await ask(`/api/dashboards/${encodeURIComponent(name)}`);
   board.widgets = body.widgets;
+  showVariables(body.variables || []);
   const grid = $("#grid");
   grid.replaceChildren(...body.widgets.map((widget, number) => {
     const title = widget.properties?.title;
@@ -141,7 +157,9 @@ const chips = (types) => el("div", { className: "chips" }, ...Object.keys(EVENTS
 let selected = "", shownTab = "html";
 
 async function listMails() {
-  const found = await ask(`/api/outbox?q=${encodeURIComponent($("#search").value)}`);
+  let found;
+  try { found = await ask(`/api/outbox?q=${encodeURIComponent($("#search").value)}`); $("#lost").hidden = true; }
+  catch { $("#lost").hidden = false; return; }
   $("#mail-count").textContent = found.count || "";
   $("#mails").replaceChildren(...found.messages.map((mail) => el("li", {}, el("a", { href: `/outbox/${mail.message_id}`, className: mail.message_id === selected ? "on" : "", onclick(event) { event.preventDefault(); openMail(mail.message_id); } },
     el("span", { className: "subject", textContent: mail.subject || "（件名なし）" }),
@@ -184,5 +202,5 @@ let typing = 0;
 $("#search").oninput = () => { clearTimeout(typing); typing = setTimeout(listMails, 200); };
 listMails();
 setInterval(listMails, 5000);
-if (current === "dashboard") dashboardTab(decodeURIComponent(item));
+if (current === "dashboard") dashboardTab(decodeURIComponent(item)).catch(() => { $("#lost").hidden = false; });
 else if (item) openMail(decodeURIComponent(item));
