@@ -14,7 +14,7 @@ from aws_cdk import aws_ses as ses
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.customers import STORE_READS, STORE_WRITES
+from infra.customers import STORE_READS
 from infra.house import House, dead_letter_queue, on_queue, work_queue
 from infra.names import CONFIGURATION_SET
 from shared.delivery.store import INDEX
@@ -50,9 +50,12 @@ class Delivery(Construct):
 
     def grant_send(self, function: lambda_.Function) -> None:
         """What `deliver` does itself: ledger, signed links and SES. Its caller reads people and shops anyway."""
-        stack = Stack.of(self)
         self._grant_ledger(function, *LEDGER_SEND)
         self._house.grant_keys(function)
+        self._grant_ses(function)
+
+    def _grant_ses(self, function: lambda_.Function) -> None:
+        stack = Stack.of(self)
         identities = stack.format_arn(
             service="ses", resource="identity", resource_name="*", arn_format=ArnFormat.SLASH_RESOURCE_NAME
         )
@@ -152,7 +155,8 @@ class Delivery(Construct):
             timeout=Duration.seconds(15),
             memory_mb=1024,
         )
-        house.tables.customers.grant(function, *STORE_READS, *STORE_WRITES)
+        # An opt-out adds to a person; it joins nobody, so nothing is deleted.
+        house.tables.customers.grant(function, *STORE_READS, "dynamodb:PutItem")
         house.tables.events.grant(function, "dynamodb:PutItem")
         house.grant_shops(function)
         house.grant_keys(function)
@@ -174,7 +178,10 @@ class Delivery(Construct):
             },
             timeout=Duration.minutes(5),
         )
-        self.grant_send(function)
+        # Transactional mail only: it takes no slot in a contact row.
+        self._grant_ledger(function, "dynamodb:UpdateItem")
+        self._grant_ses(function)
+        house.grant_keys(function)
         house.tables.customers.grant(function, *STORE_READS)
         house.grant_shops(function)
         self._grant_ledger(function, "dynamodb:Query", below=f"/index/{INDEX}")
