@@ -158,12 +158,59 @@ def test_workers_that_overtake_each_other_converge(story: tuple[list[Event], lis
     store = MemoryCustomerStore()
     store.rows = rows = InterleavingRows()
     rows.store = store
-    half = len(arriving) // 2
-    rows.meanwhile = arriving[half:]
-    apply_all(arriving[:half], store)
-    apply_all(rows.meanwhile, store)
-    rows.meanwhile = []
+    # Known people first: two workers who both create somebody already meet at the refs.
+    known, moving = arriving[: len(arriving) // 3], arriving[len(arriving) // 3 :]
+    apply_all(known, store)
+    for slow, *fast in zip(moving[::2], moving[1::2], strict=False):
+        rows.meanwhile = fast
+        apply(slow, store, KEYS, SHOP)
+        apply_all(fast, store)
+    apply_all(moving[len(moving) // 2 * 2 :], store)
     assert everyone(store) == fold(events)
+
+
+def test_an_update_that_was_overtaken_is_decided_again() -> None:
+    store = MemoryCustomerStore()
+    store.rows = rows = InterleavingRows()
+    rows.store = store
+    taro = a_person("1")
+    events = [a_customer(1, taro), an_order("o1", 2, person=taro), an_order("o2", 3, person=taro)]
+    apply(events[0], store, KEYS, SHOP)
+    rows.meanwhile = [events[2]]
+    apply(events[1], store, KEYS, SHOP)
+    assert everyone(store) == fold(events)
+
+
+@pytest.mark.parametrize("changing", ["1", "2"])
+def test_a_person_who_changes_while_being_joined_loses_nothing(changing: str) -> None:
+    store = MemoryCustomerStore()
+    store.rows = rows = InterleavingRows()
+    rows.store = store
+    events = [
+        an_order("o1", 1, person=a_person("1")),
+        an_order("o2", 2, person=a_person("2")),
+        a_merge("1", "2", 3),
+        an_order("o3", 4, person=a_person(changing, last_name="見本")),
+    ]
+    apply_all(events[:2], store)
+    rows.meanwhile = events[3:]
+    apply(events[2], store, KEYS, SHOP)
+    assert everyone(store) == fold(events)
+
+
+def test_what_was_said_in_the_moment_of_erasure_is_forgotten() -> None:
+    state = folded(a_customer(5, a_person("1", "taro@example.com")), an_erasure(5, a_person("1")))
+    assert (state.profile.email, state.profile.erased) == (None, True)
+
+
+def test_an_order_history_names_refs_that_later_refunds_find() -> None:
+    store = MemoryCustomerStore()
+    apply(a_customer(0, a_person("1")), store, KEYS, SHOP)
+    orders = [an_order(f"o{n}", n, person=a_person("1"), event_id=f"e{n}") for n in range(1, 4)]
+    load(orders, store, KEYS, SHOP)
+    apply(a_refund("o2", "r1", 500, 9), store, KEYS, SHOP)
+    assert len(everyone(store)) == 1
+    assert next(iter(everyone(store).values())).profile.summary.total_amount == 3 * 1200 - 500
 
 
 def test_eight_threads_on_the_same_people_converge() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from shared.customers import rules
 from shared.customers.identity import record_of, refs_of
 from shared.customers.model import ConsentEntry, ConsentStatus, Record, Suppressed, Suppression
-from tests.unit.customers.world import EVENTS, KEYS, START, STORE, TENANT, a_person, a_refund, an_order, minute
+from tests.unit.customers.world import EVENTS, KEYS, START, STORE, TENANT, a_cart, a_person, a_refund, an_order, minute
 
 
 # --- addresses -------------------------------------------------------------------------------------------------------
@@ -118,6 +118,25 @@ def test_the_newest_body_counts_refunds_add_up_and_a_cancel_stays() -> None:
     cancelled = an_order("o1", 1, version="0", cancelled=True)
     (order,) = rules.join(record_of(event, (), KEYS) for event in [*events, cancelled]).orders.values()
     assert (order.valid, order.amount) == (False, 0)
+
+
+@pytest.mark.parametrize("arriving", list(itertools.permutations(range(3))))
+def test_a_cart_is_its_newest_version_and_stays_completed(arriving: tuple[int, ...]) -> None:
+    events = [
+        a_cart("t1", 1, version="1", event_id="c", completed=True),
+        a_cart("t1", 2, version="3", event_id="a"),
+        a_cart("t1", 3, version="2", event_id="b"),
+    ]
+    (cart,) = rules.join(record_of(events[n], (), KEYS) for n in arriving).carts.values()
+    assert (cart.version, cart.completed_at, cart.open) == ("3", minute(1), False)
+
+
+def test_a_refund_with_a_version_of_its_own_never_hides_the_orders_body() -> None:
+    refund = a_refund("o1", "r1", 100, 9, version="9")
+    records = [record_of(event, (), KEYS) for event in (refund, an_order("o1", 1, version=""))]
+    assert rules.join(records).orders == rules.join(records[::-1]).orders
+    (order,) = rules.join(records).orders.values()
+    assert (order.valid, order.amount) == (True, 1100)
 
 
 def test_refunds_beyond_the_total_never_make_an_amount_negative() -> None:
