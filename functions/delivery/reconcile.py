@@ -42,6 +42,6 @@ def _dependencies() -> ReconcileDeps:
 def handler(_event: dict[str, Any], _context: object, deps: ReconcileDeps | None = None) -> dict[str, int]:
     """One look at every shop."""
     found = reconcile_all(deps or _dependencies(), SystemClock().now())
-    metrics("delivery").add_metric("SendsUnknown", "Count", found.unresolved)
+    metrics("delivery").add_metric("SendsInDoubt", "Count", found.unresolved)
     logger("delivery").info("reconciled", extra={"unresolved": found.unresolved, "resent": found.resent})
     return {"unresolved": found.unresolved, "resent": found.resent}

@@ -18,10 +18,13 @@ from shared.delivery.send import SendDeps, deliver
 PATIENCE = timedelta(minutes=15)
 """How long SES's events may take."""
 
+RECENT = timedelta(days=1)
+"""How long a doubt that nobody can resolve is reported; the row says it for ever, the alarm must end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """Sends still in doubt, and those sent a second time."""
+    """Sends that came into doubt lately and stay so, and those sent a second time."""
 
     unresolved: int = 0
     resent: int = 0
@@ -53,7 +56,7 @@ def reconcile(tenant: TenantId, deps: SendDeps, now: datetime) -> Reconciled:
 
 def _look_at(row: LedgerRow, deps: SendDeps, now: datetime) -> Reconciled:
     if not _may_resend(row, deps, now):
-        return Reconciled(unresolved=row.state is SendState.UNKNOWN)
+        return Reconciled(unresolved=row.state is SendState.UNKNOWN and _recent(row, now))
     try:
         person = deps.read_person(row.tenant, row.customer_id)
         assert row.request is not None  # noqa: S101 - `_may_resend` said so
@@ -61,6 +64,10 @@ def _look_at(row: LedgerRow, deps: SendDeps, now: datetime) -> Reconciled:
     except UnavailableError:
         return Reconciled(unresolved=1)
     return Reconciled(resent=outcome.state is SendState.SENT, unresolved=outcome.state is SendState.UNKNOWN)
+
+
+def _recent(row: LedgerRow, now: datetime) -> bool:
+    return row.unresolved_since is not None and row.unresolved_since > now - RECENT
 
 
 def _may_resend(row: LedgerRow, deps: SendDeps, now: datetime) -> bool:

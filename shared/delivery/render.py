@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from liquid import BoundTemplate, Environment, FileSystemLoader, StrictUndefined
+from liquid import BoundTemplate, CachingFileSystemLoader, Environment, StrictUndefined
 from liquid.exceptions import LiquidError, UndefinedError
 
 from shared.core.errors import MisconfiguredError, RejectedError
@@ -124,7 +124,7 @@ class TemplateStore:
         return self._environment(autoescape=False)
 
     def _environment(self, *, autoescape: bool) -> Environment:
-        loader = FileSystemLoader(self.root / PARTIALS)
+        loader = CachingFileSystemLoader(self.root / PARTIALS, auto_reload=False)
         return _Limited(loader=loader, undefined=StrictUndefined, autoescape=autoescape)
 
 

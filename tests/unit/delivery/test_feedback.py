@@ -136,6 +136,13 @@ def test_a_marketing_mail_in_doubt_stays_so_and_is_counted(world: World) -> None
     assert len(world.ses.accepted) == 1
 
 
+def test_an_alarm_about_doubt_ends_after_a_day_and_the_row_stays(world: World) -> None:
+    request = in_doubt(world)
+    world.time.pass_(24 * 3600)
+    assert look_once(TENANT, world.deps(), world.time.now()) == Reconciled()
+    assert state(world, request) is SendState.UNKNOWN
+
+
 def test_sess_events_are_given_a_quarter_of_an_hour(world: World) -> None:
     in_doubt(world, purpose=Purpose.TRANSACTIONAL)
     world.time.pass_(14 * 60)
@@ -202,7 +209,7 @@ def test_the_function_looks_at_every_shop_and_counts(world: World, capsys: pytes
     in_doubt(world)
     deps = ReconcileDeps(world.deps(), tenants=lambda: [TENANT, TenantId("empty")])
     assert reconcile.handler({}, None, deps) == {"unresolved": 1, "resent": 0}
-    assert "SendsUnknown" in capsys.readouterr().out
+    assert "SendsInDoubt" in capsys.readouterr().out
 
 
 def test_a_busy_ledger_stops_the_run(world: World) -> None:
