@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +13,7 @@ from shared.analytics.parquet import encode_rows
 from shared.analytics.rows import Row, event_row, partition_day, state_row
 from shared.analytics.schema import EVENTS, ORDER_STATES, Table, month_of
 from shared.core.errors import MatakiteError
-from shared.core.ids import TenantId, digest
+from shared.core.ids import Ref, TenantId, digest
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
 from shared.customers.identity import refs_of
@@ -26,6 +27,8 @@ Record = Mapping[str, Any]
 """One record of a DynamoDB stream, as Lambda gets it."""
 
 ShopOf = Callable[[TenantId], Shop]
+
+_PUTS_AT_ONCE = 8
 
 
 @dataclass
@@ -41,10 +44,14 @@ class Pages:
 
     def write(self, objects: Objects, name: str) -> list[str]:
         """One object per partition; returns their keys."""
-        return [
-            put_partition(objects, self.table, tenant, month, name, encode_rows(self.table, rows))
-            for (tenant, month), rows in sorted(self.rows.items())
-        ]
+
+        def write(page: tuple[tuple[TenantId, str], list[Row]]) -> str:
+            (tenant, month), rows = page
+            return put_partition(objects, self.table, tenant, month, name, encode_rows(self.table, rows))
+
+        # A history spans years: its many small objects would wait for each other.
+        with ThreadPoolExecutor(_PUTS_AT_ONCE) as pool:
+            return list(pool.map(write, sorted(self.rows.items())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,21 +154,22 @@ def _batch_name(records: Sequence[Record]) -> str:
 def archive_history(
     tenant: TenantId,
     import_id: str,
-    events: Sequence[Event],
+    events: Iterable[tuple[Event, Sequence[Ref]]],
     states: Iterable[Row],
     objects: Objects,
-    keys: KeyRing,
     shop: Shop,
 ) -> list[str]:
-    """Imported events and the order states they led to, straight into the lake.
+    """Imported events (with their refs) and the order states they led to, straight into the lake.
 
     The name says what is in the object: a repeated chunk replaces its own objects, and the rest of a chunk that was
     interrupted half-way is added to the first half.
     """
     event_pages, state_pages = Pages(EVENTS), Pages(ORDER_STATES)
-    for owner, row in event_rows(events, keys, lambda _: shop):
-        event_pages.add(owner, row)
+    ids: list[str] = []
+    for event, refs in events:
+        event_pages.add(tenant, event_row(event, refs, shop))
+        ids.append(event.event_id)
     for row in states:
         state_pages.add(tenant, row)
-    name = f"import-{digest(import_id, *(event.event_id for event in events))}"
+    name = f"import-{digest(import_id, *ids)}"
     return [*state_pages.write(objects, name), *event_pages.write(objects, name)]

@@ -8,6 +8,7 @@ key. The next night finds more than one object again and finishes the work.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +22,8 @@ from shared.core.ids import digest
 
 PREFIX = "compact-"
 
+_GETS_AT_ONCE = 8
+
 
 def compact(work: Compaction, objects: Objects) -> dict[str, Any]:
     """Compact one partition; safe to repeat and to kill anywhere."""
@@ -29,7 +32,8 @@ def compact(work: Compaction, objects: Objects) -> dict[str, Any]:
     sources = small(objects.list(prefix))
     if len(sources) < 2:
         return {**work.document(), "objects": len(sources), "rows": 0}
-    arrow = merged(table, [decode(objects.get(stored.key)) for stored in sources])
+    with ThreadPoolExecutor(_GETS_AT_ONCE) as pool:
+        arrow = merged(table, pool.map(lambda stored: decode(objects.get(stored.key)), sources))
     # Named by what went in: a repeat after a crash writes the same object again.
     name = f"{prefix}{PREFIX}{digest(*(stored.name for stored in sources))}.parquet"
     objects.put(name, encode(arrow))

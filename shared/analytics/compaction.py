@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from shared.analytics.lake import StoredObject
 from shared.core.ids import TenantId
 
-WHOLE_BYTES = 128 * 1024 * 1024
-"""An object this large is left as it is: rewriting it every night for a few new rows would cost more than it saves."""
+WHOLE_BYTES = 64 * 1024 * 1024
+"""An object this large is left as it is: rewriting it every night for a few new rows would cost more than it saves.
+Nor is more than this taken at once: pyarrow needs about ten times as much memory.
+"""
 
-BATCH_BYTES = 48 * 1024 * 1024
+BATCH_BYTES = WHOLE_BYTES
 BATCH_PARTITIONS = 12
 """How much one call of the function compacts."""
 
@@ -50,5 +52,12 @@ def plan(partitions: Mapping[tuple[str, str], Iterable[StoredObject]], tenant: T
 
 
 def small(stored: Iterable[StoredObject]) -> list[StoredObject]:
-    """The objects that compaction would take, by key."""
-    return sorted((each for each in stored if each.size < WHOLE_BYTES), key=lambda each: each.key)
+    """The objects that compaction would take: the smallest, as many as fit."""
+    taken: list[StoredObject] = []
+    room = WHOLE_BYTES
+    for each in sorted(stored, key=lambda each: (each.size, each.key)):
+        if each.size >= min(room, WHOLE_BYTES):
+            break
+        taken.append(each)
+        room -= each.size
+    return taken

@@ -52,7 +52,8 @@ def load_chunk(import_id: str, key: str, deps: HistoryDeps) -> dict[str, int]:
     orders = _orders(events, refs, deps.keys, before)
     owners = _owners(deps.customers, deps.shop.tenant, {ref for some in refs.values() for ref in some})
     states = list(_states(orders, owners, deps))
-    archive_history(deps.shop.tenant, import_id, events, states, deps.lake, deps.keys, deps.shop)
+    told = ((event, refs[event.event_id]) for event in events)
+    archive_history(deps.shop.tenant, import_id, told, states, deps.lake, deps.shop)
     # Last: until it is there, the chunk counts as not done.
     deps.work.put(done, b"")
     return {"orders": len(events), "changed": sum(before.get(key) != order for key, (order, _) in orders.items())}

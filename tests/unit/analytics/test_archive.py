@@ -45,7 +45,9 @@ def test_nothing_personal_reaches_the_lake() -> None:
     events = list(personal_events())
     order = next(iter(identity.record_of(events[0], (), KEYS).orders.values()))
     states = [state_row(CustomerId("c" * 26), order, SHOP, written_at=noon(date(2026, 3, 2)))]
-    keys = archive_history(TENANT, "import-1", events, states, world.lake, KEYS, SHOP)
+    keys = archive_history(
+        TENANT, "import-1", [(event, identity.refs_of(event, KEYS)) for event in events], states, world.lake, SHOP
+    )
     assert len(keys) == 2
     text = json.dumps([decode(world.lake.get(key)).to_pylist() for key in keys], default=str, ensure_ascii=False)
     assert "お茶" in text

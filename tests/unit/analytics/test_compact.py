@@ -169,6 +169,12 @@ def _newest(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {row["order_id"]: row["removed"] for row in ordered}
 
 
+def test_no_more_is_taken_at_once_than_fits_into_memory() -> None:
+    objects = [StoredObject(f"o{number}", compaction.WHOLE_BYTES // 3) for number in range(7)]
+    assert len(compaction.small(objects)) == 2
+    assert compaction.small([StoredObject("whole", compaction.WHOLE_BYTES)]) == []
+
+
 def test_only_partitions_with_something_new_are_compacted_a_few_per_call() -> None:
     small, large = 10, compaction.WHOLE_BYTES
     partitions = {

@@ -16,6 +16,7 @@ from shared.analytics.recompute import lake_events, recompute, without_personal_
 from shared.core.ids import EventId
 from shared.customers import fold
 from shared.customers.fold import fold_all
+from shared.customers.identity import refs_of
 from shared.ingest.model import CartFacts, ConsentFacts, Event, EventType, Line, OrderDeletedFacts, Refund, RefundFacts
 from tests.unit.analytics.world import KEYS, SHOP, TENANT, World, an_order, customer_of
 
@@ -58,7 +59,8 @@ def into_lake(world: World, events: Iterable[Event]) -> None:
     """Events of several batches."""
     listed = list(events)
     for number in range(0, len(listed), 13):
-        archive_history(TENANT, f"i{number}", listed[number : number + 13], [], world.lake, KEYS, SHOP)
+        some = [(event, refs_of(event, KEYS)) for event in listed[number : number + 13]]
+        archive_history(TENANT, f"i{number}", some, [], world.lake, SHOP)
 
 
 @pytest.mark.parametrize("seed", range(8))
