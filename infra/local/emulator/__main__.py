@@ -32,6 +32,7 @@ PATCHES = (
     "athena_engine",
     "state_machines",
     "emf_metrics",
+    "service_metrics",
     "ses_events",
     "call_counter",
     "lost_replies",

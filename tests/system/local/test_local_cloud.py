@@ -203,6 +203,19 @@ def test_a_poison_record_ends_in_the_dead_letter_queue_and_the_stream_goes_on(cl
     assert eventually(lambda: copied(cloud, f"after-{bad}"))
 
 
+def test_only_the_queue_with_messages_raises_its_alarm(cloud: LocalCloud) -> None:
+    sqs, cloudwatch = cloud.session.client("sqs"), cloud.session.client("cloudwatch")
+    sqs.send_message(QueueUrl=cloud.output("PoisonQueue"), MessageBody="left over")
+
+    def states() -> dict[str, str]:
+        alarms = cloudwatch.describe_alarms(AlarmNamePrefix="tiny-")["MetricAlarms"]
+        return {alarm["AlarmName"]: alarm["StateValue"] for alarm in alarms}
+
+    wanted = {"tiny-PoisonAlarm": "ALARM", "tiny-QuietAlarm": "OK"}
+    assert eventually(lambda: states() == wanted)
+    sqs.purge_queue(QueueUrl=cloud.output("PoisonQueue"))
+
+
 def test_a_stream_function_needs_its_grant_to_read_the_stream(cloud: LocalCloud) -> None:
     with Without(cloud, "Tiny-Copy", "dynamodb:GetRecords"):
         post_item(cloud, "unread")

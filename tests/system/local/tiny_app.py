@@ -100,6 +100,17 @@ class TinyStack(Stack):
                 on_failure=sources.SqsDlq(poison),
             )
         )
+        for name, queue in (("PoisonAlarm", poison), ("QuietAlarm", sqs.Queue(self, "Quiet"))):
+            queue.metric_approximate_number_of_messages_visible(
+                period=Duration.minutes(1), statistic="Maximum"
+            ).create_alarm(
+                self,
+                name,
+                alarm_name=f"tiny-{name}",
+                threshold=1,
+                evaluation_periods=1,
+                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            )
         CfnOutput(self, "PoisonQueue", value=poison.queue_url)
 
     def _lake_table(self) -> None:
