@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import aws_cdk as cdk
 import jsii
@@ -104,6 +104,16 @@ class ReviewedChecks:
     def name(self) -> str:
         """Shown before each finding."""
         return "AwsSolutions"
+
+    @property
+    def version(self) -> str | None:
+        """Version of the checks."""
+        return self._checks.version
+
+    @property
+    def rule_ids(self) -> list[str] | None:
+        """Rules of the checks."""
+        return self._checks.rule_ids
 
     def validate(self, context: cdk.IPolicyValidationContext) -> cdk.PolicyValidationPluginReport:
         """Everything cdk-nag finds that nobody accepted, and every acceptance of nothing."""

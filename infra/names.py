@@ -17,5 +17,7 @@ ATHENA_WORKGROUP = "matakite"
 def scenario_machine(scenario: str) -> str:
     """Name of the state machine a scenario compiles to."""
     return f"matakite-scenario-{scenario.replace('_', '-')}"
+
+
 CONFIGURATION_SET = "matakite"
 """Of SES: every mail goes through it, and its events come back by it."""

@@ -27,15 +27,14 @@ COMMANDS = {
 
 _FILES = {"import": "importing", "nightly": "analysis"}
 _OBJECTS = {"nightly": "nightly"}
+_EVERYTHING = {"ignore_unknown_options": True}
 
 
 class _Topic(click.Command):
-    """Hands its arguments to a Typer command, which brings its own Click: errors and `--help` are that one's to show."""
+    """Hands its arguments to a Typer command, which brings its own Click: errors and `--help` are for it to show."""
 
     def __init__(self, name: str, command: Any) -> None:
-        super().__init__(
-            name, help=COMMANDS[name], add_help_option=False, context_settings={"ignore_unknown_options": True}
-        )
+        super().__init__(name, help=COMMANDS[name], add_help_option=False, context_settings=_EVERYTHING)
         self.params = [click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)]
         self.callback = lambda arguments: command.main(args=list(arguments), prog_name=f"matakite {name}")
 

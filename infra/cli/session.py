@@ -48,7 +48,8 @@ def connect() -> Deployment:
         return Deployment(LocalSession(emulator), emulator.endpoint)
     if target == "local" or not _has_credentials():
         raise MisconfiguredError(
-            "no deployment found: start the local cloud (matakite local up), or set AWS credentials and MATAKITE_TARGET=aws"
+            "no deployment found: start the local cloud (`matakite local up`), "
+            "or set AWS credentials and MATAKITE_TARGET=aws"
         )
     return Deployment(boto3.Session())
 

@@ -1,4 +1,4 @@
-"""The acts of the day, on a stage: post, let the schedule sweep, unsubscribe as a mail program does, wait for the end."""
+"""The acts of the day, on a stage: post, let the schedule sweep, unsubscribe as a mail program does, wait."""
 
 from __future__ import annotations
 

@@ -92,7 +92,10 @@ def undecided(deployment: Deployment) -> int:
         .get_paginator("scan")
         .paginate(
             TableName=deployment.outputs["ScenariosTable"],
-            FilterExpression="sk = :enrolment AND (#state = :armed OR (#state = :entered AND (attribute_not_exists(#step) OR #step = :none)))",
+            FilterExpression=(
+                "sk = :enrolment AND (#state = :armed"
+                " OR (#state = :entered AND (attribute_not_exists(#step) OR #step = :none)))"
+            ),
             ExpressionAttributeNames={"#state": "state", "#step": "step"},
             ExpressionAttributeValues={
                 ":enrolment": {"S": "enrolment"},
