@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -41,6 +41,21 @@ class StatefulStack(Stack):
             ),
             removal_policy=RemovalPolicy.RETAIN,
         )
+        self._outputs()
+
+    def _outputs(self) -> None:
+        """What the command line needs to find the data."""
+        for name, value in {
+            "EventsTable": self.tables.events.table_name,
+            "CustomersTable": self.tables.customers.table_name,
+            "ScenariosTable": self.tables.scenarios.table_name,
+            "DeliveriesTable": self.tables.deliveries.table_name,
+            "ReportsTable": self.tables.reports.table_name,
+            "LakeBucket": self.lake.bucket_name,
+            "WorkBucket": self.work.bucket_name,
+            "KeysSecret": self.keys.secret_arn,
+        }.items():
+            CfnOutput(self, name, value=value)
 
     def _table(self, table_id: str, *, stream: bool = False, ttl: str | None = None) -> dynamodb.Table:
         return dynamodb.Table(

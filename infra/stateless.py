@@ -71,17 +71,6 @@ class StatelessStack(Stack):
         return api
 
     def _outputs(self, house: House) -> None:
-        outputs = {
-            "ApiUrl": f"https://{house.api.api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}",
-            "ApiId": house.api.api_id,
-            "EventsTable": house.tables.events.table_name,
-            "CustomersTable": house.tables.customers.table_name,
-            "ScenariosTable": house.tables.scenarios.table_name,
-            "DeliveriesTable": house.tables.deliveries.table_name,
-            "ReportsTable": house.tables.reports.table_name,
-            "LakeBucket": house.lake.bucket_name,
-            "WorkBucket": house.work.bucket_name,
-            "KeysSecret": house.keys.secret_arn,
-        }
-        for name, value in outputs.items():
-            CfnOutput(self, name, value=value)
+        url = f"https://{house.api.api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}"
+        CfnOutput(self, "ApiUrl", value=url)
+        CfnOutput(self, "ApiId", value=house.api.api_id)

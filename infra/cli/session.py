@@ -9,7 +9,7 @@ from typing import Any
 
 import boto3
 
-from infra.names import PREFIX, STACK
+from infra.names import DATA_STACK, PREFIX, STACK
 from shared.core.errors import MisconfiguredError
 
 
@@ -28,12 +28,15 @@ class Deployment:
 
     @cached_property
     def outputs(self) -> dict[str, str]:
-        """The stack's outputs; `ApiUrl` is the address a browser or cart can really reach."""
-        stacks = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
-        outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
+        """The outputs of both stacks; `ApiUrl` is the address a browser or cart can really reach."""
+        outputs = {**self._outputs_of(DATA_STACK), **self._outputs_of(STACK)}
         if self.local_url:
             outputs["ApiUrl"] = f"{self.local_url}/_aws/execute-api/{outputs['ApiId']}"
         return outputs
+
+    def _outputs_of(self, stack: str) -> dict[str, str]:
+        found = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+        return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
 
 
 def connect() -> Deployment:

@@ -1,0 +1,1 @@
+"""Matakite's importable library: one package per business domain, imports running one way."""
