@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 from ministack.core import iam_evaluator
@@ -130,6 +131,12 @@ def _forget(request: InternalRequest) -> dict[str, Any]:
     return {}
 
 
+def _parsed_once(parse: Callable[[Any], list[ParsedStatement]]) -> Callable[[Any], list[ParsedStatement]]:
+    """Every call of every function parses its role's policies; the same text need not be read twice."""
+    remembered = lru_cache(maxsize=2048)(parse)
+    return lambda document: remembered(document) if isinstance(document, str) else parse(document)
+
+
 def install(settings: EmulatorSettings) -> None:
     """Watch MiniStack's policy evaluation and serve the report."""
     evaluate = iam_evaluator.evaluate
@@ -145,5 +152,6 @@ def install(settings: EmulatorSettings) -> None:
         return result
 
     iam_evaluator.evaluate = evaluate_and_remember
+    iam_evaluator.parse_policy_document = _parsed_once(iam_evaluator.parse_policy_document)
     route("GET", "grants", _report)
     route("DELETE", "grants", _forget)

@@ -92,8 +92,10 @@ def _described(
 
 def _principal(headers: dict[str, str], query: dict[str, list[str]]) -> str:
     key = extract_access_key_id(headers, query)
-    found = iam_evaluator.resolve_principal(key, get_account_id()) if key else None
-    return principal_name(found.arn) if isinstance(found, iam_evaluator.PrincipalInfo) else "anonymous"
+    found = iam_evaluator.resolve_credential(key, get_account_id()) if key else None
+    if found is None or isinstance(found, iam_evaluator.CredentialResolutionError):
+        return "anonymous"
+    return principal_name(found.principal_arn)
 
 
 def with_body(call: ApiCall, body: bytes) -> ApiCall:
