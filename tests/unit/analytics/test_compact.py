@@ -171,7 +171,7 @@ def _newest(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def test_no_more_is_taken_at_once_than_fits_into_memory() -> None:
     objects = [StoredObject(f"o{number}", compaction.WHOLE_BYTES // 3) for number in range(7)]
-    assert len(compaction.small(objects)) == 2
+    assert len(compaction.small(objects)) == 3
     assert compaction.small([StoredObject("whole", compaction.WHOLE_BYTES)]) == []
 
 
