@@ -185,12 +185,14 @@ def run_nightly(
     settings = which_shop(deployment, shop)
     day = _day(as_of, settings) if as_of else None
     with _console.status("夜間集計を実行中 / running the night …"):
-        follow_night(deployment, settings, day)
-    print_run(deployment, settings, day)
+        if follow_night(deployment, settings, day):
+        print_run(deployment, settings, day)
+    else:
+        _console.print("every night up to yesterday has been run; name a day with --as-of to run it again")
 
 
-def follow_night(deployment: Deployment, shop: Shop, as_of: date | None) -> None:
-    """Run the machine to its end. Raises UnavailableError when a night stays incomplete."""
+def follow_night(deployment: Deployment, shop: Shop, as_of: date | None) -> int:
+    """Run the machine to its end; the nights it ran. Raises UnavailableError when one stays incomplete."""
     machines = deployment.client("stepfunctions")
     described = {"tenant": shop.tenant} | ({"as_of": as_of.isoformat()} if as_of else {})
     started = machines.start_execution(
@@ -205,6 +207,7 @@ def follow_night(deployment: Deployment, shop: Shop, as_of: date | None) -> None
         time.sleep(0.3)
     if found["status"] != "SUCCEEDED":
         raise UnavailableError(f"the nightly run {found['status'].lower()}: {found.get('cause') or found.get('error')}")
+    return len(json.loads(found["output"])["runs"])
 
 
 def _machine(machines: Any) -> str:
