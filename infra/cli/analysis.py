@@ -185,7 +185,8 @@ def run_nightly(
     settings = which_shop(deployment, shop)
     day = _day(as_of, settings) if as_of else None
     with _console.status("夜間集計を実行中 / running the night …"):
-        if follow_night(deployment, settings, day):
+        nights = follow_night(deployment, settings, day)
+    if nights:
         print_run(deployment, settings, day)
     else:
         _console.print("every night up to yesterday has been run; name a day with --as-of to run it again")
