@@ -64,7 +64,7 @@ def _play(shoppers: int, customers: int | None, lead: timedelta) -> bool:
         orders = _history(progress, stage, customers)
         with _timed(progress, "nightly scoring in Athena / 夜間集計"):
             follow_night(deployment, stage.shop, cdnow.yesterday(today(stage.shop)))
-        day = story.play(SystemClock().now(), shoppers=shoppers, lead=lead)
+        day = story.play(SystemClock().now(), shoppers=shoppers, lead=lead, customers=customers or cdnow.CUSTOMERS)
         webhooks, surprises = _day(progress, stage, cloud, day)
     findings = verify.examine(stage, cloud.emulator, day, surprises, due(stage))
     reports = ReportStore(deployment.outputs["ReportsTable"], deployment.client("dynamodb"))

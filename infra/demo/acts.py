@@ -38,14 +38,14 @@ def first_mails(stage: Stage, emulator: Emulator, due_at: datetime) -> None:
     """Wait until the carts are due, let the sweep's schedule fire, and wait until everybody's first mail is decided."""
     time.sleep(max(0.0, (due_at - SystemClock().now()).total_seconds()))
     fire_schedule(stage.deployment, SCENARIO)
-    wait_until(lambda: verify.undecided(stage.deployment) == 0, "everybody's first mail", 60)
+    wait_until(lambda: verify.undecided(stage.deployment, stage.shop.tenant) == 0, "everybody's first mail", 60)
 
 
 def evening(stage: Stage, emulator: Emulator, day: Day) -> Tally:
     """Some order after the first mail, some unsubscribe from it: at once, before the second is due."""
     tally = post_all(stage.endpoint, day.evening)
     addresses = {s.buyer.email for s in day.by_role(Role.UNSUBSCRIBES_AFTER_FIRST_MAIL)}
-    for mail in verify.outbox(emulator):
+    for mail in verify.outbox(emulator, stage.shop.tenant):
         if verify.recipient(mail) in addresses:
             unsubscribe(mail)
     settle(emulator, executions=False)

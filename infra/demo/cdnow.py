@@ -18,6 +18,7 @@ from pathlib import Path
 from shared.core.errors import MisconfiguredError
 
 LAST_DAY = date(1998, 6, 30)
+CUSTOMERS = 23_570
 HEADER = ("order_id", "customer_id", "email", "last_name", "first_name", "ordered_at", "amount", "currency")
 _LAST_NAMES = ("見本", "例題", "試験", "仮名", "模擬", "標本", "雛形", "範例")
 _FIRST_NAMES = ("花子", "太郎", "一葉", "次郎", "三奈", "四季", "五月", "六花", "七海", "八重")

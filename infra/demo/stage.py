@@ -47,17 +47,17 @@ class Stage:
     endpoint: Endpoint
 
 
-def set_up(deployment: Deployment) -> Stage:
+def set_up(deployment: Deployment, tenant: TenantId = TENANT) -> Stage:
     """Write the shop's settings, verify its sender with SES and connect its cart."""
     document = json.dumps({**SETTINGS, "public_url": deployment.outputs["ApiUrl"]}, ensure_ascii=False)
     deployment.client("ssm").put_parameter(
-        Name=parameter_name(deployment.prefix, TENANT), Value=document, Type="String", Overwrite=True
+        Name=parameter_name(deployment.prefix, tenant), Value=document, Type="String", Overwrite=True
     )
     sender = SETTINGS["sections"]["delivery"]["from_address"]  # type: ignore[index]
     deployment.client("sesv2").create_email_identity(EmailIdentity=str(sender).partition("@")[2])
-    connection = add_connection(deployment, TENANT, "shopify", SHOP)
+    connection = add_connection(deployment, tenant, "shopify", SHOP)
     endpoint = Endpoint(hook_url(deployment, connection), connection.secret)
-    return Stage(deployment, parse_shop(TENANT, document), endpoint)
+    return Stage(deployment, parse_shop(tenant, document), endpoint)
 
 
 def import_history(

@@ -107,10 +107,17 @@ class Day:
         return [shopper for shopper in self.shoppers if shopper.role is role]
 
 
-def play(start: datetime, *, shoppers: int = 240, lead: timedelta = timedelta(seconds=60), seed: int = 7) -> Day:
-    """A day whose carts become due `lead` after `start`."""
+def play(
+    start: datetime,
+    *,
+    shoppers: int = 240,
+    lead: timedelta = timedelta(seconds=60),
+    seed: int = 7,
+    customers: int = cdnow.CUSTOMERS,
+) -> Day:
+    """A day whose carts become due `lead` after `start`; `customers` is how many of the history were imported."""
     rng = random.Random(seed)
-    cast = tuple(_cast(rng, shoppers, start, lead))
+    cast = tuple(_cast(rng, shoppers, start, lead, customers))
     morning = [call for shopper in cast for call in _morning(rng, shopper)]
     noisy = _with_noise(rng, morning)
     buyers = [s for s in cast if s.role is Role.ORDERS_AFTER_FIRST_MAIL]
@@ -118,13 +125,14 @@ def play(start: datetime, *, shoppers: int = 240, lead: timedelta = timedelta(se
     return Day(cast, tuple(noisy), evening)
 
 
-def _cast(rng: random.Random, count: int, start: datetime, lead: timedelta) -> Iterator[Shopper]:
+def _cast(rng: random.Random, count: int, start: datetime, lead: timedelta, customers: int) -> Iterator[Shopper]:
     roles = [role for role, share in SHARES.items() for _ in range(round(share * count))]
     rng.shuffle(roles)
-    known = rng.sample(range(1, 23_571), len(roles))
+    known = rng.sample(range(1, customers + 1), min(len(roles), customers))
     for number, role in enumerate(roles, start=1):
         # Two in three are customers of the imported history; the others come for the first time.
-        buyer = _buyer(number, role, f"{known[number - 1]:05}" if number % 3 else None)
+        returning = number % 3 and number <= len(known)
+        buyer = _buyer(number, role, f"{known[number - 1]:05}" if returning else None)
         items = tuple(
             replace(item, quantity=rng.choice((1, 1, 1, 2))) for item in rng.sample(PRODUCTS, rng.randint(1, 3))
         )
@@ -186,6 +194,11 @@ def _call(topic: str, body: dict[str, object], webhook_id: str, at: datetime) ->
     return Call(topic, shopify.encode(body), webhook_id, at)
 
 
+def _half(body: bytes) -> bytes:
+    """Cut off between two characters: half a character would be a wrong signature before it is a broken body."""
+    return body[: len(body) // 2].decode(errors="ignore").encode()
+
+
 def _with_noise(rng: random.Random, calls: Sequence[Call]) -> list[Call]:
     """Duplicates, forged signatures, broken bodies and strangers, mixed into the day."""
     noise = [rng.choice(calls) for _ in range(len(calls) // 4)]
@@ -194,7 +207,7 @@ def _with_noise(rng: random.Random, calls: Sequence[Call]) -> list[Call]:
     broken = [
         replace(
             call,
-            body=call.body[: len(call.body) // 2],
+            body=_half(call.body),
             webhook_id=f"{call.webhook_id}-broken",
             expected=Answer.MALFORMED,
         )

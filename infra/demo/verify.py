@@ -11,6 +11,7 @@ from infra.cli.session import Deployment
 from infra.demo.stage import Stage
 from infra.demo.story import Day, Role
 from infra.local.process import Emulator, internal
+from shared.core.ids import TenantId
 from shared.scenarios.enrolment import EnrolmentState
 
 SENT = "sent"
@@ -54,10 +55,11 @@ class Findings:
     contradictions: tuple[str, ...]
 
 
-def outbox(emulator: Emulator) -> list[dict[str, Any]]:
-    """Every mail the local SES accepted, in full."""
+def outbox(emulator: Emulator, tenant: TenantId) -> list[dict[str, Any]]:
+    """Every mail of a shop the local SES accepted, in full."""
     found = internal(emulator, "GET", "/_matakite/outbox?limit=100000")
-    return list(found["messages"] if isinstance(found, dict) else found)
+    mails = found["messages"] if isinstance(found, dict) else found
+    return [mail for mail in mails if mail["tags"].get("tenant") == tenant]
 
 
 def recipient(mail: Mapping[str, Any]) -> str:
@@ -65,8 +67,8 @@ def recipient(mail: Mapping[str, Any]) -> str:
     return str(mail["to"][0])
 
 
-def ledger(deployment: Deployment) -> Iterator[Send]:
-    """Every row of the send ledger."""
+def ledger(deployment: Deployment, tenant: TenantId) -> Iterator[Send]:
+    """Every row of a shop's send ledger."""
     pages = (
         deployment.client("dynamodb")
         .get_paginator("scan")
@@ -74,7 +76,7 @@ def ledger(deployment: Deployment) -> Iterator[Send]:
     )
     for page in pages:
         for item in page["Items"]:
-            if item["sk"]["S"].startswith("send#"):
+            if item["sk"]["S"].startswith("send#") and item["pk"]["S"].startswith(f"{tenant}#"):
                 text = {name: value.get("S", "") for name, value in item.items()}
                 yield Send(
                     text["sk"].removeprefix("send#"),
@@ -85,19 +87,20 @@ def ledger(deployment: Deployment) -> Iterator[Send]:
                 )
 
 
-def undecided(deployment: Deployment) -> int:
-    """How many wait to enter the scenario, or for its first step."""
+def undecided(deployment: Deployment, tenant: TenantId) -> int:
+    """How many of a shop wait to enter the scenario, or for its first step."""
     pages = (
         deployment.client("dynamodb")
         .get_paginator("scan")
         .paginate(
             TableName=deployment.outputs["ScenariosTable"],
             FilterExpression=(
-                "sk = :enrolment AND (#state = :armed"
+                "begins_with(pk, :shop) AND sk = :enrolment AND (#state = :armed"
                 " OR (#state = :entered AND (attribute_not_exists(#step) OR #step = :none)))"
             ),
             ExpressionAttributeNames={"#state": "state", "#step": "step"},
             ExpressionAttributeValues={
+                ":shop": {"S": f"{tenant}#"},
                 ":enrolment": {"S": "enrolment"},
                 ":armed": {"S": EnrolmentState.ARMED.value},
                 ":entered": {"S": EnrolmentState.ENTERED.value},
@@ -111,7 +114,8 @@ def undecided(deployment: Deployment) -> int:
 
 def examine(stage: Stage, emulator: Emulator, day: Day, surprises: list[str], due: int) -> Findings:
     """Hold the outbox against the cast, the ledger against the outbox, and both against the funnel's `due`."""
-    mails, sends = outbox(emulator), list(ledger(stage.deployment))
+    tenant = stage.shop.tenant
+    mails, sends = outbox(emulator, tenant), list(ledger(stage.deployment, tenant))
     states = Counter(send.state for send in sends)
     held = Counter(send.reason or send.state for send in sends if send.state not in (SENT, UNKNOWN))
     contradictions = [

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,15 @@ class LocalCloudError(MatakiteError):
     """The local cloud cannot do what was asked; the message says what to do about it."""
 
 
+def _state_dir() -> Path:
+    return Path(os.environ.get("MATAKITE_STATE_DIR") or PROJECT_ROOT / ".matakite" / "local")
+
+
 @dataclass(frozen=True)
 class LocalPaths:
-    """Where the local cloud keeps its files; everything is under one git-ignored directory."""
+    """Where the local cloud keeps its files: one git-ignored directory (override: MATAKITE_STATE_DIR)."""
 
-    state_dir: Path = PROJECT_ROOT / ".matakite" / "local"
+    state_dir: Path = field(default_factory=_state_dir)
 
     @property
     def record(self) -> Path:

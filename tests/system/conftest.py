@@ -1,0 +1,106 @@
+"""One deployed cloud for the whole suite, and one played day in it.
+
+Tests that only read share the played day (shop `default`). Tests that write open a shop of their own (`open_shop`) in
+the same cloud: every key starts with the shop, so one shop's noise is not in another's books.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import pytest
+
+from infra.cli.analysis import follow_night
+from infra.cli.session import Deployment
+from infra.demo import acts, cdnow, story
+from infra.demo.stage import Stage, import_history, set_up, today
+from infra.demo.story import Day
+from infra.local import lifecycle
+from infra.local.lifecycle import LocalCloud
+from infra.local.process import LocalPaths, free_port, set_wait_scale
+from infra.node import use_bundled_node
+from shared.core.clock import SystemClock
+from shared.core.ids import TenantId
+
+CUSTOMERS = 400
+SHOPPERS = 40
+SEED = 11
+LEAD = timedelta(seconds=30)
+"""Until the day's carts are due: long enough to post them all on a busy machine."""
+HURRY = 1 / 86_400
+"""Two days of waiting in two seconds: between the second and the third mail nobody has anything left to do."""
+
+OpenShop = Callable[[str], Stage]
+
+
+@dataclass(frozen=True)
+class Played:
+    """The day, played to its end."""
+
+    stage: Stage
+    cloud: LocalCloud
+    day: Day
+    night: date
+    """The day the nightly run was for."""
+    answers: Counter[str]
+    surprises: tuple[str, ...]
+
+
+@pytest.fixture(scope="session")
+def cloud_paths(tmp_path_factory: pytest.TempPathFactory) -> LocalPaths:
+    """Where the suite's local cloud keeps its files: never where the developer's is."""
+    return LocalPaths(tmp_path_factory.mktemp("cloud"))
+
+
+@pytest.fixture(scope="session")
+def cloud(cloud_paths: LocalPaths) -> Iterator[LocalCloud]:
+    """Our stacks, synthesised and deployed into an emulator of their own."""
+    use_bundled_node()
+    running = lifecycle.up(paths=cloud_paths, port=free_port(), wait_scale=acts.WAIT_SCALE)
+    yield running
+    lifecycle.down(cloud_paths)
+
+
+@pytest.fixture(scope="session")
+def deployment(cloud: LocalCloud) -> Deployment:
+    """What the command and the demo work with."""
+    return Deployment(cloud.session, cloud.emulator.endpoint)
+
+
+@pytest.fixture(scope="session")
+def stage(deployment: Deployment) -> Stage:
+    """The demo's shop, `default`."""
+    return set_up(deployment)
+
+
+@pytest.fixture(scope="session")
+def open_shop(deployment: Deployment) -> OpenShop:
+    """Opens another shop with a connected cart, by its id."""
+    opened: dict[str, Stage] = {}
+
+    def open_one(tenant: str) -> Stage:
+        if tenant not in opened:
+            opened[tenant] = set_up(deployment, TenantId(tenant))
+        return opened[tenant]
+
+    return open_one
+
+
+@pytest.fixture(scope="session")
+def played(cloud: LocalCloud, stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Played:
+    """A history imported, scored, and a shop's day played until the last mail has been heard of."""
+    import_history(stage, tmp_path_factory.mktemp("history") / "orders.csv", CUSTOMERS)
+    day = story.play(SystemClock().now(), shoppers=SHOPPERS, lead=LEAD, seed=SEED, customers=CUSTOMERS)
+    morning = acts.morning(stage, cloud.emulator, day)
+    night = cdnow.yesterday(today(stage.shop))
+    follow_night(stage.deployment, stage.shop, night)  # while the carts grow old
+    due_at = max(shopper.touched_at for shopper in day.shoppers) + story.TOUCHED_BEFORE_DUE
+    acts.first_mails(stage, cloud.emulator, due_at)
+    evening = acts.evening(stage, cloud.emulator, day)
+    set_wait_scale(cloud.emulator, HURRY)
+    acts.all_mails(cloud.emulator)
+    set_wait_scale(cloud.emulator, acts.WAIT_SCALE)
+    return Played(stage, cloud, day, night, morning.answers + evening.answers, (*morning.surprises, *evening.surprises))
