@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -61,6 +62,7 @@ class DuckLake:
         return answer
 
 
+@cache
 def to_duckdb(athena_sql: str) -> str:
     """The same query for DuckDB; what sqlglot cannot say there is an error."""
     statements = sqlglot.transpile(athena_sql, read="athena", write="duckdb", unsupported_level=ErrorLevel.RAISE)
@@ -121,12 +123,13 @@ def lake_of(objects: Objects) -> DuckLake:
     lake = DuckLake()
     for table in TABLES.values():
         for stored in objects.list(f"{table.name}/"):
-            _, tenant, partition, _ = stored.key.split("/")
-            _attach(lake, table, decode(objects.get(stored.key)), tenant, partition)
+            attach(lake, table, decode(objects.get(stored.key)), stored.key)
     return lake
 
 
-def _attach(lake: DuckLake, table: Table, arrow: pa.Table, tenant: str, partition: str) -> None:
+def attach(lake: DuckLake, table: Table, arrow: pa.Table, key: str) -> None:
+    """One more object of a table, by its key in the bucket."""
+    _, tenant, partition, _ = key.split("/")
     value = partition.partition("=")[2]
     kind = TYPES[table.partition_keys()[table.partition.value]]
     arrow = arrow.append_column("tenant", pa.array([tenant.partition("=")[2]] * arrow.num_rows, pa.string()))

@@ -1,88 +1,16 @@
-"""One declaration, two readers: the Parquet files and the Glue catalogue must not drift apart."""
+"""What the lake declares is what its files hold."""
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Any
 
-import pyarrow as pa
 import pytest
 
-from infra.node import use_bundled_node
 from shared.analytics.meaning import result_tables
-from shared.analytics.parquet import TYPES, arrow_schema, decode, encode_rows, to_arrow
-from shared.analytics.schema import BASE_TABLES, EVENTS, ORDER_STATES, Kind, month_of, partition_path
+from shared.analytics.parquet import TYPES, decode, encode_rows, to_arrow
+from shared.analytics.schema import BASE_TABLES, EVENTS, ORDER_STATES, Kind, month_of
 
 TABLES = [*BASE_TABLES, *result_tables()]
-
-GLUE_TO_ARROW = {
-    "string": pa.string(),
-    "bigint": pa.int64(),
-    "int": pa.int32(),
-    "double": pa.float64(),
-    "boolean": pa.bool_(),
-    "timestamp": pa.timestamp("ms"),
-    "date": pa.date32(),
-    "array<string>": pa.list_(pa.string()),
-    "array<int>": pa.list_(pa.int32()),
-}
-
-
-@pytest.fixture(scope="module")
-def glue() -> dict[str, dict[str, Any]]:
-    """The Glue tables as CloudFormation gets them."""
-    use_bundled_node()
-    from aws_cdk import App, Stack
-    from aws_cdk import aws_apigatewayv2 as apigw
-    from aws_cdk import aws_lambda as lambda_
-
-    from infra.analytics import Analytics
-    from infra.functions import FunctionFactory
-    from infra.house import House
-    from infra.stateful import StatefulStack
-    from infra.synth import cdk_context
-
-    app = App(analytics_reporting=False, context=cdk_context())
-    data = StatefulStack(app, "Data")
-    stack = Stack(app, "Main")
-    factory = FunctionFactory(lambda group: lambda_.Code.from_inline(f"# {group}"))
-    house = House(
-        tables=data.tables,
-        lake=data.lake,
-        work=data.work,
-        keys=data.keys,
-        functions=factory,
-        api=apigw.HttpApi(stack, "Api"),
-    )
-    Analytics(stack, "Analytics", house=house)
-    resources = app.synth().get_stack_by_name("Main").template["Resources"]
-    tables = [r["Properties"]["TableInput"] for r in resources.values() if r["Type"] == "AWS::Glue::Table"]
-    return {table["Name"]: table for table in tables}
-
-
-def test_glue_and_parquet_agree_column_by_column(glue: dict[str, dict[str, Any]]) -> None:
-    assert glue.keys() == {table.name for table in TABLES}
-    for table in TABLES:
-        columns = glue[table.name]["StorageDescriptor"]["Columns"]
-        schema = arrow_schema(table)
-        assert [column["Name"] for column in columns] == schema.names
-        assert [GLUE_TO_ARROW[column["Type"]] for column in columns] == [field.type for field in schema]
-
-
-def test_partitions_lie_where_athena_computes_them(glue: dict[str, dict[str, Any]]) -> None:
-    for table in TABLES:
-        parameters = glue[table.name]["Parameters"]
-        keys = [key["Name"] for key in glue[table.name]["PartitionKeys"]]
-        assert keys[0] == "tenant"
-        assert parameters["projection.tenant.type"] == "injected"
-        assert parameters[f"projection.{keys[1]}.type"] == "date"
-        template = (
-            json.dumps(parameters["storage.location.template"])
-            .replace("${tenant}", "a")
-            .replace(f"${{{keys[1]}}}", "2026-03")
-        )
-        assert partition_path(table, "a", "2026-03") in template
 
 
 def test_every_kind_has_a_parquet_type() -> None:

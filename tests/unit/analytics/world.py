@@ -25,7 +25,7 @@ from shared.customers import fold
 from shared.customers.rows import Delete, MemoryRows, Put, Row, Write, encode_item
 from shared.customers.store import MemoryCustomerStore
 from shared.ingest.model import Event, EventType, OrderFacts, Person
-from tests.sql.lake_in_duckdb import lake_of
+from tests.sql.lake_in_duckdb import TABLES, attach, lake_of
 
 TENANT = TenantId("shop")
 SHOP = Shop(TENANT, "お店", "Asia/Tokyo", "JPY")
@@ -174,8 +174,11 @@ class World:
         if name in self.breaks:
             return {"name": name, "error": {"State": "FAILED", "StateChangeReason": "SYNTAX_ERROR: no such thing"}}
         inner, location = _unloaded(query["query"])
-        self.lake.put(f"{location}part-0", encode(lake_of(self.lake).ask(inner)))
-        rows = lake_of(self.lake).rows(query["checks"])
+        lake = lake_of(self.lake)
+        answer = lake.ask(inner)
+        self.lake.put(f"{location}part-0", encode(answer))
+        attach(lake, TABLES[name], answer, f"{location}part-0")
+        rows = lake.rows(query["checks"])
         heading = {"Data": [{"VarCharValue": column} for column in ("severity", "name", "violations")]}
         found = [
             {"Data": [{"VarCharValue": str(value)} if value is not None else {} for value in row.values()]}
