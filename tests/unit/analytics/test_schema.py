@@ -6,11 +6,8 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
-from shared.analytics.meaning import result_tables
 from shared.analytics.parquet import TYPES, decode, encode_rows, to_arrow
-from shared.analytics.schema import BASE_TABLES, EVENTS, ORDER_STATES, Kind, month_of
-
-TABLES = [*BASE_TABLES, *result_tables()]
+from shared.analytics.schema import EVENTS, ORDER_STATES, Kind, month_of
 
 
 def test_every_kind_has_a_parquet_type() -> None:
