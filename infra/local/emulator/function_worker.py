@@ -6,6 +6,7 @@ name never matches; a handler that raises loses its process (each poison record 
 handler waits 50 ms for log lines; and each process unpacks the bundle again.
 Mended by a worker class of our own. At most :data:`MAX_CONCURRENCY` processes per function run at once (this
 machine has few cores); further invocations wait, where AWS would scale out.
+``GET /_matakite/functions`` lists the invocations that run now: function, process id, event.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from ministack.core import lambda_runtime
 from ministack.core.lambda_runtime import Worker
 from ministack.services import lambda_svc
 
+from infra.local.emulator.gateway import InternalRequest, route
 from infra.local.emulator.settings import ACCOUNT, EmulatorSettings
 
 logger = logging.getLogger("matakite.functions")
@@ -94,6 +96,8 @@ class FunctionWorker(Worker):  # type: ignore[misc]
     settings: EmulatorSettings
     _proc: subprocess.Popen[str] | None
     _stderr_queue: queue.Queue[str]
+    running: dict[str, Any] | None = None
+    """The invocation under way, as it was handed to the process."""
 
     def _spawn(self) -> None:
         task_root = _unpacked(self.code_zip, self.config, self.settings.state_dir / "code")
@@ -161,8 +165,10 @@ class FunctionWorker(Worker):  # type: ignore[misc]
             }
             answers: list[dict[str, Any]] = []
             exchange = threading.Thread(target=self._exchange, args=(message, answers), daemon=True)
+            self.running = message
             exchange.start()
             exchange.join(timeout)
+            self.running = None
             if exchange.is_alive():
                 self._stop()
                 text = f"{request_id} Task timed out after {timeout:.2f} seconds"
@@ -232,6 +238,30 @@ def _execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any
     return {"body": answer["error"], "error": True, "function_error": "Unhandled", "log": log}
 
 
+def _workers() -> list[FunctionWorker]:
+    return [w for pool in list(lambda_runtime._workers.values()) for w in list(pool) if isinstance(w, FunctionWorker)]
+
+
+def kill_caller(headers: dict[str, str], role: str) -> None:
+    """Kill the process that made a call, named by the trace id its SDK sends; untraced, any busy one of its role."""
+    trace = headers.get("x-amzn-trace-id", "")
+    for worker in _workers():
+        running, process = worker.running, worker._proc
+        if running is None or process is None:
+            continue
+        its_role = str(worker.config.get("Role", "")).rsplit("/", 1)[-1]
+        if running["trace_id"] == trace if trace else its_role == role:
+            process.kill()
+
+
+def _running_now(request: InternalRequest) -> list[dict[str, Any]]:
+    return [
+        {"function": worker.func_name, "pid": worker._proc.pid, "event": running["event"]}
+        for worker in _workers()
+        if (running := worker.running) is not None and worker._proc is not None
+    ]
+
+
 def install(settings: EmulatorSettings) -> None:
     """Use our worker for every Python function."""
     FunctionWorker.settings = settings
@@ -253,5 +283,6 @@ def install(settings: EmulatorSettings) -> None:
         result: dict[str, Any] = default_execute(func, event, request_id)
         return result
 
+    route("GET", "functions", _running_now)
     lambda_runtime._worker_class_for = worker_class
     lambda_svc._execute_function_warm = execute

@@ -3,13 +3,14 @@
 Without it: every call here succeeds, and the failures a ledger exists for (a reply lost after the work was done, a
 throttle, an error before or after) never happen.
 ``POST /_matakite/faults`` plans one: ``{"service": "ses", "action": "SendEmail", "kind": …, "times": 1, "skip": 0,
-"contains": "text in path or body", "principal": "part of the role's name", "seconds": 60}``. Kinds:
+"contains": "text in path or body, or a list of texts", "principal": "part of the role's name", "share": 1.0,
+"seconds": 60}``; of the calls that match, a random ``share`` fails, at most ``times`` of them. Kinds:
 
 - ``throttle``, ``error_500_before``: refused, nothing done
 - ``error_500_after``: done, yet answered 500
 - ``lose_reply``: done, then the connection is reset
 - ``hang``: done, then silent for ``seconds``
-- ``kill_before``, ``kill_after``: the calling function's process is killed before or after the work is done
+- ``kill_before``, ``kill_after``: the calling process (not its neighbours) is killed before or after the work is done
 
 ``GET`` lists what is planned and how often each came true; ``DELETE`` forgets all.
 """
@@ -18,13 +19,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import threading
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 from uuid import uuid4
 
-from ministack.core import lambda_runtime
-
+from infra.local.emulator import function_worker
 from infra.local.emulator.gateway import BadInternalRequestError, InternalRequest, ReplyLostError, route
 from infra.local.emulator.interception import ApiCall, Proceed, Response, around_calls
 from infra.local.emulator.settings import EmulatorSettings
@@ -49,9 +51,10 @@ class Fault:
     service: str
     kind: str
     action: str = ""
-    contains: str = ""
+    contains: str | list[str] = ""
     principal: str = ""
     times: int = 1
+    share: float = 1.0
     skip: int = 0
     seconds: float = 60.0
     id: str = field(default_factory=lambda: uuid4().hex[:8])
@@ -64,12 +67,16 @@ class Fault:
             and call.service == self.service
             and self.action in ("", call.action)
             and self.principal in call.principal
-            and (not self.contains or self.contains.encode() in call.body or self.contains in call.path)
+            and all(text.encode() in call.body or text in call.path for text in self._texts())
         )
+
+    def _texts(self) -> Iterator[str]:
+        yield from [self.contains] if isinstance(self.contains, str) else self.contains
 
 
 _lock = threading.Lock()
 _planned: list[Fault] = []
+_dice = random.Random(20)  # noqa: S311 - which calls fail must only be the same in every run
 
 
 def _next_fault(call: ApiCall) -> Fault | None:
@@ -79,6 +86,8 @@ def _next_fault(call: ApiCall) -> Fault | None:
             if fault.happened < fault.times and fault.matches(call):
                 if fault.skip > 0:
                     fault.skip -= 1
+                    continue
+                if fault.share < 1 and _dice.random() >= fault.share:
                     continue
                 fault.happened += 1
                 return fault
@@ -93,19 +102,6 @@ def _failure(call: ApiCall, status: int, code: str, message: str) -> Response:
     return status, {**_JSON, "x-amzn-ErrorType": code}, body
 
 
-def kill_callers(principal: str) -> int:
-    """Kill the running processes of the function with this role; how many were killed."""
-    killed = 0
-    for workers in list(lambda_runtime._workers.values()):
-        for worker in list(workers):
-            role = str(worker.config.get("Role", "")).rsplit("/", 1)[-1]
-            process = worker._proc
-            if role == principal and worker.in_use and process is not None:
-                process.kill()
-                killed += 1
-    return killed
-
-
 async def _fail_as_planned(call: ApiCall, proceed: Proceed) -> Response | None:
     fault = _next_fault(call)
     if fault is None:
@@ -116,7 +112,7 @@ async def _fail_as_planned(call: ApiCall, proceed: Proceed) -> Response | None:
     if fault.kind == "error_500_before":
         return _failure(call, 500, "InternalServerError", "planned failure before the work")
     if fault.kind == "kill_before":
-        kill_callers(call.principal)
+        function_worker.kill_caller(call.headers, call.principal)
         raise ReplyLostError
     await proceed(call)
     if fault.kind == "error_500_after":
@@ -124,7 +120,7 @@ async def _fail_as_planned(call: ApiCall, proceed: Proceed) -> Response | None:
     if fault.kind == "hang":
         await asyncio.sleep(fault.seconds)
     if fault.kind == "kill_after":
-        kill_callers(call.principal)
+        function_worker.kill_caller(call.headers, call.principal)
     raise ReplyLostError
 
 
