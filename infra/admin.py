@@ -137,6 +137,7 @@ class Admin(Construct):
         alarm = cloudwatch.Alarm(
             self,
             name,
+            alarm_name=f"matakite {name}",
             metric=metric,
             threshold=threshold,
             evaluation_periods=periods,

@@ -39,13 +39,13 @@ def demo(
     ] = False,
     shoppers: Annotated[int, typer.Option(min=20, help="Visitors of the day.")] = 240,
     customers: Annotated[int | None, typer.Option(min=1, help="Import only the first ones of CDNOW.")] = None,
-    lead: Annotated[int, typer.Option(min=10, help="Seconds until the day's carts become due.")] = 45,
+    lead: Annotated[int, typer.Option(min=10, help="Seconds until the day's carts become due.")] = 30,
 ) -> None:
     """Deploy into the local cloud, import CDNOW, score it, play a day, and check what came of it."""
     began = time.monotonic()
     lifecycle.down()
     try:
-        ok = _play(shoppers, customers, timedelta(seconds=lead))
+        ok = _play(shoppers, customers, timedelta(seconds=lead), page=keep_running)
         _console.print(f"took {time.monotonic() - began:.0f} s")
         if keep_running:
             _stay_open()
@@ -55,10 +55,10 @@ def demo(
         raise typer.Exit(1)
 
 
-def _play(shoppers: int, customers: int | None, lead: timedelta) -> bool:
+def _play(shoppers: int, customers: int | None, lead: timedelta, *, page: bool) -> bool:
     with _progress() as progress:
         with _timed(progress, "deploy into the local cloud / デプロイ") as advance:
-            cloud = lifecycle.up(wait_scale=acts.WAIT_SCALE, on_progress=lambda _: advance())
+            cloud = lifecycle.up(wait_scale=acts.WAIT_SCALE, page=page, on_progress=lambda _: advance())
             deployment = Deployment(cloud.session, cloud.emulator.endpoint)
             stage = set_up(deployment)
         orders = _history(progress, stage, customers)
@@ -130,5 +130,9 @@ def _timed(progress: Progress, what: str) -> Iterator[Callable[[], None]]:
 
 
 def _stay_open() -> None:
-    _console.print("left open; Ctrl-C ends it")
-    signal.pause()
+    page = lifecycle.current().page_url
+    _console.print(f"\ndashboard {page}/dashboard\nmails     {page}/outbox\nleft open; Ctrl-C ends it")
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        _console.print("closing")

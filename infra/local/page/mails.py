@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from email.header import decode_header, make_header
 from html import escape, unescape
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +13,11 @@ _PLAIN = (
     "body{margin:0;padding:20px;font-family:'Hiragino Kaku Gothic ProN','Noto Sans CJK JP',Meiryo,sans-serif;"
     "line-height:1.8;color:#222}pre{white-space:pre-wrap;font:inherit;margin:0}"
 )
+
+
+def decoded(header: str) -> str:
+    """A header as a mail program shows it: encoded words (RFC 2047) made readable."""
+    return str(make_header(decode_header(header)))
 
 
 def readable(message: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.page.dashboard import DashboardPage, TimeRange, now, widget_context
-from infra.local.page.mails import readable
+from infra.local.page.mails import decoded, readable
 from infra.local.process import HOST, Emulator, LocalCloudError, internal
 from infra.local.session import LocalSession, local_url
 
@@ -122,7 +122,7 @@ class LocalPage:
 
     def _message(self, message_id: str) -> dict[str, Any]:
         message: dict[str, Any] = internal(self._emulator, "GET", f"/_matakite/outbox/{quote(message_id)}")
-        return message
+        return message | {"source": decoded(message["source"])}
 
     def _mail(self, asked: Asked) -> Reply:
         return as_json(self._message(asked.match[1]))
