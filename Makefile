@@ -49,7 +49,7 @@ setup: .venv/.ready .venv-cloud/.ready .venv-runtime/.ready ## install everythin
 	@touch $@
 
 # jsii (the engine of aws-cdk-lib) runs on Node: the one from PyPI, never the system's. infra/node.py does the same.
-demo test lint bench: export JSII_NODE = $(shell $(PY) -m infra.node)
+demo test lint bench: export JSII_NODE = $(shell test -e .venv/.ready && $(PY) -m infra.node)
 
 # --- use --------------------------------------------------------------------------------------------------------------
 demo: setup ## deploy on this machine and play a shop's day (DEMO=--keep-running leaves the pages open)
