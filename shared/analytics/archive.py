@@ -56,20 +56,19 @@ class Pages:
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """What became of a batch: records written, and the first that could not be read (the stream retries from it)."""
+    """What became of a batch: records written, and those that could not be read (the stream retries from the first)."""
 
     written: int
-    failed: str | None = None
-    """Sequence number of the first record that failed."""
-    reason: str = ""
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Sequence number → why."""
 
     def log(self) -> dict[str, Any]:
         """What may be logged of it."""
-        return {"records": self.written, "failed": self.failed, "reason": self.reason}
+        return {"records": self.written, "failed": dict(self.failed)}
 
     def response(self) -> dict[str, Any]:
         """The partial batch response."""
-        return {"batchItemFailures": [{"itemIdentifier": self.failed}] if self.failed else []}
+        return {"batchItemFailures": [{"itemIdentifier": number} for number in self.failed]}
 
 
 def archive_events(
@@ -126,23 +125,24 @@ def _archive(
     rows_of: Callable[[Record], list[tuple[TenantId, Row]]],
     objects: Objects,
 ) -> Archived:
-    """Write everything before the first record that cannot be read; the stream comes back with the rest."""
+    """Write every record that can be read, whatever stands between them: when the stream gives a record up after its
+    retries, it may give up what stood behind it too. Coming again changes nothing, because queries count a key once.
+    """
     pages = Pages(table)
     read: list[Record] = []
-    failed: Record | None = None
-    reason = ""
+    failed: dict[str, str] = {}
     for record in records:
         try:
             rows = rows_of(record)
         except MatakiteError as error:
-            failed, reason = record, type(error).__name__
-            break
+            failed[str(record["dynamodb"]["SequenceNumber"])] = type(error).__name__
+            continue
         read.append(record)
         for tenant, row in rows:
             pages.add(tenant, row)
     if read:
         pages.write(objects, _batch_name(read))
-    return Archived(len(read), str(failed["dynamodb"]["SequenceNumber"]) if failed else None, reason)
+    return Archived(len(read), failed)
 
 
 def _batch_name(records: Sequence[Record]) -> str:

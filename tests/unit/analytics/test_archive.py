@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
-import pytest
-
-from shared.analytics.archive import Archived, archive_history, archive_states
+from shared.analytics.archive import Archived, archive_events, archive_history, archive_states
+from shared.analytics.lake import MemoryObjects
 from shared.analytics.parquet import decode
 from shared.analytics.rows import event_row, state_row
 from shared.analytics.schema import EVENTS, ORDER_STATES, partition_path
-from shared.core.ids import CustomerId, EventId
+from shared.core.ids import ConnectionId, CustomerId, EventId
 from shared.customers import fold, identity
-from shared.ingest.model import CartFacts, ConsentFacts, Event, EventType, Line, MessageFacts, Person
+from shared.ingest.model import CartFacts, ConsentFacts, Envelope, Event, EventType, Line, MessageFacts, Person
+from shared.ingest.oversize import MemoryOversize
+from shared.ingest.store import MemoryEventStore
 from tests.unit.analytics.world import KEYS, SHOP, TENANT, World, an_order, customer_of, noon, passes_filter
 
 PERSONAL = ("taro@example.com", "090-1234-5678", "山田", "太郎", "secret-recovery", "checkout.example.com")
@@ -84,19 +85,41 @@ def test_a_late_order_lands_in_the_month_it_belongs_to() -> None:
     }
 
 
-def test_the_batch_before_a_poison_record_is_kept_and_the_stream_comes_back_for_it() -> None:
-    world = World()
-    world.rows.records.clear()
+def test_a_record_that_cannot_be_read_holds_back_none_behind_it() -> None:
+    rows = MemoryEventStore(MemoryOversize())
     for number in range(3):
-        fold.apply(an_order(f"c{number}", str(number), "2026-03-01"), world.customers, KEYS, SHOP)
-    records = [record for record in world.rows.records if passes_filter(record)]
-    broken = {"eventName": "INSERT", "dynamodb": {**records[1]["dynamodb"], "NewImage": {}}}
-    with pytest.raises(KeyError):
-        archive_states([records[0], broken], world.lake, lambda _: SHOP, world.customers)
+        rows.put_once(an_envelope(number))
+    records: list[dict[str, Any]] = [
+        {"dynamodb": {"NewImage": image, "SequenceNumber": str(number)}}
+        for number, image in enumerate(rows.rows.values())
+    ]
+    records[1]["dynamodb"]["NewImage"] = {"pk": {"S": "default#broken"}, "sk": {"S": "broken"}}
+    lake = MemoryObjects()
+    archived = archive_events(records, lake, KEYS, lambda _: SHOP, MemoryOversize())
+    assert archived.failed == {"1": "RejectedError"}
+    assert archived.response() == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    assert sorted(row["event_id"] for body in lake.bodies.values() for row in decode(body).to_pylist()) == ["e0", "e2"]
 
 
-def test_a_partial_answer_names_the_first_record_that_failed() -> None:
-    assert Archived(4, "123", "RejectedError").response() == {"batchItemFailures": [{"itemIdentifier": "123"}]}
+def an_envelope(number: int) -> Envelope:
+    """A delivery nobody reads anything into yet."""
+    return Envelope(
+        tenant=TENANT,
+        subject=f"shopify/a.example.com/thing/{number}",
+        event_id=EventId(f"e{number}"),
+        source="shopify",
+        connection=ConnectionId("c"),
+        store="a.example.com",
+        topic="themes/update",
+        occurred_at=noon(date(2026, 3, 1)),
+        received_at=noon(date(2026, 3, 1)),
+        raw=b"{}",
+    )
+
+
+def test_a_partial_answer_names_every_record_that_failed() -> None:
+    answer = Archived(4, {"123": "RejectedError", "125": "RejectedError"}).response()
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "123"}, {"itemIdentifier": "125"}]}
     assert Archived(4).response() == {"batchItemFailures": []}
 
 
