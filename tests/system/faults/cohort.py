@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -17,12 +17,12 @@ import urllib3
 from infra.cli.session import Deployment
 from infra.demo import shopify, story, verify
 from infra.demo.shopify import Buyer
-from infra.demo.stage import SETTINGS, Stage
+from infra.demo.stage import SETTINGS, Stage, set_up
 from infra.local.lifecycle import LocalCloud
 from shared.core.clock import SystemClock, to_iso
-from shared.core.ids import CustomerId, ScenarioId, TenantId
+from shared.core.ids import CustomerId, ScenarioId, SendId, TenantId
 from shared.core.shop import parameter_name
-from shared.delivery.model import IN_FLIGHT, LedgerRow, SendId, SendState, send_id
+from shared.delivery.model import LedgerRow, SendState, send_id
 from shared.delivery.store import DynamoLedgerStore
 from shared.scenarios.enrolment import Enrolment, FunnelRow, occurrence_of
 from shared.scenarios.store import DynamoEnrolmentStore
@@ -31,7 +31,6 @@ SCENARIO = ScenarioId("cart_abandoned")
 FIRST = "mail_1"
 POST_ATTEMPTS = 4
 """A cart posts a webhook again until it is answered 200 (Shopify: 8 times in 4 hours)."""
-_PAST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -125,11 +124,6 @@ class Cohort:
         """The identity of a person's mail."""
         return send_id(self.tenant, SCENARIO, step, one.occurrence, self.ids[one.occurrence], "email")
 
-    def row(self, one: Someone, step: str = FIRST) -> LedgerRow:
-        """What the ledger says about a person's mail."""
-        (found,) = [row for row in self.ledger_rows() if row.send_id == self.send(one, step)]
-        return found
-
     def ledger_rows(self) -> list[LedgerRow]:
         """The whole ledger of the shop."""
         with ThreadPoolExecutor(4) as pool:
@@ -150,47 +144,46 @@ class Cohort:
         found: dict[str, str] = {}
         for machine in states.list_state_machines()["stateMachines"]:
             for page in states.get_paginator("list_executions").paginate(stateMachineArn=machine["stateMachineArn"]):
-                found |= {e["name"]: e["status"] for e in page["executions"] if e["name"].startswith(f"{self.tenant}-")}
+                found |= {
+                    e["name"]: e["status"]
+                    for e in page["executions"]
+                    if e["name"].startswith(f"{self.tenant}-{SCENARIO}-")
+                }
         return found
 
     # --- time ---
 
-    def let_leases_end(self) -> int:
-        """A minute passes for the attempts that died: their leases are over. Rows of the living must not be here."""
-        return sum(
-            self._rewrite(row, "lease_until", to_iso(row.lease_until), to_iso(_PAST))
-            for row in self.ledger_rows()
-            if row.state in IN_FLIGHT and row.lease_until is not None and row.lease_until > SystemClock().now()
-        )
-
-    def let_doubts_age(self, by: timedelta) -> int:
+    def let_doubts_age(self, by: timedelta) -> None:
         """So much time passes for the sends in doubt."""
-        return sum(
-            self._rewrite(row, "unresolved_since", to_iso(row.unresolved_since), to_iso(row.unresolved_since - by))
-            for row in self.ledger_rows()
-            if row.state is SendState.UNKNOWN and row.unresolved_since is not None
+        for row in self.ledger_rows():
+            if row.state is SendState.UNKNOWN and row.unresolved_since is not None:
+                since = row.unresolved_since
+                key = {"pk": {"S": f"{row.tenant}#{row.customer_id}"}, "sk": {"S": f"send#{row.send_id}"}}
+                rewrite(self.stage.deployment, key, "unresolved_since", to_iso(since), to_iso(since - by))
+
+
+def rewrite(deployment: Deployment, key: Mapping[str, Any], name: str, seen: str, wanted: str) -> bool:
+    """Change a time in a row of the ledger, unless somebody else just did."""
+    client = deployment.client("dynamodb")
+    try:
+        client.update_item(
+            TableName=deployment.outputs["DeliveriesTable"],
+            Key=key,
+            UpdateExpression=f"SET {name} = :wanted",
+            ConditionExpression=f"{name} = :seen",
+            ExpressionAttributeValues={":wanted": {"S": wanted}, ":seen": {"S": seen}},
         )
-
-    def _rewrite(self, row: LedgerRow, name: str, seen: str, wanted: str) -> bool:
-        client = self.stage.deployment.client("dynamodb")
-        try:
-            client.update_item(
-                TableName=self.stage.deployment.outputs["DeliveriesTable"],
-                Key={"pk": {"S": f"{row.tenant}#{row.customer_id}"}, "sk": {"S": f"send#{row.send_id}"}},
-                UpdateExpression=f"SET {name} = :wanted",
-                ConditionExpression=f"{name} = :seen",
-                ExpressionAttributeValues={":wanted": {"S": wanted}, ":seen": {"S": seen}},
-            )
-        except client.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
+    except client.exceptions.ConditionalCheckFailedException:
+        return False
+    return True
 
 
-def gather(cloud: LocalCloud, stage: Stage, emails: Sequence[str] | int) -> Cohort:
-    """A cohort of people with these addresses (or so many of them) in a shop without quiet hours."""
-    tenant = stage.shop.tenant
+def gather(cloud: LocalCloud, deployment: Deployment, shop: str, emails: Sequence[str] | int) -> Cohort:
+    """Open a shop without quiet hours; its people have these addresses (or are so many)."""
+    tenant = TenantId(f"faults-{shop}")
     addresses = [f"{tenant}-{n}@example.com" for n in range(emails)] if isinstance(emails, int) else emails
     people = tuple(Someone(tenant, n, email) for n, email in enumerate(addresses, start=1))
+    stage = set_up(deployment, tenant)
     _never_quiet(stage)
     return Cohort(cloud, stage, people)
 

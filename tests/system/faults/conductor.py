@@ -1,4 +1,4 @@
-"""Plans failures of AWS calls, lets the schedule's and the leases' time pass, and keeps the table of what came of it."""
+"""Plans failures of AWS calls, lets waits and leases pass, and keeps the table of what came of it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from infra.demo import acts
 from infra.demo.settle import settle, wait_until
 from infra.local.lifecycle import LocalCloud
 from infra.local.process import internal, set_wait_scale
+from shared.core.clock import SystemClock, to_iso
+from shared.core.ids import SendId, TenantId
 from shared.delivery.model import IN_FLIGHT, SendState
-from tests.system.faults.cohort import FIRST, SCENARIO, Cohort, Someone, function_name, invoke
+from tests.system.faults.cohort import FIRST, SCENARIO, Books, Cohort, Someone, function_name, invoke, rewrite
 
-CALM = 1 / 60
-"""A deferral of 90 seconds takes 1.5, a retry's 10 seconds a sixth; the day until the second mail never ends."""
+CALM = 1 / 200
+"""A deferral of 90 seconds takes half a second; the day until the second mail lasts longer than any test."""
+LONG_AGO = "2000-01-01T00:00:00.000000Z"
 STEP = "ScenariosStep"
 _SECOND_MAILS_SECONDS = 120
 
@@ -93,22 +96,53 @@ class Conductor:
         renew(self.deployment, "ScenariosSweep")
         return invoke(self.deployment, "ScenariosSweep", {"scenario": SCENARIO})
 
-    def first_mails(self, cohorts: Sequence[Cohort], seconds: float = 100) -> None:
-        """Until everybody's first mail is decided. Where nobody works on a shop any more, leases run out."""
-        open_ = list(cohorts)
+    def reconcile(self) -> dict[str, Any]:
+        """What the reconciler's schedule does every quarter of an hour."""
+        return invoke(self.deployment, "DeliveryReconcile", {})
+
+    def first_mails(self, cohorts: Sequence[Cohort], seconds: float = 100) -> dict[SendId, SendState]:
+        """Until everybody's first mail is decided. Leases of attempts that died run out, as a minute would have it.
+
+        Returns the sends whose attempts had died, and the furthest state one left its row in.
+        """
+        seen, left = dict[SendId, str](), dict[SendId, SendState]()
+        shops = {cohort.tenant for cohort in cohorts}
 
         def decided() -> bool:
-            busy = self.busy()
-            for cohort in list(open_):
-                if cohort.tenant in busy:
-                    continue
-                if all(e.step == FIRST for e in cohort.standing().values()):
-                    open_.remove(cohort)
-                else:
-                    cohort.let_leases_end()
-            return not open_
+            # An attempt that lives and was seen last time is still at work now, between the two looks.
+            busy, leases = self.busy(), list(self._leases(shops))
+            for tenant, send, key, state, until in leases:
+                over = seen.get(send) == until and tenant not in busy
+                if over and rewrite(self.deployment, key, "lease_until", until, LONG_AGO):
+                    left[send] = SendState.SENDING if SendState.SENDING in (state, left.get(send)) else state
+            seen.clear()
+            seen.update({send: until for _, send, _, _, until in leases})
+            return not leases and self._undecided(shops) == 0
 
-        wait_until(decided, "everybody's first mail", seconds, poll=0.2)
+        wait_until(decided, "everybody's first mail", seconds, poll=0.3)
+        return left
+
+    def _leases(self, shops: set[TenantId]) -> Iterator[tuple[str, SendId, dict[str, Any], SendState, str]]:
+        for item in self._scan("DeliveriesTable", "lease_until > :now", {":now": {"S": to_iso(SystemClock().now())}}):
+            tenant = item["pk"]["S"].partition("#")[0]
+            if tenant in shops:
+                key, send = {name: item[name] for name in ("pk", "sk")}, item["sk"]["S"].removeprefix("send#")
+                yield tenant, SendId(send), key, SendState(item["state"]["S"]), item["lease_until"]["S"]
+
+    def _undecided(self, shops: set[TenantId]) -> int:
+        waiting = "sk = :enrolment AND (attribute_not_exists(step) OR step = :none)"
+        rows = self._scan("ScenariosTable", waiting, {":enrolment": {"S": "enrolment"}, ":none": {"S": ""}})
+        return sum(row["tenant"]["S"] in shops for row in rows)
+
+    def _scan(self, table: str, condition: str, values: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        pages = self.deployment.client("dynamodb").get_paginator("scan")
+        for page in pages.paginate(
+            TableName=self.deployment.outputs[table],
+            FilterExpression=condition,
+            ExpressionAttributeValues=values,
+            ConsistentRead=True,
+        ):
+            yield from page["Items"]
 
     def to_the_end(self) -> None:
         """All further waits take no time, until every machine is done and every event was heard."""
@@ -139,15 +173,12 @@ def conducting(cloud: LocalCloud, deployment: Deployment) -> Iterator[Conductor]
         internal(cloud.emulator, "POST", "/_matakite/schedules/pause", {"paused": False})
 
 
-def note(fault: str, cohort: Cohort, people: Sequence[Someone], step: str = FIRST) -> Line:
-    """Add a line to the table: what became of these people's mail."""
-    books = cohort.books()
-    sends = {cohort.send(one, step) for one in people}
-    rows = [row for row in books.at(step) if row.send_id in sends]
-    states = Counter(row.state for row in rows)
-    sent, unknown = states.pop(SendState.SENT, 0), states.pop(SendState.UNKNOWN, 0)
-    held = sum(count for state, count in states.items() if state not in IN_FLIGHT)
-    extra = sum(max(0, books.mails[send] - 1) for send in sends)
-    line = Line(fault, sent, held, unknown, extra)
-    TABLE.append(line)
-    return line
+def note(fault: str, *met: tuple[Cohort, Books, Sequence[Someone]]) -> None:
+    """Add a line to the table: what became of the first mail of whom the fault met."""
+    states, extra = Counter[SendState](), 0
+    for cohort, books, people in met:
+        sends = {cohort.send(one) for one in people}
+        states += Counter(row.state for row in books.at(FIRST) if row.send_id in sends)
+        extra += sum(max(0, books.mails[send] - 1) for send in sends)
+    held = sum(count for state, count in states.items() if state not in (*IN_FLIGHT, SendState.SENT, SendState.UNKNOWN))
+    TABLE.append(Line(fault, states[SendState.SENT], held, states[SendState.UNKNOWN], extra))
