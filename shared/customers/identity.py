@@ -15,6 +15,7 @@ from shared.ingest.model import (
     ConsentFacts,
     Event,
     EventType,
+    Line,
     MergeFacts,
     MessageFacts,
     OrderDeletedFacts,
@@ -24,6 +25,12 @@ from shared.ingest.model import (
 
 OWN_SOURCES = frozenset({"page", "ses", "admin"})
 """Our own pages, mails and commands: their `source_customer_id` is our customer id, so it is no ref."""
+
+MAX_LINES = 500
+"""Lines of an order or cart kept in the live state: as many as Shopify allows. The lake keeps every line."""
+
+MAX_TITLE = 120
+"""Characters of a product's title: with them 500 lines stay well below the 400 KB an item may have."""
 
 _ORDER_WITHOUT_BUYER = (RefundFacts, OrderDeletedFacts)
 _NOBODY = frozenset({"", "0"})
@@ -124,7 +131,7 @@ def _orders(event: Event) -> Iterable[Order]:
             cancelled=facts.cancelled_at is not None or event.event_type is EventType.ORDER_CANCELLED,
             test=facts.test,
             paid=facts.paid,
-            lines=facts.lines,
+            lines=_kept(facts.lines),
             checkout_token=facts.checkout_token,
             cart_token=facts.cart_token,
             version=event.version,
@@ -147,6 +154,14 @@ def _orders(event: Event) -> Iterable[Order]:
         )
 
 
+def _kept(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    """What of the lines goes into a row: one too large could never be written, and its person never known."""
+    return tuple(
+        line if len(line.title) <= MAX_TITLE else line.model_copy(update={"title": line.title[:MAX_TITLE]})
+        for line in lines[:MAX_LINES]
+    )
+
+
 def _cart(event: Event, facts: CartFacts) -> Cart:
     return Cart(
         source=event.source,
@@ -155,7 +170,7 @@ def _cart(event: Event, facts: CartFacts) -> Cart:
         updated_at=event.occurred_at,
         currency=facts.currency,
         total=facts.total,
-        lines=facts.lines,
+        lines=_kept(facts.lines),
         recovery_url=facts.recovery_url,
         completed_at=facts.completed_at,
         deleted=facts.deleted or event.event_type is EventType.CHECKOUT_DELETED,
