@@ -117,7 +117,7 @@ class Conductor:
                     left[send] = SendState.SENDING if SendState.SENDING in (state, left.get(send)) else state
             seen.clear()
             seen.update({send: until for _, send, _, _, until in leases})
-            return not leases and self._undecided(shops) == 0
+            return self._undecided(shops) == 0 and not leases
 
         wait_until(decided, "everybody's first mail", seconds, poll=0.3)
         return left

@@ -26,7 +26,7 @@ from tests.system.faults.conductor import Conductor, note
 
 SENT = frozenset({SendState.SENT})
 IN_DOUBT = frozenset({SendState.UNKNOWN})
-STORM_PEOPLE, STORM_THROTTLES = 30, 100
+STORM_PEOPLE, STORM_THROTTLES = 30, 80
 
 
 @dataclass(frozen=True)
@@ -48,23 +48,21 @@ class Cell:
 
 DYNAMO_CALLS = (aim.READ, aim.CONTACT, aim.RESERVE, aim.CLAIM, aim.MARK, aim.RECORD, aim.STAND)
 
-REPLIES = [
+LOST = [
+    Cell(aim.SEND, "hang", seconds=15),
     *(Cell(call, "lose_reply", SDK_ATTEMPTS) for call in DYNAMO_CALLS),
     *(Cell(call, "lose_reply") for call in (aim.ENTER, aim.CLAIM, aim.FUNNEL)),
+    # SES has it, and says so in its events: settled.
+    Cell(aim.SEND, "lose_reply"),
+    Cell(aim.SEND, "error_500_after"),
 ]
-REFUSALS = [
+REFUSED = [
     *(Cell(call, "error_500_before", SDK_ATTEMPTS) for call in DYNAMO_CALLS),
     *(Cell(call, "throttle") for call in (aim.ENTER, aim.MARK, aim.FUNNEL)),
     Cell(aim.CLAIM, "error_500_after"),
-]
-PROVIDER = [
     Cell(aim.SEND, "throttle", 2),
     # SES never saw it, and nobody can know: in doubt for ever, never sent again.
     Cell(aim.SEND, "error_500_before", ends=IN_DOUBT),
-    # SES has it, and says so in its events: settled.
-    Cell(aim.SEND, "error_500_after"),
-    Cell(aim.SEND, "lose_reply"),
-    Cell(aim.SEND, "hang", seconds=15),
 ]
 KILLS = {
     "C0": Cell(aim.RESERVE, "kill_before"),
@@ -84,11 +82,12 @@ KILLS = {
 }
 """One kill per cohort: it takes the neighbours along, wherever they are, and they must come through it too."""
 GROUPS: dict[str, Sequence[Cell]] = {
-    "replies": REPLIES,
-    "refusals": REFUSALS,
-    "provider": PROVIDER,
-    **{point.lower(): [cell] for point, cell in KILLS.items()},
+    "calls-lost": LOST,
+    "calls-refused": REFUSED,
+    **{f"kill-{point.lower()}": [cell] for point, cell in KILLS.items()},
 }
+STORM = "calls-throttled"
+EVERYBODY = [*GROUPS, STORM]
 BYSTANDERS = 2
 
 
@@ -133,7 +132,7 @@ def parts(cloud: LocalCloud, deployment: Deployment, conductor: Conductor) -> Ma
     found = {
         name: Part(gather(cloud, deployment, name, len(cells) + BYSTANDERS), cells) for name, cells in GROUPS.items()
     }
-    found["storm"] = Part(gather(cloud, deployment, "storm", STORM_PEOPLE), ())
+    found[STORM] = Part(gather(cloud, deployment, STORM, STORM_PEOPLE), ())
     leave_carts(part.cohort for part in found.values())
     conductor.rest()
     return found
@@ -153,7 +152,7 @@ def aftermath(parts: Mapping[str, Part], conductor: Conductor) -> Aftermath:
         for part in parts.values()
         for cell, one in part.aimed()
     }
-    storm = parts["storm"].cohort
+    storm = parts[STORM].cohort
     throttles = conductor.plan(
         service="dynamodb",
         principal="ScenariosStep",
@@ -175,7 +174,7 @@ def aftermath(parts: Mapping[str, Part], conductor: Conductor) -> Aftermath:
         for cell, one in part.aimed():
             note(cell.label, (part.cohort, books[name], [one]))
     note("kills: who stood by", *((p.cohort, books[name], p.bystanders) for name, p in parts.items()))
-    note(f"{throttled} DynamoDB calls throttled, one in two", (storm, books["storm"], storm.people))
+    note(f"{throttled} DynamoDB calls throttled, one in two", (storm, books[STORM], storm.people))
     executions = {name: part.cohort.executions() for name, part in parts.items()}
     return Aftermath(parts, first, books, left, missed, throttled, executions)
 
@@ -194,20 +193,20 @@ def test_no_mail_left_twice(aftermath: Aftermath) -> None:
     assert {name: books.duplicates for name, books in aftermath.books.items() if books.duplicates} == {}
 
 
-@pytest.mark.parametrize("name", [*GROUPS, "storm"])
+@pytest.mark.parametrize("name", EVERYBODY)
 def test_everybody_has_one_final_row_for_the_first_mail(aftermath: Aftermath, name: str) -> None:
     cohort, rows = aftermath.parts[name].cohort, aftermath.books[name].at(FIRST)
     assert Counter(row.send_id for row in rows) == Counter(cohort.send(one) for one in cohort.people)
     assert {row.state for row in rows} <= {SendState.SENT, SendState.UNKNOWN}
 
 
-@pytest.mark.parametrize("name", [*GROUPS, "storm"])
+@pytest.mark.parametrize("name", EVERYBODY)
 def test_what_the_ledger_says_is_what_ses_has(aftermath: Aftermath, name: str) -> None:
     books = aftermath.books[name]
     assert {row.send_id for row in books.rows if row.state is SendState.SENT} == set(books.mails)
 
 
-@pytest.mark.parametrize("name", [*GROUPS, "storm"])
+@pytest.mark.parametrize("name", EVERYBODY)
 def test_due_is_sent_and_held_back_and_unknown(aftermath: Aftermath, name: str) -> None:
     books = aftermath.books[name]
     sends = [row for row in books.funnel if row.step.startswith("mail")]
@@ -216,14 +215,14 @@ def test_due_is_sent_and_held_back_and_unknown(aftermath: Aftermath, name: str) 
     assert sum(row.due for row in sends if row.step == FIRST) == len(aftermath.parts[name].cohort.people)
 
 
-@pytest.mark.parametrize("name", [*GROUPS, "storm"])
+@pytest.mark.parametrize("name", EVERYBODY)
 def test_the_machine_came_to_its_end(aftermath: Aftermath, name: str) -> None:
     assert list(aftermath.executions[name].values()) == ["SUCCEEDED"]
     standing = aftermath.parts[name].cohort.standing().values()
     assert {enrolment.state for enrolment in standing} == {EnrolmentState.FINISHED}
 
 
-@pytest.mark.parametrize("name", [*GROUPS, "storm"])
+@pytest.mark.parametrize("name", EVERYBODY)
 def test_only_who_was_at_the_provider_is_in_doubt(aftermath: Aftermath, name: str) -> None:
     """C3b to C5: the attempt died, or lost the answer, between the mark and the record."""
     part = aftermath.parts[name]
@@ -245,8 +244,8 @@ def test_each_fault_ends_as_the_protocol_says(aftermath: Aftermath, name: str) -
 
 def test_ses_itself_settles_what_it_accepted(aftermath: Aftermath) -> None:
     """The answer was lost, SES's Send event was not: SENT by its word, before any reconciler looks."""
-    part, books = aftermath.parts["provider"], aftermath.first["provider"]
-    lost = [one for cell, one in part.aimed() if cell.kind in ("lose_reply", "error_500_after", "hang")]
+    part, books = aftermath.parts["calls-lost"], aftermath.first["calls-lost"]
+    lost = [one for cell, one in part.aimed() if cell.call == aim.SEND]
     rows = {row.send_id: row for row in books.at(FIRST)}
     assert len(lost) == 3
     for one in lost:
@@ -256,7 +255,7 @@ def test_ses_itself_settles_what_it_accepted(aftermath: Aftermath) -> None:
 
 
 def test_what_ses_never_saw_stays_in_doubt_and_is_never_sent_again(aftermath: Aftermath, conductor: Conductor) -> None:
-    part = aftermath.parts["provider"]
+    part = aftermath.parts["calls-refused"]
     (one,) = [one for cell, one in part.aimed() if cell.ends == IN_DOUBT]
     part.cohort.let_doubts_age(timedelta(minutes=16))
     assert conductor.reconcile()["unresolved"] >= 1
