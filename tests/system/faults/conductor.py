@@ -70,6 +70,19 @@ class Conductor:
         """How SES behaves from now on."""
         internal(self.cloud.emulator, "POST", "/_matakite/ses", behaviour)
 
+    @contextmanager
+    def stream_held(self, function: str) -> Iterator[None]:
+        """A function's streams are not read while inside."""
+        client, name = self.deployment.client("lambda"), function_name(self.deployment, function)
+        mappings = client.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+        for mapping in mappings:
+            client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+        try:
+            yield
+        finally:
+            for mapping in mappings:
+                client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
     # --- time ---
 
     def waits(self, scale: float) -> None:
