@@ -307,7 +307,9 @@ class Analytics(Construct):
                 stack,
             )
 
-        lake_tables = [*BASE_TABLES, *self._results]
+        read = {name for analysis in analyses() for name in analysis.reads}
+        lake_tables = [*(table for table in BASE_TABLES if table.name in read), *self._results]
+        catalogue = [stack.format_arn(service="glue", resource="catalog"), arn("glue", "database", GLUE_DATABASE)]
         return [
             iam.PolicyStatement(
                 actions=["lambda:InvokeFunction"], resources=[function.function_arn for function in functions]
@@ -316,13 +318,9 @@ class Analytics(Construct):
                 actions=["athena:StartQueryExecution", "athena:GetQueryExecution", "athena:GetQueryResults"],
                 resources=[arn("athena", "workgroup", ATHENA_WORKGROUP)],
             ),
+            iam.PolicyStatement(actions=["glue:GetDatabase"], resources=catalogue),
             iam.PolicyStatement(
-                actions=["glue:GetDatabase", "glue:GetTable"],
-                resources=[
-                    stack.format_arn(service="glue", resource="catalog"),
-                    arn("glue", "database", GLUE_DATABASE),
-                    arn("glue", "table", f"{GLUE_DATABASE}/*"),
-                ],
+                actions=["glue:GetTable"], resources=[*catalogue, arn("glue", "table", f"{GLUE_DATABASE}/*")]
             ),
             iam.PolicyStatement(
                 actions=["s3:GetBucketLocation"], resources=[house.lake.bucket_arn, house.work.bucket_arn]

@@ -52,6 +52,11 @@ class Played:
     surprises: tuple[str, ...]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Permissions last: by then the whole suite has exercised every grant."""
+    items.sort(key=lambda item: item.path.name == "test_permissions.py" and item.path.parent.name == "system")
+
+
 @pytest.fixture(scope="session")
 def cloud_paths(tmp_path_factory: pytest.TempPathFactory) -> LocalPaths:
     """Where the suite's local cloud keeps its files: never where the developer's is."""

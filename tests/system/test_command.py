@@ -97,7 +97,7 @@ def test_analysis_run_asks_athena_for_any_day(played: Played, cloud_paths: Local
     assert cells == {cell: expected.count(cell) for cell in cells}
 
 
-def test_nightly_run_without_anything_due_says_so(played: Played, cloud_paths: LocalPaths) -> None:
+def test_a_night_can_be_run_again_and_says_what_it_wrote(played: Played, cloud_paths: LocalPaths) -> None:
     shown = matakite(cloud_paths, "nightly", "run", "--as-of", played.night.isoformat(), "--shop", "default")
     assert shown.status == 0, shown.err
     assert "complete" in shown.out

@@ -97,6 +97,22 @@ def test_a_longer_export_of_the_same_orders_adds_only_what_is_new(
     assert len({key.split(" ")[0] for key in after.keys() - before.keys() if " ref" not in key}) == 1
 
 
+def test_an_order_that_names_two_known_people_joins_them(
+    cloud: LocalCloud, shop: Stage, first: Screen, cloud_paths: LocalPaths, tmp_path: Path
+) -> None:
+    """Customer number 1 and the address of number 8 on one order: they are one person (名寄せ)."""
+    assert first.status == 0
+    joining = tmp_path / "joining.csv"
+    joining.write_text(
+        "order_id,customer_id,email,ordered_at,amount\nA-20,1,hachi@example.jp,2026-08-01,10\n", encoding="utf-8"
+    )
+    shown = matakite(cloud_paths, "import", "orders", str(joining), "--shop", "imports")
+    settle(cloud.emulator, executions=False)
+    assert "1 orders, 1 of them new or changed" in shown.out, shown.err
+    totals = [person.profile.summary.total_amount for person in people_of(shop).values()]
+    assert 1_200 + 3_400 + 1_000 + 10 in totals
+
+
 def test_a_file_that_is_no_order_file_is_refused_in_a_sentence(
     shop: Stage, cloud_paths: LocalPaths, tmp_path: Path
 ) -> None:

@@ -49,7 +49,7 @@ def shop(
     """A shop that was told everything about two people, and a reader of the day's mails who clicks."""
     stage, emulator = open_shop("privacy"), played.cloud.emulator
     at = datetime.now(UTC) - timedelta(minutes=2)
-    person = {
+    person: dict[str, Any] = {
         "phone": PHONES[0],
         "customer": shopify._customer(BUYER) | {"phone": PHONES[0]},
         "browser_ip": "192.0.2.7",
