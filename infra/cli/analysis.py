@@ -175,6 +175,11 @@ def _print_table(said: Meaning, rows: Rows, limit: int) -> None:
 
 
 # --- nightly ---------------------------------------------------------------------------------------------------------
+@nightly.callback()
+def _nightly() -> None:
+    """One subcommand for each thing to do with a night."""
+
+
 @nightly.command("run")
 def run_nightly(
     as_of: AsOf = None,
