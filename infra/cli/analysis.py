@@ -20,7 +20,7 @@ from infra.cli.which_shop import which_shop
 from infra.names import ATHENA_WORKGROUP, GLUE_DATABASE, NIGHTLY_MACHINE
 from shared.analytics import catalog
 from shared.analytics.definitions import definitions_of
-from shared.analytics.meaning import Meaning, analyses, meaning, result_table
+from shared.analytics.meaning import Meaning, every_analysis, meaning, result_table
 from shared.analytics.nightly import RUN
 from shared.analytics.reports import ReportStore
 from shared.analytics.schema import Kind
@@ -93,16 +93,18 @@ def _day(text: str | None, shop: Shop) -> date:
 
 
 def ask(deployment: Deployment, shop: Shop, name: str, as_of: date) -> Rows:
-    """The rows of an analysis, over the base tables alone."""
+    """The rows of an analysis, over the base tables alone, in the order of its schema."""
     values = catalog.parameters(shop.tenant, as_of, definitions_of(shop), shop.currency)
     athena = deployment.client("athena")
     started = athena.start_query_execution(
-        QueryString=catalog.standalone_query(name, analyses(), values),
+        QueryString=catalog.standalone_query(name, every_analysis(), values),
         WorkGroup=ATHENA_WORKGROUP,
         QueryExecutionContext={"Database": GLUE_DATABASE},
     )
     _wait_for(athena, started["QueryExecutionId"])
-    return list(_typed(_results(athena, started["QueryExecutionId"]), name))
+    rows = _typed(_results(athena, started["QueryExecutionId"]), name)
+    order = result_table(name).sort
+    return sorted(rows, key=lambda row: [(row[column] is not None, row[column]) for column in order])
 
 
 def _wait_for(athena: Any, execution: str) -> None:

@@ -9,10 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.local import lifecycle
+from infra.local.lifecycle import LocalCloud
 from infra.local.process import DEFAULT_PORT
+from infra.local.session import local_url
 
 app = typer.Typer(name="local", help="Run the whole product on this machine.", no_args_is_help=True)
-_console = Console()
+_console = Console(soft_wrap=True, highlight=False)
 
 
 @app.command()
@@ -31,9 +33,7 @@ def up(
         cloud = lifecycle.up(
             keep=keep, port=port, wait_scale=wait_scale, synth=synth, page=True, on_progress=line.update
         )
-    _print_outputs(cloud.outputs)
-    _console.print(f"AWS endpoint:           {cloud.emulator.endpoint}")
-    _console.print(f"dashboard and outbox:   {cloud.page_url}")
+    _print_addresses(cloud)
 
 
 @app.command()
@@ -43,7 +43,9 @@ def down() -> None:
 
 
 @app.command()
-def status() -> None:
+def status(
+    outputs: Annotated[bool, typer.Option("--outputs", help="Every output of the stacks too.")] = False,
+) -> None:
     """Say whether the local cloud runs and what is deployed in it."""
     found = lifecycle.status()
     if found.emulator is None:
@@ -53,7 +55,9 @@ def status() -> None:
     _console.print(f"running: pid {found.emulator.pid}, {found.emulator.endpoint}, state {kept}")
     for name, state in found.stacks.items():
         _console.print(f"{name}: {state}")
-    _print_outputs(found.outputs)
+    _print_addresses(lifecycle.current())
+    if outputs:
+        _print_outputs(found.outputs)
 
 
 @app.command()
@@ -65,6 +69,18 @@ def logs(
     found = lifecycle.logs(function, lines=lines)
     for line in found:
         _console.print(line, markup=False, highlight=False)
+
+
+def _print_addresses(cloud: LocalCloud) -> None:
+    addresses = {
+        "API (webhooks, pages)": local_url(cloud.emulator, cloud.output("ApiUrl")),
+        "dashboard": f"{cloud.page_url}/dashboard" if cloud.page_url else "",
+        "mails sent": f"{cloud.page_url}/outbox" if cloud.page_url else "",
+        "AWS endpoint": cloud.emulator.endpoint,
+    }
+    for name, address in addresses.items():
+        if address:
+            _console.print(f"{name:22} {address}")
 
 
 def _print_outputs(outputs: lifecycle.Outputs) -> None:

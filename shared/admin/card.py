@@ -10,6 +10,7 @@ from shared.admin.explain import Voice
 from shared.core.money import format_amount
 from shared.customers.model import Cart, ConsentEntry, Order, PersonState
 from shared.delivery.model import LedgerRow
+from shared.scenarios.enrolment import cart_occurrence, order_occurrences
 
 Row = tuple[str, ...]
 
@@ -35,7 +36,7 @@ def card(
         _consents(person, voice),
         _consent_history(consent_log, voice),
         _orders(person.orders, voice),
-        _carts(person.carts, voice),
+        _carts(person, voice),
         _sends(sends, voice),
     )
 
@@ -153,23 +154,24 @@ def _order_state(order: Order, voice: Voice) -> str:
     return voice.say("・", ", ").join(said) or voice.say("有効", "valid")
 
 
-def _carts(carts: Sequence[Cart], voice: Voice) -> Section:
+def _carts(person: PersonState, voice: Voice) -> Section:
+    bought = {occurrence for order in person.orders if order.valid for occurrence in order_occurrences(order)}
     rows = tuple(
         (
             voice.time(cart.updated_at),
             cart.store,
             format_amount(cart.total, cart.currency) if cart.currency else f"{cart.total:,}",
             "、".join(f"{line.title} ×{line.quantity}" for line in cart.lines[:3]) or "–",
-            _cart_state(cart, voice),
+            _cart_state(cart, cart_occurrence(cart) in bought, voice),
         )
-        for cart in sorted(carts, key=lambda cart: (cart.updated_at, cart.event_id), reverse=True)
+        for cart in sorted(person.carts, key=lambda cart: (cart.updated_at, cart.event_id), reverse=True)
     )
     columns = _columns(voice, "最終操作/touched", "店舗/store", "金額/amount", "中身/contents", "状態/state")
     return Section(voice.say("カート", "Carts"), columns, rows, voice.say("なし", "none"))
 
 
-def _cart_state(cart: Cart, voice: Voice) -> str:
-    if cart.completed_at:
+def _cart_state(cart: Cart, bought: bool, voice: Voice) -> str:
+    if cart.completed_at or bought:
         return voice.say("購入完了", "completed")
     return voice.say("購入前", "open") if cart.open else voice.say("空・削除", "empty or deleted")
 
