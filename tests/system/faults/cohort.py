@@ -178,18 +178,20 @@ def rewrite(deployment: Deployment, key: Mapping[str, Any], name: str, seen: str
     return True
 
 
-def gather(cloud: LocalCloud, deployment: Deployment, shop: str, emails: Sequence[str] | int) -> Cohort:
+def gather(
+    cloud: LocalCloud, deployment: Deployment, shop: str, emails: Sequence[str] | int, cap_per_week: int = 4
+) -> Cohort:
     """Open a shop without quiet hours; its people have these addresses (or are so many)."""
     tenant = TenantId(f"faults-{shop}")
     addresses = [f"{tenant}-{n}@example.com" for n in range(emails)] if isinstance(emails, int) else emails
     people = tuple(Someone(tenant, n, email) for n, email in enumerate(addresses, start=1))
     stage = set_up(deployment, tenant)
-    _never_quiet(stage)
+    _set_policy(stage, cap_per_week)
     return Cohort(cloud, stage, people)
 
 
-def _never_quiet(stage: Stage) -> None:
-    delivery = {**SETTINGS["sections"]["delivery"], "quiet_hours": {"email": None}}  # type: ignore[index]
+def _set_policy(stage: Stage, cap_per_week: int) -> None:
+    delivery = {**SETTINGS["sections"]["delivery"], "quiet_hours": {"email": None}, "cap_per_week": cap_per_week}  # type: ignore[index]
     document = {**SETTINGS, "public_url": stage.shop.public_url, "sections": {"delivery": delivery}}
     stage.deployment.client("ssm").put_parameter(
         Name=parameter_name(stage.deployment.prefix, stage.shop.tenant),

@@ -81,13 +81,12 @@ KILLS = {
     "C7-counted": Cell(aim.FUNNEL, "kill_after"),
 }
 """One kill per cohort: it takes the neighbours along, wherever they are, and they must come through it too."""
-GROUPS: dict[str, Sequence[Cell]] = {
-    "calls-lost": LOST,
-    "calls-refused": REFUSED,
-    **{f"kill-{point.lower()}": [cell] for point, cell in KILLS.items()},
-}
+KILLED: dict[str, Sequence[Cell]] = {f"kill-{point.lower()}": [cell] for point, cell in KILLS.items()}
+GROUPS: dict[str, Sequence[Cell]] = {"calls-lost": LOST, "calls-refused": REFUSED, **KILLED}
 STORM = "calls-throttled"
 EVERYBODY = [*GROUPS, STORM]
+CAPPED = {STORM, *KILLED}
+"""Shops that allow one mail a week: whatever happened to the first, it keeps its slot, and the others are held back."""
 BYSTANDERS = 2
 
 
@@ -101,12 +100,6 @@ class Part:
     def aimed(self) -> Iterator[tuple[Cell, Someone]]:
         """Each fault and its person."""
         yield from zip(self.cells, self.cohort.people, strict=False)
-
-    @property
-    def bystanders(self) -> Sequence[Someone]:
-        """Who stood by while the sender was killed."""
-        killed = any(cell.kind.startswith("kill") for cell in self.cells)
-        return self.cohort.people[len(self.cells) :] if killed else ()
 
 
 @dataclass(frozen=True)
@@ -129,10 +122,12 @@ class Aftermath:
 @pytest.fixture(scope="module")
 def parts(cloud: LocalCloud, deployment: Deployment, conductor: Conductor) -> Mapping[str, Part]:
     """Every cohort, its carts left and followed."""
-    found = {
-        name: Part(gather(cloud, deployment, name, len(cells) + BYSTANDERS), cells) for name, cells in GROUPS.items()
-    }
-    found[STORM] = Part(gather(cloud, deployment, STORM, STORM_PEOPLE), ())
+    found = {}
+    for name in EVERYBODY:
+        cells = GROUPS.get(name, ())
+        people = STORM_PEOPLE if name == STORM else len(cells) + (BYSTANDERS if name in KILLED else 0)
+        cap = 1 if name in CAPPED else 4
+        found[name] = Part(gather(cloud, deployment, name, people, cap_per_week=cap), cells)
     leave_carts(part.cohort for part in found.values())
     conductor.rest()
     return found
@@ -173,7 +168,8 @@ def aftermath(parts: Mapping[str, Part], conductor: Conductor) -> Aftermath:
     for name, part in parts.items():
         for cell, one in part.aimed():
             note(cell.label, (part.cohort, books[name], [one]))
-    note("kills: who stood by", *((p.cohort, books[name], p.bystanders) for name, p in parts.items()))
+    stood_by = ((parts[name].cohort, books[name], parts[name].cohort.people[1:]) for name in KILLED)
+    note("kills: who stood by", *stood_by)
     note(f"{throttled} DynamoDB calls throttled, one in two", (storm, books[STORM], storm.people))
     executions = {name: part.cohort.executions() for name, part in parts.items()}
     return Aftermath(parts, first, books, left, missed, throttled, executions)
@@ -213,6 +209,14 @@ def test_due_is_sent_and_held_back_and_unknown(aftermath: Aftermath, name: str) 
     assert all(row.due == sum(row.counts.values()) for row in sends)
     assert sum(row.due for row in sends) == len(books.rows)
     assert sum(row.due for row in sends if row.step == FIRST) == len(aftermath.parts[name].cohort.people)
+
+
+@pytest.mark.parametrize("name", sorted(CAPPED))
+def test_the_slot_of_the_first_mail_is_kept(aftermath: Aftermath, name: str) -> None:
+    """I6: a slot lost on the way would let a second mail through."""
+    later = [row for row in aftermath.books[name].rows if row.step != FIRST]
+    assert {(row.state, row.reason) for row in later} == {(SendState.SUPPRESSED, Reason.FREQUENCY_CAP)}
+    assert len(later) == 2 * len(aftermath.parts[name].cohort.people)
 
 
 @pytest.mark.parametrize("name", EVERYBODY)
