@@ -11,10 +11,19 @@ from shared.core.shop import Shop
 
 SECTION = "analytics"
 
+_RANGES: Mapping[str, tuple[int, int]] = {
+    "cpm_months": (1, 60),
+    "f2_days": (30, 360),
+    "ltv_days": (1, 720),
+    "churn_days": (1, 3_650),
+    "cpm_churn_days": (1, 3_650),
+    "followed_orders": (1, 100),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
-    """Limits and rules of RFM (§2) and status (§14). A shop in another currency than yen sets its amounts."""
+    """Limits and rules, by sections of definitions.md. A shop in another currency than yen sets its amounts."""
 
     r_limits: tuple[int, ...] = (30, 60, 90, 180, 365)
     """Days since the last order, inclusive: up to the first is bin 6, beyond the last bin 1."""
@@ -34,6 +43,24 @@ class Definitions:
     """新規: at most so many orders …"""
     new_days: int = 90
     """… or the first order not longer ago."""
+    cpm_settled_days: int = 90
+    """CPM (§1): 在籍日数 from which somebody is no longer よちよち."""
+    cpm_loyal_days: int = 210
+    """CPM: 在籍日数 from which 流行 is 優良."""
+    cpm_amount: int = 70_000
+    """CPM: cumulative amount in minor units from which コツコツ is 流行 or 優良."""
+    cpm_churn_days: int = 240
+    """CPM: 離脱 from so many days without an order."""
+    cpm_months: int = 13
+    """Months the CPM series shows, the as-of month included."""
+    f2_days: int = 90
+    """F2転換 (§9): N, beside the series of 30 to 360."""
+    ltv_days: int = 360
+    """LTV推移 (§3): k, beside the series of 30 to 360."""
+    churn_days: int = 240
+    """継続・離脱 (§6): 離脱基準日."""
+    followed_orders: int = 12
+    """継続・離脱 and 転換日数: order counts followed one by one."""
 
     def parameters(self) -> dict[str, int]:
         """As named parameters of the queries: `r6`…`r2`, `f2`…`f6`, `m2`…`m6` and the rest by name."""
@@ -54,7 +81,13 @@ def parse_definitions(section: Mapping[str, Any]) -> Definitions:
     known = {f.name for f in fields(Definitions)}
     if unknown := sorted(set(section) - known):
         raise MisconfiguredError(f"analytics settings: unknown {', '.join(unknown)}; known: {', '.join(sorted(known))}")
-    return Definitions(**{name: _checked(name, value) for name, value in section.items()})
+    found = Definitions(**{name: _checked(name, value) for name, value in section.items()})
+    if not found.cpm_settled_days < found.cpm_loyal_days:
+        raise MisconfiguredError(
+            f"analytics settings: cpm_settled_days ({found.cpm_settled_days}) must be less than cpm_loyal_days"
+            f" ({found.cpm_loyal_days})"
+        )
+    return found
 
 
 def _checked(name: str, value: Any) -> Any:
@@ -71,4 +104,7 @@ def _checked(name: str, value: Any) -> Any:
 def _whole(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise MisconfiguredError(f"analytics setting {name}: a whole number of 0 or more is needed, got {value!r}")
+    least, most = _RANGES.get(name, (0, value))
+    if not least <= value <= most:
+        raise MisconfiguredError(f"analytics setting {name}: {least} to {most} is possible, got {value}")
     return value

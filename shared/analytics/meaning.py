@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -22,7 +22,8 @@ class Meaning:
     question: Mapping[str, str]
     grain: str
     reads: tuple[str, ...]
-    freshness: str
+    freshness: Literal["nightly", "on_demand"]
+    """`on_demand`: asked by `matakite analysis run` only; it has no table in the lake."""
     report: bool = False
     """Its rows are few and shown by widgets: published to the reports table."""
     widget: str | None = None
@@ -46,10 +47,15 @@ def result_table(name: str) -> Table:
 
 
 def result_tables() -> list[Table]:
-    """The tables of every analysis."""
-    return [result_table(name) for name in names()]
+    """The tables the nightly run fills."""
+    return [result_table(analysis.name) for analysis in analyses()]
 
 
 def analyses() -> list[Analysis]:
-    """Every analysis, as the nightly machine is told of it."""
+    """The analyses of the nightly run, as its machine is told of them."""
+    return [analysis for analysis in every_analysis() if meaning(analysis.name).freshness == "nightly"]
+
+
+def every_analysis() -> list[Analysis]:
+    """The analyses of the nightly run and those asked on demand."""
     return [Analysis(name, meaning(name).reads, meaning(name).report) for name in names()]

@@ -12,13 +12,14 @@ import pyarrow as pa
 import sqlglot
 from sqlglot import ErrorLevel
 
+from shared.analytics.catalog import names
 from shared.analytics.lake import Objects
-from shared.analytics.meaning import result_tables
+from shared.analytics.meaning import result_table
 from shared.analytics.parquet import TYPES, decode, to_arrow
 from shared.analytics.schema import BASE_TABLES, ORDER_STATES, Partition, Table, month_of
 
 TENANT = "shop"
-TABLES = {table.name: table for table in (*BASE_TABLES, *result_tables())}
+TABLES = {table.name: table for table in (*BASE_TABLES, *(result_table(name) for name in names()))}
 
 Row = Mapping[str, Any]
 

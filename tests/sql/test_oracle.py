@@ -16,7 +16,7 @@ import pytest
 
 from shared.analytics import catalog
 from shared.analytics.definitions import Definitions
-from shared.analytics.meaning import analyses
+from shared.analytics.meaning import every_analysis
 from shared.core.ids import TenantId
 from tests.sql.lake_in_duckdb import TENANT, DuckLake
 
@@ -144,7 +144,7 @@ def lake_with(orders: Sequence[Bought]) -> DuckLake:
 def asked(name: str, lake: DuckLake, as_of: date) -> dict[str, Mapping[str, Any]]:
     """The analysis' rows by customer."""
     values = catalog.parameters(TenantId(TENANT), as_of, Definitions(), "JPY")
-    return {row["customer_id"]: row for row in lake.rows(catalog.standalone_query(name, analyses(), values))}
+    return {row["customer_id"]: row for row in lake.rows(catalog.standalone_query(name, every_analysis(), values))}
 
 
 def compare(orders: Sequence[Bought], lake: DuckLake, as_of: date) -> None:
