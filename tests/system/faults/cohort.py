@@ -29,6 +29,8 @@ from shared.scenarios.store import DynamoEnrolmentStore
 
 SCENARIO = ScenarioId("cart_abandoned")
 FIRST = "mail_1"
+PREFIX = "faults-"
+"""Every shop's id here begins so."""
 POST_ATTEMPTS = 4
 """A cart posts a webhook again until it is answered 200 (Shopify: 8 times in 4 hours)."""
 
@@ -182,7 +184,7 @@ def gather(
     cloud: LocalCloud, deployment: Deployment, shop: str, emails: Sequence[str] | int, cap_per_week: int = 4
 ) -> Cohort:
     """Open a shop without quiet hours; its people have these addresses (or are so many)."""
-    tenant = TenantId(f"faults-{shop}")
+    tenant = TenantId(PREFIX + shop)
     addresses = [f"{tenant}-{n}@example.com" for n in range(emails)] if isinstance(emails, int) else emails
     people = tuple(Someone(tenant, n, email) for n, email in enumerate(addresses, start=1))
     stage = set_up(deployment, tenant)

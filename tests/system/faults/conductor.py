@@ -16,8 +16,9 @@ from infra.local.lifecycle import LocalCloud
 from infra.local.process import internal, set_wait_scale
 from shared.core.clock import SystemClock, to_iso
 from shared.core.ids import SendId, TenantId
+from shared.core.shop import parameter_name
 from shared.delivery.model import IN_FLIGHT, SendState
-from tests.system.faults.cohort import FIRST, SCENARIO, Books, Cohort, Someone, function_name, invoke, rewrite
+from tests.system.faults.cohort import FIRST, PREFIX, SCENARIO, Books, Cohort, Someone, function_name, invoke, rewrite
 
 CALM = 1 / 200
 """A deferral of 90 seconds takes half a second; the day until the second mail lasts longer than any test."""
@@ -183,7 +184,19 @@ def conducting(cloud: LocalCloud, deployment: Deployment) -> Iterator[Conductor]
         conductor.forget()
         conductor.ses(sending_paused=False, lose_events=0, double_events=0)
         conductor.waits(acts.WAIT_SCALE)
+        _close_shops(deployment)
         internal(cloud.emulator, "POST", "/_matakite/schedules/pause", {"paused": False})
+
+
+def _close_shops(deployment: Deployment) -> None:
+    """Nobody else's sweep or reconciler need look at the wrecks."""
+    ssm, path = deployment.client("ssm"), parameter_name(deployment.prefix, TenantId("")).rstrip("/")
+    for page in ssm.get_paginator("get_parameters_by_path").paginate(Path=path):
+        for parameter in page["Parameters"]:
+            if parameter["Name"].startswith(parameter_name(deployment.prefix, TenantId(PREFIX))):
+                ssm.delete_parameter(Name=parameter["Name"])
+    for function in ("ScenariosSweep", "DeliveryReconcile"):
+        renew(deployment, function)
 
 
 def note(fault: str, *met: tuple[Cohort, Books, Sequence[Someone]]) -> None:
