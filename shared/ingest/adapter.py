@@ -32,6 +32,8 @@ class Connection:
     previous_until: datetime | None = None
     currency: str = "JPY"
     timezone: str = "Asia/Tokyo"
+    url: str | None = None
+    """The webhook URL exactly as registered with the source, where its signature covers it (Square)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,26 @@ class Request:
 
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a source gives us and what it does not, for the connector matrix (連携一覧): one row of it.
+
+    Each file in `sources/` names its own `ABOUT`. `no: …` says why not.
+    """
+
+    title: str
+    arrives: str
+    orders: str
+    customers: str
+    consent: str
+    carts: str
+    signature: str
+    dedupe: str
+    limits: str
+    webhook: bool = False
+    """A cart posts to a connection's URL (push); our own sources do not."""
 
 
 class Adapter(Protocol):

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from decimal import Decimal
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NoReturn
 
 from shared.core.clock import from_iso
 from shared.core.errors import RejectedError
 from shared.core.ids import digest
-from shared.core.money import parse_amount
+from shared.core.money import exponent, parse_amount
 
 Body = Mapping[str, Any]
 
@@ -27,7 +27,10 @@ MAX_COUNT = 1_000_000
 _GID = re.compile(r"gid://[A-Za-z0-9-]+/[A-Za-z]+/([0-9]{1,20})(?:\?.*)?", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,20}", re.ASCII)
 _AMOUNT = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,8})?", re.ASCII)
+_MOST_DIGITS = 15
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
+_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,60})?", re.ASCII)
+_OPAQUE = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
 _EMAIL = re.compile(r"[^\s@<>\x00-\x1f\x7f]+@[^\s@<>\x00-\x1f\x7f]+")
 _SAFE_KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _EPOCHS = range(1990, 2200)
@@ -102,6 +105,16 @@ def _digits(value: object) -> str | None:
     return digits if _DIGITS.fullmatch(digits) else None
 
 
+def opaque_id(body: Body, name: str = "id") -> str | None:
+    """An id that is a word of letters and digits (`cus_…`, `cs_live_…`); None when missing, null or empty."""
+    value = body.get(name)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or not _OPAQUE.fullmatch(value):
+        _refuse(name, "an id")
+    return value
+
+
 def required(value: str | None, name: str) -> str:
     """A value that must be there."""
     if value is None:
@@ -118,6 +131,17 @@ def time(body: Body, name: str) -> datetime | None:
     if found is None:
         _refuse(name, "a time such as 2026-11-02T10:15:30+09:00")
     return found
+
+
+def epoch_time(body: Body, name: str) -> datetime | None:
+    """Unix seconds (a whole number), UTC and aware; None when missing or null."""
+    value = body.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**33:
+        _refuse(name, "a time in unix seconds")
+    at = datetime.fromtimestamp(value, UTC)
+    return at if at.year in _EPOCHS else _refuse(name, "a time of our days")
 
 
 def instant(written: str) -> datetime | None:
@@ -153,14 +177,35 @@ def amount(body: Body, name: str, in_currency: str) -> int | None:
         _refuse(name, f"an amount of {in_currency}")
 
 
-def _plain(value: object) -> str | None:
+def number(body: Body, name: str) -> Decimal | None:
+    """A number, exact, from text or number; None when missing, null or empty."""
+    value = body.get(name)
+    if value is None or value == "":
+        return None
+    shown = _plain(value, _NUMBER)
+    if shown is None:
+        _refuse(name, "a number")
+    return Decimal(shown)
+
+
+def rounded(value: Decimal, in_currency: str) -> int:
+    """A calculated amount in minor units, half up: some carts work finer than the smallest coin.
+
+    Raises RejectedError for what no shop ever took.
+    """
+    if value.adjusted() > _MOST_DIGITS:
+        raise RejectedError("an amount of money is out of all reason")
+    return int(value.scaleb(exponent(in_currency)).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def _plain(value: object, shape: re.Pattern[str] = _AMOUNT) -> str | None:
     """The digits of a number or numeric text; None for what is neither or could never be money."""
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         return None
     # Bounded before formatting: 1e999999 is short to write and a megabyte to print.
     small = not isinstance(value, Decimal) or (value.is_finite() and -20 < value.adjusted() < 20)
     shown = (format(value, "f") if isinstance(value, Decimal) else str(value).strip()) if small else ""
-    return shown if _AMOUNT.fullmatch(shown) else None
+    return shown if shape.fullmatch(shown) else None
 
 
 def count(body: Body, name: str) -> int:

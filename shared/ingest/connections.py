@@ -33,7 +33,8 @@ ROTATION = timedelta(hours=24)
 
 _ID = re.compile(r"[a-z2-7]{26}", re.ASCII)
 _TENANT = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
-_STORE = re.compile(r"[a-z0-9][a-z0-9.-]{1,250}", re.ASCII)
+_STORE = re.compile(r"[a-z0-9][a-z0-9._-]{1,250}", re.ASCII)
+"""A domain, or an id of the cart's (`acct_…`)."""
 
 
 class Connections(Protocol):
@@ -162,7 +163,9 @@ def new_connection(tenant: str, source: str, store: str, secret: str | None = No
         raise RejectedError(f"a shop id is 1 to 32 of a-z, 0-9 and '-', got {tenant!r}")
     domain = store.strip().lower().removeprefix("https://").rstrip("/")
     if not _STORE.fullmatch(domain):
-        raise RejectedError(f"a store is a domain such as a.myshopify.com, got {store!r}")
+        raise RejectedError(
+            f"a store is a domain such as a.myshopify.com, or the cart's own id of the shop, got {store!r}"
+        )
     return Connection(ConnectionId(_random_id()), TenantId(tenant), source, domain, secret or new_secret())
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from shared.core.errors import MisconfiguredError
 from shared.ingest import sources as _sources
-from shared.ingest.adapter import Adapter
+from shared.ingest.adapter import About, Adapter
 from shared.ingest.model import Envelope, Event
 
 
@@ -25,6 +25,15 @@ def adapter(source: str) -> Adapter:
     if source not in sources():
         raise MisconfiguredError(f"no adapter for source {source!r}; known: {', '.join(sources())}")
     found: Adapter = import_module(f"{_sources.__name__}.{source}").ADAPTER
+    return found
+
+
+def about(source: str) -> About:
+    """What a source gives and does not give, in its own words."""
+    adapter(source)
+    found: About | None = getattr(import_module(f"{_sources.__name__}.{source}"), "ABOUT", None)
+    if found is None:
+        raise MisconfiguredError(f"sources/{source}.py must name its row of the connector matrix: ABOUT = About(…)")
     return found
 
 

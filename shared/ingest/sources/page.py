@@ -16,7 +16,7 @@ from shared.core.clock import from_iso, to_iso
 from shared.core.errors import RejectedError
 from shared.core.ids import ConnectionId, CustomerId, EventId, TenantId, digest
 from shared.ingest import body as read
-from shared.ingest.adapter import Connection, Request
+from shared.ingest.adapter import About, Connection, Request
 from shared.ingest.model import ConsentFacts, Envelope, Event, EventType, Person
 
 NAME = "page"
@@ -66,6 +66,18 @@ class Page:
 
 
 ADAPTER = Page()
+
+ABOUT = About(
+    title="Our own pages (配信停止)",
+    arrives="the page itself, behind a signed link",
+    orders="no: not its business",
+    customers="no: not its business",
+    consent="yes: opt-out by the person",
+    carts="no: not its business",
+    signature="the link in the mail is signed",
+    dedupe="digest of what was said and when",
+    limits="nothing is accepted from outside",
+)
 
 
 def unsubscribe_envelope(

@@ -17,7 +17,7 @@ from shared.core.clock import to_iso
 from shared.core.errors import RejectedError
 from shared.core.ids import ConnectionId, EventId, TenantId, digest
 from shared.ingest import body as read
-from shared.ingest.adapter import Connection, Request
+from shared.ingest.adapter import About, Connection, Request
 from shared.ingest.body import Body
 from shared.ingest.model import Envelope, Event, EventType, MessageFacts, Person, UnknownFacts
 
@@ -80,6 +80,18 @@ class Ses:
 
 
 ADAPTER = Ses()
+
+ABOUT = About(
+    title="Amazon SES",
+    arrives="EventBridge to our own queue",
+    orders="no: a channel",
+    customers="no: a channel",
+    consent="complaints (迷惑メール報告) count as opt-out",
+    carts="no: a channel",
+    signature="none needed: only EventBridge may write to the queue",
+    dedupe="`feedbackId`, else message, type, time and recipient",
+    limits="best effort on SES's side: an event may be lost or doubled; opens by machines are flagged",
+)
 
 
 def envelope_of(raw: bytes, received_at: datetime) -> Envelope:

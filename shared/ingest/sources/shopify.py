@@ -6,21 +6,20 @@ The topic says what happened, the body says what *is*. Its pitfalls are handled 
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
-from shared.core.clock import to_iso
 from shared.core.errors import RejectedError
 from shared.core.ids import EventId, digest
 from shared.ingest import body as read
-from shared.ingest.adapter import Connection, Request
+from shared.ingest.adapter import About, Connection, Request
 from shared.ingest.body import Body
+from shared.ingest.derive import event, unknown
 from shared.ingest.model import (
     CartFacts,
     ConsentFacts,
@@ -39,6 +38,7 @@ from shared.ingest.model import (
     RefundFacts,
     UnknownFacts,
 )
+from shared.ingest.signing import hmac_base64, is_any, live_secrets
 
 NAME = "shopify"
 GID = "admin_graphql_api_id"
@@ -86,10 +86,8 @@ class Shopify:
 
         One app secret signs for every shop, so a signature alone does not say which shop a body is from.
         """
-        given = _header(request, "hmac-sha256").encode("utf-8", "replace")
-        genuine = False
-        for secret in _live_secrets(connection, now):  # every secret is tried: no early exit to time
-            genuine |= hmac.compare_digest(signature(secret, request.body), given)
+        signatures = (signature(secret, request.body) for secret in live_secrets(connection, now))
+        genuine = is_any(_header(request, "hmac-sha256"), signatures)
         domain = _header(request, "shop-domain").strip().lower()
         return genuine and hmac.compare_digest(domain.encode("utf-8", "replace"), connection.store.lower().encode())
 
@@ -121,24 +119,31 @@ class Shopify:
         """What the envelope says. A topic without a reading is one UNKNOWN event."""
         topic = TOPICS.get(envelope.topic)
         body = read.parse_object(envelope.raw)
-        return topic.read(envelope, body) if topic else (_unknown(envelope, body),)
+        return topic.read(envelope, body) if topic else (unknown(envelope),)
 
 
 ADAPTER = Shopify()
 
+ABOUT = About(
+    title="Shopify",
+    arrives="webhook (HTTPS), API 2026-04 and older bodies",
+    orders="yes: create, update, paid, fulfilled, cancel, delete, refund",
+    customers="yes, merges and erasure requests too",
+    consent="yes: e-mail and SMS, from their own topics",
+    carts="yes: carts and checkouts, with a link back",
+    signature="base64 HMAC-SHA256 of the raw body; the shop's domain is compared",
+    dedupe="`X-Shopify-Webhook-Id`, the same on every retry",
+    limits="8 retries in 4 h, then Shopify drops the subscription; subscription contracts and stock are kept unread",
+    webhook=True,
+)
+
 
 def signature(secret: str, body: bytes) -> bytes:
     """The text Shopify sends in X-Shopify-Hmac-SHA256."""
-    return base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest())
+    return hmac_base64(secret, body)
 
 
 # --- the request ------------------------------------------------------------------------------------------------------
-
-
-def _live_secrets(connection: Connection, now: datetime) -> tuple[str, ...]:
-    previous, until = connection.previous_secret, connection.previous_until
-    live = (connection.secret, previous if until is not None and now < until else None)
-    return tuple(secret for secret in live if secret)
 
 
 def _header(request: Request, name: str) -> str:
@@ -193,36 +198,9 @@ def _any_id(body: Body) -> str | None:
 # --- events -----------------------------------------------------------------------------------------------------------
 
 
-def _event(
-    envelope: Envelope,
-    event_type: EventType,
-    facts: Any,
-    person: Person | None = None,
-    version: datetime | None = None,
-    part: str = "",
-) -> Event:
-    return Event(
-        tenant=envelope.tenant,
-        event_id=EventId(f"{envelope.event_id}:{part}" if part else envelope.event_id),
-        event_type=event_type,
-        source=NAME,
-        store=envelope.store,
-        subject=envelope.subject,
-        occurred_at=envelope.occurred_at,
-        received_at=envelope.received_at,
-        version=to_iso(version or envelope.occurred_at),
-        person=person or Person(),
-        facts=facts,
-    )
-
-
-def _unknown(envelope: Envelope, _body: Body) -> Event:
-    return _event(envelope, EventType.UNKNOWN, UnknownFacts())
-
-
 def _kept(envelope: Envelope, body: Body) -> Sequence[Event]:
     """A topic that says nothing we use (an edited order comes again as orders/updated, with totals)."""
-    return (_unknown(envelope, body),)
+    return (unknown(envelope),)
 
 
 # orders
@@ -235,7 +213,7 @@ def _order(event_type: EventType) -> Callable[[Envelope, Body], Sequence[Event]]
             cancelled_at = cancelled_at or envelope.occurred_at
         facts = _order_facts(body, cancelled_at)
         version = read.time(body, "updated_at") or read.time(body, "created_at")
-        return (_event(envelope, event_type, facts, _buyer(body), version),)
+        return (event(envelope, event_type, facts, _buyer(body), version),)
 
     return events
 
@@ -264,7 +242,7 @@ def _order_facts(body: Body, cancelled_at: datetime | None) -> OrderFacts:
 
 def _order_deleted(envelope: Envelope, body: Body) -> Sequence[Event]:
     order_id = read.required(read.identifier(body, gid=GID), "id")
-    return (_event(envelope, EventType.ORDER_DELETED, OrderDeletedFacts(order_id=order_id)),)
+    return (event(envelope, EventType.ORDER_DELETED, OrderDeletedFacts(order_id=order_id)),)
 
 
 def _refund_created(envelope: Envelope, body: Body) -> Sequence[Event]:
@@ -272,7 +250,7 @@ def _refund_created(envelope: Envelope, body: Body) -> Sequence[Event]:
     refund = _refund(body, _refund_currency(body))
     facts = RefundFacts(order_id=order_id, refunds=(refund,))
     version = read.time(body, "processed_at") or read.time(body, "created_at")
-    return (_event(envelope, EventType.ORDER_REFUNDED, facts, version=version),)
+    return (event(envelope, EventType.ORDER_REFUNDED, facts, version=version),)
 
 
 def _refund(body: Body, currency: str | None) -> Refund:
@@ -386,14 +364,14 @@ def _customer(envelope: Envelope, body: Body) -> Sequence[Event]:
     """The record, and the consent that bodies before 2025-01 carried along."""
     person = _customer_person(body)
     version = read.time(body, "updated_at")
-    changed = _event(envelope, EventType.CUSTOMER_UPDATED, ProfileFacts(), person, version)
+    changed = event(envelope, EventType.CUSTOMER_UPDATED, ProfileFacts(), person, version)
     spoken = ((_CONSENT_FIELD[channel], channel) for channel in _CONSENT_FIELD)
-    return (changed, *(event for name, channel in spoken for event in _consent(envelope, body, name, channel, person)))
+    return (changed, *(each for name, channel in spoken for each in _consent(envelope, body, name, channel, person)))
 
 
 def _customer_deleted(envelope: Envelope, body: Body) -> Sequence[Event]:
     person = Person(source_customer_id=read.required(read.identifier(body, gid=GID), "id"))
-    return (_event(envelope, EventType.CUSTOMER_DELETED, CustomerDeletedFacts(), person),)
+    return (event(envelope, EventType.CUSTOMER_DELETED, CustomerDeletedFacts(), person),)
 
 
 def _customers_merged(envelope: Envelope, body: Body) -> Sequence[Event]:
@@ -403,7 +381,7 @@ def _customers_merged(envelope: Envelope, body: Body) -> Sequence[Event]:
     kept = read.required(read.identifier(body, _KEPT), _KEPT)
     deleted = read.required(read.identifier(body, _DELETED), _DELETED)
     facts = MergeFacts(kept_customer_id=kept, deleted_customer_id=deleted)
-    return (_event(envelope, EventType.CUSTOMERS_MERGED, facts, Person(source_customer_id=kept)),)
+    return (event(envelope, EventType.CUSTOMERS_MERGED, facts, Person(source_customer_id=kept)),)
 
 
 _KEPT = "admin_graphql_api_customer_kept_id"
@@ -443,8 +421,8 @@ def _consent(envelope: Envelope, body: Body, name: str, channel: _Channel, perso
     )
     # When the customer said it, not when the record was touched: an old yes must not overtake a newer no.
     at = read.time(said, "consent_updated_at") or envelope.occurred_at
-    event = _event(envelope, EventType.CONSENT_CHANGED, facts, person, at, part=channel)
-    return (event.model_copy(update={"occurred_at": at}),)
+    said_then = event(envelope, EventType.CONSENT_CHANGED, facts, person, at, part=channel)
+    return (said_then.model_copy(update={"occurred_at": at}),)
 
 
 # carts and checkouts
@@ -466,7 +444,7 @@ def _cart(envelope: Envelope, body: Body) -> Sequence[Event]:
         lines=lines,
     )
     person = Person(anonymous_ids=_anonymous_ids(None, token))
-    return (_event(envelope, EventType.CART_UPDATED, facts, person, read.time(body, "updated_at")),)
+    return (event(envelope, EventType.CART_UPDATED, facts, person, read.time(body, "updated_at")),)
 
 
 def _cart_token(body: Body) -> str | None:
@@ -487,7 +465,7 @@ def _checkout(envelope: Envelope, body: Body) -> Sequence[Event]:
         completed_at=read.time(body, "completed_at"),
     )
     person = _buyer({**body, "checkout_token": token})
-    return (_event(envelope, EventType.CHECKOUT_UPDATED, facts, person, read.time(body, "updated_at")),)
+    return (event(envelope, EventType.CHECKOUT_UPDATED, facts, person, read.time(body, "updated_at")),)
 
 
 def _checkout_deleted(envelope: Envelope, body: Body) -> Sequence[Event]:
@@ -496,23 +474,23 @@ def _checkout_deleted(envelope: Envelope, body: Body) -> Sequence[Event]:
     if token is None:
         return _kept(envelope, body)
     person = Person(anonymous_ids=_anonymous_ids(token, None))
-    return (_event(envelope, EventType.CHECKOUT_DELETED, CartFacts(token=token, deleted=True), person),)
+    return (event(envelope, EventType.CHECKOUT_DELETED, CartFacts(token=token, deleted=True), person),)
 
 
 # compliance
 
 
 def _export_requested(envelope: Envelope, body: Body) -> Sequence[Event]:
-    return (_event(envelope, EventType.PERSON_EXPORT_REQUESTED, UnknownFacts(), _named(body)),)
+    return (event(envelope, EventType.PERSON_EXPORT_REQUESTED, UnknownFacts(), _named(body)),)
 
 
 def _person_erased(envelope: Envelope, body: Body) -> Sequence[Event]:
-    return (_event(envelope, EventType.PERSON_ERASED, EraseFacts(), _named(body)),)
+    return (event(envelope, EventType.PERSON_ERASED, EraseFacts(), _named(body)),)
 
 
 def _shop_erased(envelope: Envelope, body: Body) -> Sequence[Event]:
     _check_shop(body, envelope.store)
-    return (_event(envelope, EventType.SHOP_ERASED, EraseFacts()),)
+    return (event(envelope, EventType.SHOP_ERASED, EraseFacts()),)
 
 
 def _named(body: Body) -> Person:

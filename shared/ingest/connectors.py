@@ -1,0 +1,74 @@
+"""The connector matrix (連携一覧): which carts are read, how, and what is missing and why.
+
+Made from what each file in `sources/` says of itself, so it cannot promise what is not there. `sources/README.md`
+holds it between two marks; `python -m shared.ingest.connectors` writes it anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+from shared.ingest.adapter import About
+from shared.ingest.registry import about, sources
+
+README = Path(__file__).parent / "sources" / "README.md"
+BEGIN, END = "<!-- matrix: begin -->", "<!-- matrix: end -->"
+
+COLUMNS = {
+    "arrives": "how data arrives",
+    "orders": "orders",
+    "customers": "customers",
+    "consent": "consent",
+    "carts": "carts",
+    "signature": "signature",
+    "dedupe": "told apart by",
+    "limits": "limits",
+}
+
+NOT_YET: dict[str, str] = {
+    "EC-CUBE 4": "its webhook names ids only and is sent before the shop's own commit; reading the object back over "
+    "GraphQL, delayed and twice, is still to come",
+    "カラーミーショップ (Color Me)": "it has no order webhook; polling its REST API is still to come",
+    "BASE": "it has no webhook; polling its REST API is still to come",
+    "STORES": "the vendor offers no webhook; polling its REST API is still to come",
+    "MakeShop": "the bodies of its order and member notices and their signature are not published",
+    "ecforce": "its webhook is a paid option whose body the shop writes itself; its signature and retries "
+    "are not published",
+    "futureshop": "no webhook is known and its API is given on application only",
+    "楽天市場 (Rakuten RMS)": "it has no webhook and its documentation is behind the shop's login; buyers' addresses "
+    "are masked and its terms restrict marketing use",
+    "Amazon": "its order notices come over SQS, without the buyer; reading them is still to come",
+}
+"""Carts that are asked for and not read: the honest reason. `matakite import` takes their order files meanwhile."""
+
+
+def matrix() -> str:
+    """The table of everything in the registry, and the list of what is not there."""
+    known = [about(source) for source in sources()]
+    head = ["source", *COLUMNS.values()]
+    rows = [head, ["---"] * len(head)]
+    rows += [_row(each) for each in sorted(known, key=lambda each: (not each.webhook, each.title.lower()))]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    missing = "\n".join(f"| {title} | not supported yet, because {reason} |" for title, reason in NOT_YET.items())
+    return f"{table}\n\n| not read yet | why |\n| --- | --- |\n{missing}"
+
+
+def _row(row: About) -> list[str]:
+    return [row.title, *(str(getattr(row, column)).replace("|", "\\|") for column in COLUMNS)]
+
+
+def rewritten(page: str) -> str:
+    """The page with the matrix of today between its marks."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{matrix()}\n\n{END}{after}"
+
+
+def is_complete() -> bool:
+    """Does every column of the matrix come from what a source says of itself?"""
+    return set(COLUMNS) == {field.name for field in fields(About)} - {"title", "webhook"}
+
+
+if __name__ == "__main__":
+    README.write_text(rewritten(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,415 @@
+"""WooCommerce webhooks (REST v3 bodies): https://woocommerce.com/document/webhooks/
+
+The body is the object as it was when *sent*, so what happened is read from its `status` and `refunds`. Decided here:
+
+- A `checkout-draft` is a checkout (カート), never an order: the block checkout saves one while the visitor types. It
+  has no link back, because a draft cannot be paid by its URL.
+- `failed` and `cancelled` are cancelled orders; a status this file does not know is an order that claims nothing more.
+- A body without a status is no order: it may be a draft.
+- `customer.deleted` is a deleted record, not an erasure request: shops delete accounts for many reasons.
+- Nothing consents: the core has no such field. Coupons, products, `action.*` and subscriptions (WooCommerce
+  Subscriptions: `subscription.*`) are kept unread; its renewals arrive as orders of their own.
+- No delivery has an id: it is made of connection, topic, body and the minute of receipt, so that the same bytes sent
+  again at once are one delivery and the same bytes of a later day are another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import ROUND_CEILING, Decimal
+from enum import Enum
+from urllib.parse import urlsplit
+
+from shared.core.clock import to_iso
+from shared.core.errors import RejectedError
+from shared.core.ids import EventId, digest
+from shared.ingest import body as read
+from shared.ingest.adapter import About, Connection, Request
+from shared.ingest.body import Body
+from shared.ingest.derive import event, unknown
+from shared.ingest.model import (
+    CartFacts,
+    CustomerDeletedFacts,
+    Envelope,
+    Event,
+    EventType,
+    Line,
+    OrderDeletedFacts,
+    OrderFacts,
+    Person,
+    ProfileFacts,
+    Refund,
+)
+from shared.ingest.signing import hmac_base64, is_any, live_secrets
+
+NAME = "woocommerce"
+CLOCK_TOLERANCE = timedelta(days=1)
+"""A change dated further ahead than this is not believed: the shop's clock is wrong."""
+
+
+class Meaning(Enum):
+    """What an order status amounts to."""
+
+    ORDER = "order"
+    PAID = "paid"
+    CANCELLED = "cancelled"
+    CHECKOUT = "checkout"
+    NOTHING = "nothing"
+    """Being typed in by the shop, or in its bin (`order.deleted` says so)."""
+    UNKNOWN = "unknown"
+    """A status of a plugin: an order, of which nothing more is claimed."""
+
+
+STATUSES: Mapping[str, Meaning] = {
+    "pending": Meaning.ORDER,
+    "on-hold": Meaning.ORDER,  # 銀行振込 and コンビニ wait here
+    "processing": Meaning.ORDER,  # 代金引換 too, so `date_paid_gmt` says whether it is paid
+    "completed": Meaning.PAID,
+    "refunded": Meaning.PAID,
+    "cancelled": Meaning.CANCELLED,
+    "failed": Meaning.CANCELLED,
+    "checkout-draft": Meaning.CHECKOUT,
+    "auto-draft": Meaning.NOTHING,
+    "draft": Meaning.NOTHING,
+    "trash": Meaning.NOTHING,
+    "": Meaning.NOTHING,
+}
+"""Status → what it amounts to; whatever is not here is UNKNOWN."""
+
+_TOPIC = re.compile(r"[a-z0-9_.-]{1,100}", re.ASCII)
+_PING = re.compile(rb"webhook_id=[0-9]{1,20}")
+_HTTPS = re.compile(r"https://[^\s<>\"']{1,2000}", re.ASCII)
+_NAIVE = re.compile(r"[0-9-]{10}[T ][0-9:.]{5,15}", re.ASCII)
+_ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&#039;", "'"), ("&#x27;", "'"), ("&amp;", "&"))
+_BLOCK_CHECKOUT = "store-api"
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What a topic is about, and how its body reads."""
+
+    kind: str
+    read: Callable[[Envelope, Body], Sequence[Event]]
+
+
+class WooCommerce:
+    """Adapter of WooCommerce's webhooks."""
+
+    name = NAME
+
+    def verify(self, request: Request, connection: Connection, now: datetime) -> bool:
+        """base64(HMAC-SHA256(secret, raw body)) by a live secret, from the site this connection belongs to.
+
+        The ping that saving a webhook sends is believed too, unsigned as it is: nothing of it is kept.
+        """
+        secrets = live_secrets(connection, now)
+        if is_ping(request):
+            return bool(secrets)
+        given = request.headers.get("x-wc-webhook-signature", "")
+        genuine = is_any(given, (signature(secret, request.body) for secret in secrets))
+        return genuine and _site(request) == connection.store.lower()
+
+    def envelopes(self, request: Request, connection: Connection, now: datetime) -> Sequence[Envelope]:
+        """The delivery in a verified request; none for a ping."""
+        if is_ping(request):
+            return ()
+        topic = request.headers.get("x-wc-webhook-topic", "").strip().lower()
+        if not _TOPIC.fullmatch(topic):
+            raise RejectedError("header X-WC-Webhook-Topic is missing or malformed")
+        body = _object(request.body)
+        event_id = _event_id(request, connection, topic, now)
+        return (
+            Envelope(
+                tenant=connection.tenant,
+                subject=_subject(topic, body, connection.store, event_id),
+                event_id=event_id,
+                source=NAME,
+                connection=connection.connection_id,
+                store=connection.store,
+                topic=topic,
+                occurred_at=_occurred_at(body, now),
+                received_at=now,
+                raw=request.body,
+            ),
+        )
+
+    def events(self, envelope: Envelope) -> Sequence[Event]:
+        """What the envelope says. A topic without a reading is one UNKNOWN event."""
+        topic = TOPICS.get(envelope.topic)
+        return topic.read(envelope, _object(envelope.raw)) if topic else (unknown(envelope),)
+
+
+ADAPTER = WooCommerce()
+
+ABOUT = About(
+    title="WooCommerce (+ Subscriptions)",
+    arrives="webhook, REST v3 bodies",
+    orders="yes: create, update, cancel, delete; refunds inside the order",
+    customers="yes",
+    consent="no: the core has no such field",
+    carts="block checkout only (`checkout-draft`), without a link back",
+    signature="base64 HMAC-SHA256 of the raw body; the site's host is compared",
+    dedupe="none sent: digest of connection, topic, body and minute of receipt",
+    limits="never retries, and is switched off after 5 failures in a row: the reconciling poll is still to come; "
+    "`subscription.*`, products and coupons are kept unread; an order once cancelled, failed or deleted stays so",
+    webhook=True,
+)
+
+
+def signature(secret: str, body: bytes) -> bytes:
+    """The text WooCommerce sends in X-WC-Webhook-Signature.
+
+    It un-escapes the stored secret first (`wp_specialchars_decode`): `a&amp;b` signs as `a&b`.
+    """
+    for escaped, plain in _ENTITIES:
+        secret = secret.replace(escaped, plain)
+    return hmac_base64(secret, body)
+
+
+def is_ping(request: Request) -> bool:
+    """Saving a webhook posts `webhook_id=123` as a form, unsigned and without any header of WooCommerce's."""
+    named = any(name.startswith("x-wc-webhook-") for name in request.headers)
+    return not named and _PING.fullmatch(request.body) is not None
+
+
+# --- the request ------------------------------------------------------------------------------------------------------
+
+
+def _site(request: Request) -> str:
+    """The host of the site that says it sent this."""
+    try:
+        return urlsplit(request.headers.get("x-wc-webhook-source", "").strip()).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _object(raw: bytes) -> Body:
+    """The body; some plugins wrap it into `{"data": …}`."""
+    body = read.parse_object(raw)
+    wrapped = body.get("data")
+    return wrapped if len(body) == 1 and isinstance(wrapped, dict) else body
+
+
+def _event_id(request: Request, connection: Connection, topic: str, now: datetime) -> EventId:
+    minute = to_iso(now.replace(second=0, microsecond=0))
+    return EventId(digest(NAME, connection.connection_id, topic, hashlib.sha256(request.body).hexdigest(), minute))
+
+
+def _occurred_at(body: Body, now: datetime) -> datetime:
+    for name in ("date_modified_gmt", "date_created_gmt"):
+        try:
+            at = _gmt(body, name)
+        except RejectedError:
+            continue
+        if at and at <= now + CLOCK_TOLERANCE:
+            return at
+    return now
+
+
+def _subject(topic: str, body: Body, store: str, event_id: EventId) -> str:
+    """`woocommerce/{store}/{kind}/{id}`: one partition per thing, so that the stream keeps the order of its events."""
+    known = TOPICS.get(topic)
+    kind = known.kind if known else topic.partition(".")[0]
+    key = _known_id(body)
+    if known and key is None:
+        raise RejectedError(f"the body of {topic} has no id of its {kind}")
+    return "/".join((NAME, store, read.key_part(kind), read.key_part(key or event_id)))
+
+
+def _known_id(body: Body) -> str | None:
+    try:
+        return read.identifier(body)
+    except RejectedError:
+        return None
+
+
+def _gmt(body: Body, name: str) -> datetime | None:
+    """A `…_gmt` time: UTC written without `Z`. Its local twin says no offset and is never used."""
+    written = body.get(name)
+    if isinstance(written, str) and _NAIVE.fullmatch(written.strip()):
+        return read.time({name: f"{written.strip()}Z"}, name)
+    return read.time(body, name)
+
+
+def _gmt_if_any(body: Body, name: str) -> datetime | None:
+    """Like `_gmt`; None for zero dates of old databases, which mean none."""
+    written = body.get(name)
+    return None if isinstance(written, str) and written.startswith("0000-") else _gmt(body, name)
+
+
+# --- orders -----------------------------------------------------------------------------------------------------------
+
+
+def meaning(body: Body) -> Meaning:
+    """What the order's status amounts to."""
+    return STATUSES.get(read.word(body, "status").removeprefix("wc-"), Meaning.UNKNOWN)
+
+
+def _order(event_type: EventType) -> Callable[[Envelope, Body], Sequence[Event]]:
+    def events(envelope: Envelope, body: Body) -> Sequence[Event]:
+        means = meaning(body)
+        if means is Meaning.NOTHING:
+            return (unknown(envelope),)
+        if means is Meaning.CHECKOUT:
+            return (
+                event(envelope, EventType.CHECKOUT_UPDATED, _checkout_facts(body), _buyer(body), _version(envelope)),
+            )
+        said = EventType.ORDER_CANCELLED if means is Meaning.CANCELLED else event_type
+        return (event(envelope, said, _order_facts(envelope, body, means), _buyer(body), _version(envelope)),)
+
+    return events
+
+
+def _version(envelope: Envelope) -> str:
+    """When it changed, to the second; of several changes in one second the one sent last, for bodies are made then."""
+    return f"{to_iso(envelope.occurred_at)}/{to_iso(envelope.received_at)}"
+
+
+def _order_facts(envelope: Envelope, body: Body, means: Meaning) -> OrderFacts:
+    currency = read.required(read.currency(body), "currency")
+    total = _money(body, "total", currency)
+    ordered_at = _gmt(body, "date_created_gmt")
+    if ordered_at is None or total is None:
+        raise RejectedError("an order needs 'date_created_gmt' and 'total'")
+    return OrderFacts(
+        order_id=read.required(read.identifier(body), "id"),
+        number=read.text(body, "number"),
+        ordered_at=ordered_at,
+        currency=currency,
+        total=max(0, total),
+        paid=means is Meaning.PAID or _gmt_if_any(body, "date_paid_gmt") is not None,
+        cancelled_at=envelope.occurred_at if means is Meaning.CANCELLED else None,
+        lines=_lines(body, currency),
+        refunds=tuple(_refund(refund, currency) for refund in read.items(body, "refunds")),
+        checkout_token=_checkout_token(body),
+    )
+
+
+def _checkout_token(body: Body) -> str | None:
+    """The checkout an order was: the block checkout's draft *becomes* the order and keeps its id."""
+    return read.identifier(body) if read.word(body, "created_via") == _BLOCK_CHECKOUT else None
+
+
+def _refund(body: Body, currency: str) -> Refund:
+    """A refund; its total is negative."""
+    return Refund(
+        refund_id=read.required(read.identifier(body), "id"), amount=abs(_money(body, "total", currency) or 0)
+    )
+
+
+def _order_deleted(envelope: Envelope, body: Body) -> Sequence[Event]:
+    order_id = read.required(read.identifier(body), "id")
+    return (event(envelope, EventType.ORDER_DELETED, OrderDeletedFacts(order_id=order_id)),)
+
+
+def _checkout_facts(body: Body) -> CartFacts:
+    currency = read.currency(body)
+    return CartFacts(
+        token=read.required(read.identifier(body), "id"),
+        currency=currency,
+        total=max(0, _money(body, "total", currency) or 0) if currency else 0,
+        lines=_lines(body, currency),
+    )
+
+
+# money and lines
+
+
+def _money(body: Body, name: str, currency: str) -> int | None:
+    """Text or number, with the shop's decimals whatever the currency has (`"1980.00"` yen)."""
+    amount = read.number(body, name)
+    return None if amount is None else read.rounded(amount, currency)
+
+
+def _lines(body: Body, currency: str | None) -> tuple[Line, ...]:
+    with_tax = read.flag(body, "prices_include_tax")
+    return tuple(_line(line, currency, with_tax) for line in read.items(body, "line_items"))
+
+
+def _line(line: Body, currency: str | None, with_tax: bool) -> Line:
+    pieces = read.number(line, "quantity") or Decimal(0)
+    if not 0 <= pieces <= read.MAX_COUNT:
+        raise RejectedError("field 'quantity' must be a number of pieces")
+    image = line.get("image")
+    source = read.text(image, "src") if isinstance(image, dict) and isinstance(image.get("src"), str) else None
+    return Line(
+        product_id=read.identifier(line, "product_id") or "custom",
+        variant_id=read.identifier(line, "variation_id"),
+        title=read.text(line, "name") or "",
+        # 1.5 kg is sold by some plugins: two pieces rather than a lost order.
+        quantity=int(pieces.to_integral_value(ROUND_CEILING)),
+        unit_amount=max(0, read.rounded(_unit_price(line, pieces, with_tax), currency)) if currency else 0,
+        image_url=source if source and _HTTPS.fullmatch(source) else None,
+    )
+
+
+def _unit_price(line: Body, pieces: Decimal, with_tax: bool) -> Decimal:
+    """Per piece before coupons, with tax where the shop shows prices so (内税).
+
+    Not `price`, which is after coupons, without tax, and a binary fraction.
+    """
+    subtotal = read.number(line, "subtotal")
+    if subtotal is None or not pieces:
+        return read.number(line, "price") or Decimal(0)
+    tax = read.number(line, "subtotal_tax") if with_tax else None
+    return (subtotal + (tax or 0)) / pieces
+
+
+# --- people -----------------------------------------------------------------------------------------------------------
+
+
+def _bill(body: Body) -> Body:
+    """The billing address; PHP writes an empty one as a list."""
+    return {} if body.get("billing") == [] else read.inner(body, "billing") or {}
+
+
+def _buyer(body: Body) -> Person:
+    """Who ordered, from the bill; a guest's `customer_id` is 0.
+
+    Not from the delivery address: a gift goes to somebody else.
+    """
+    billing = _bill(body)
+    token = read.identifier(body) if meaning(body) is Meaning.CHECKOUT else _checkout_token(body)
+    return Person(
+        source_customer_id=read.identifier(body, "customer_id"),
+        email=read.email(billing),
+        phone=read.text(billing, "phone"),
+        last_name=read.text(billing, "last_name"),
+        first_name=read.text(billing, "first_name"),
+        anonymous_ids=(f"checkout/{token}",) if token else (),
+    )
+
+
+def _customer(envelope: Envelope, body: Body) -> Sequence[Event]:
+    billing = _bill(body)
+    person = Person(
+        source_customer_id=read.required(read.identifier(body), "id"),
+        email=read.email(body) or read.email(billing),
+        phone=read.text(billing, "phone"),
+        last_name=read.text(body, "last_name") or read.text(billing, "last_name"),
+        first_name=read.text(body, "first_name") or read.text(billing, "first_name"),
+    )
+    return (event(envelope, EventType.CUSTOMER_UPDATED, ProfileFacts(), person, _version(envelope)),)
+
+
+def _customer_deleted(envelope: Envelope, body: Body) -> Sequence[Event]:
+    person = Person(source_customer_id=read.required(read.identifier(body), "id"))
+    return (event(envelope, EventType.CUSTOMER_DELETED, CustomerDeletedFacts(), person),)
+
+
+# --- vendor word → our word -------------------------------------------------------------------------------------------
+
+TOPICS: Mapping[str, Topic] = {
+    "order.created": Topic("order", _order(EventType.ORDER_PLACED)),
+    "order.updated": Topic("order", _order(EventType.ORDER_UPDATED)),
+    "order.restored": Topic("order", _order(EventType.ORDER_UPDATED)),
+    "order.deleted": Topic("order", _order_deleted),
+    "customer.created": Topic("customer", _customer),
+    "customer.updated": Topic("customer", _customer),
+    "customer.restored": Topic("customer", _customer),
+    "customer.deleted": Topic("customer", _customer_deleted),
+}

@@ -1,0 +1,189 @@
+"""Bodies and vectors the vendor or others published, read where they lie beside this repository."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.core.ids import ConnectionId, TenantId
+from shared.ingest.adapter import Adapter, Connection, Request
+from shared.ingest.model import CartFacts, Event, EventType, OrderFacts
+from shared.ingest.registry import adapter
+from shared.ingest.sources import square, stripe, woocommerce
+from shared.ingest.sources.shopify import ADAPTER, TOPICS, signature
+from tests.contract.carts.carts import CARTS
+
+PAYLOADS = Path(__file__).parents[4] / "shared" / "payloads"
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
+STORE = "example-shop.myshopify.com"
+CONNECTION = Connection(ConnectionId("c"), TenantId("sample"), "shopify", STORE, "s")
+
+pytestmark = pytest.mark.skipif(not PAYLOADS.exists(), reason=f"no published payloads at ../{PAYLOADS.parent.name}")
+
+CASES = [
+    ("own/orders_create_jp.json", "orders/create", [EventType.ORDER_PLACED]),
+    ("own/refunds_create_jp.json", "refunds/create", [EventType.ORDER_REFUNDED]),
+    ("own/carts_update_jp.json", "carts/update", [EventType.CART_UPDATED]),
+    ("own/checkouts_update_jp.json", "checkouts/update", [EventType.CHECKOUT_UPDATED]),
+    ("own/customers_update_jp.json", "customers/update", [EventType.CUSTOMER_UPDATED]),
+    ("own/customers_merge_completed.json", "customers/merge", [EventType.CUSTOMERS_MERGED]),
+    (
+        "own/customers_email_marketing_consent_update.json",
+        "customers_email_marketing_consent/update",
+        [EventType.CONSENT_CHANGED],
+    ),
+    (
+        "own/customers_marketing_consent_update_sms.json",
+        "customers_marketing_consent/update",
+        [EventType.CONSENT_CHANGED],
+    ),
+    ("own/customers_data_request.json", "customers/data_request", [EventType.PERSON_EXPORT_REQUESTED]),
+    ("own/customers_redact.json", "customers/redact", [EventType.PERSON_ERASED]),
+    ("own/shop_redact.json", "shop/redact", [EventType.SHOP_ERASED]),
+    ("own/customer.tags_added.json", "customer.tags_added", [EventType.UNKNOWN]),
+    ("own/variants_in_stock.json", "variants/in_stock", [EventType.UNKNOWN]),
+    ("own/subscription_contracts_update_paused.json", "subscription_contracts/update", [EventType.UNKNOWN]),
+    ("captured/customer_2022.json", "customers/update", [EventType.CUSTOMER_UPDATED]),
+    ("rest/order.json", "orders/updated", [EventType.ORDER_UPDATED]),
+    ("rest/refund.json", "refunds/create", [EventType.ORDER_REFUNDED]),
+    ("rest/customer.json", "customers/update", [EventType.CUSTOMER_UPDATED]),
+]
+
+
+def body_of(file: str) -> dict[str, Any]:
+    """The body as a webhook carries it: the REST files wrap it once more."""
+    body: dict[str, Any] = json.loads((PAYLOADS / "shopify" / file).read_text())
+    (inner,) = body.values() if len(body) == 1 else (body,)
+    return inner if isinstance(inner, dict) else body
+
+
+@pytest.mark.parametrize(("file", "topic", "says"), CASES, ids=lambda value: value if isinstance(value, str) else "")
+def test_a_published_body_is_read(file: str, topic: str, says: list[EventType]) -> None:
+    raw = json.dumps(body_of(file)).encode()
+    headers = {
+        "x-shopify-topic": topic,
+        "x-shopify-shop-domain": STORE,
+        "x-shopify-hmac-sha256": signature("s", raw).decode(),
+    }
+    request = Request(headers, raw)
+    assert ADAPTER.verify(request, CONNECTION, NOW)
+    (envelope,) = ADAPTER.envelopes(request, CONNECTION, NOW)
+    assert [event.event_type for event in ADAPTER.events(envelope)] == says
+    assert (topic in TOPICS) == (says != [EventType.UNKNOWN])
+
+
+# --- the other carts
+
+OTHERS = [
+    ("woocommerce", "docs/order.json", "order.updated", [EventType.ORDER_UPDATED]),
+    ("woocommerce", "docs/customer.json", "customer.created", [EventType.CUSTOMER_UPDATED]),
+    ("woocommerce", "own/order_created_bank_transfer_jp.json", "order.created", [EventType.ORDER_PLACED]),
+    ("woocommerce", "own/order_updated_partial_refund_jp.json", "order.updated", [EventType.ORDER_UPDATED]),
+    ("woocommerce", "own/order_updated_checkout_draft_guest.json", "order.updated", [EventType.CHECKOUT_UPDATED]),
+    ("woocommerce", "own/order_deleted.json", "order.deleted", [EventType.ORDER_DELETED]),
+    ("woocommerce", "own/subscription_updated_active.json", "subscription.updated", [EventType.UNKNOWN]),
+    ("square", "customer.created.json", "", [EventType.CUSTOMER_UPDATED]),
+    ("square", "oauth.authorization.revoked.json", "", [EventType.UNKNOWN]),
+    ("square", "order.updated.json", "", [EventType.UNKNOWN]),
+    ("square", "payment.updated.json", "", [EventType.UNKNOWN]),
+    ("square", "refund.updated.json", "", [EventType.UNKNOWN]),
+    ("square", "subscription.created.json", "", [EventType.UNKNOWN]),
+    ("stripe", "openapi_event.json", "", []),
+    ("stripe", "djstripe_event_account_application_deauthorized.json", "", []),
+]
+
+
+def read(cart: str, file: str, topic: str) -> list[Event]:
+    """What a published body says, sent to the store that it names."""
+    raw = (PAYLOADS / cart / file).read_bytes()
+    named = json.loads(raw).get("merchant_id", CARTS[cart].store)
+    connection = replace(CARTS[cart].connection, store=named.lower())
+    request = CARTS[cart].ask(topic, raw, connection, NOW)
+    found = adapter(cart)
+    assert found.verify(request, connection, NOW)
+    return [e for envelope in found.envelopes(request, connection, NOW) for e in found.events(envelope)]
+
+
+@pytest.mark.parametrize(("cart", "file", "topic", "says"), OTHERS, ids=lambda v: v if isinstance(v, str) else "")
+def test_a_published_body_of_another_cart_is_read(cart: str, file: str, topic: str, says: list[EventType]) -> None:
+    assert [event.event_type for event in read(cart, file, topic)] == says
+
+
+def test_the_published_orders_of_woocommerce_add_up() -> None:
+    def facts(file: str) -> OrderFacts:
+        (event,) = read("woocommerce", file, "order.updated")
+        assert isinstance(event.facts, OrderFacts)
+        return event.facts
+
+    abroad, refunded = facts("docs/order.json"), facts("own/order_updated_partial_refund_jp.json")
+    assert (abroad.currency, abroad.total, abroad.lines[0].unit_amount) == ("USD", 2935, 300)
+    assert (refunded.total, [refund.amount for refund in refunded.refunds]) == (4560, [1980])
+    (draft,) = read("woocommerce", "own/order_updated_checkout_draft_guest.json", "order.updated")
+    assert isinstance(draft.facts, CartFacts)
+    assert draft.person.email == "hanako.mihon@example.com"
+
+
+def test_what_stripe_published_about_test_mode_reads_as_live_too() -> None:
+    for file in ("openapi_event.json", "djstripe_event_account_application_deauthorized.json"):
+        body = {**json.loads((PAYLOADS / "stripe" / file).read_text()), "livemode": True}
+        connection = replace(CARTS["stripe"].connection, store=body.get("account", "acct_x").lower())
+        request = CARTS["stripe"].ask("", json.dumps(body).encode(), connection, NOW)
+        (envelope,) = stripe.ADAPTER.envelopes(request, connection, NOW)
+        assert [event.event_type for event in stripe.ADAPTER.events(envelope)] == [EventType.UNKNOWN]
+
+
+def test_the_published_ping_of_woocommerce_is_answered_and_not_kept() -> None:
+    ping = Request({}, (PAYLOADS / "woocommerce/own/activation_ping.txt").read_bytes().rstrip(b"\n"))
+    connection = CARTS["woocommerce"].connection
+    assert woocommerce.ADAPTER.verify(ping, connection, NOW)
+    assert woocommerce.ADAPTER.envelopes(ping, connection, NOW) == ()
+
+
+# --- signatures
+
+
+def vectors(source: str) -> list[dict[str, str]]:
+    """The vectors of a source."""
+    found = json.loads((PAYLOADS / "signatures" / "vectors.json").read_text())
+    return [vector for vector in found if vector["source"] == source]
+
+
+def test_every_vector_computes() -> None:
+    for source, count in (("shopify", 1), ("woocommerce", 2), ("square", 2), ("stripe", 1)):
+        ours = vectors(source)
+        assert len(ours) >= count
+        for vector in ours:
+            assert computed(vector) == vector["signature"], vector
+
+
+def computed(vector: dict[str, str]) -> str:
+    """The signature our adapter would expect."""
+    key, body = vector["key"], vector["body"].encode()
+    match vector["source"]:
+        case "shopify":
+            return signature(key, body).decode()
+        case "woocommerce":
+            return woocommerce.signature(key, body).decode()
+        case "square":
+            return square.signature(key, vector["notification_url"], body).decode()
+        case _:
+            time = vector["signature"].partition(",")[0].removeprefix("t=")
+            return f"t={time},v1={stripe.signature(key, time, body).decode()}"
+
+
+def test_the_adapters_believe_the_vectors() -> None:
+    headers = {"woocommerce": "x-wc-webhook-signature", "square": "x-square-hmacsha256-signature"}
+    for cart, header in (*headers.items(), ("stripe", "stripe-signature")):
+        for vector in vectors(cart):
+            connection = replace(CARTS[cart].connection, secret=vector["key"], url=vector.get("notification_url"))
+            site = {"x-wc-webhook-source": f"https://{connection.store}"}
+            request = Request({header: vector["signature"], **site}, vector["body"].encode())
+            at = datetime.fromtimestamp(1_700_000_000, UTC) if cart == "stripe" else NOW
+            found: Adapter = adapter(cart)
+            assert found.verify(request, connection, at), vector
+            assert not found.verify(Request(request.headers, request.body + b" "), connection, at)

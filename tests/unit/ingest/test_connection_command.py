@@ -1,0 +1,100 @@
+"""`matakite connection`: each cart gets the URL and secret it needs, or is asked for its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+from typer.testing import CliRunner
+
+from infra.cli import connection as command
+from infra.cli.session import Deployment
+from shared.core.errors import RejectedError
+from shared.core.ids import TenantId
+from shared.core.shop import Shop
+from shared.ingest.adapter import Connection
+from shared.ingest.connections import ConnectionBook
+from tests.unit.ingest.test_connections import Ssm
+
+
+@dataclass
+class Deployed:
+    """A deployment of which only SSM is needed."""
+
+    ssm: Ssm = field(default_factory=Ssm)
+    prefix: str = "/matakite"
+    outputs: dict[str, str] = field(default_factory=lambda: {"ApiUrl": "https://api.example.com"})
+
+    def client(self, _service: str) -> Any:
+        return self.ssm
+
+    def only(self) -> Connection:
+        (found,) = ConnectionBook(self.ssm, self.prefix).all()
+        return found
+
+
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch) -> Deployed:
+    made = Deployed()
+    monkeypatch.setattr(command, "connect", lambda: made)
+    monkeypatch.setattr(command, "which_shop", lambda _deployment, _named: Shop(TenantId("sample"), "見本商店"))
+    return made
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(command.app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_woocommerce_gets_a_secret_of_ours(deployed: Deployed) -> None:
+    shown = run("add", "woocommerce", "--store", "https://mise.example.jp/")
+    made = deployed.only()
+    assert (made.source, made.store, made.url) == ("woocommerce", "mise.example.jp", None)
+    assert made.secret.isalnum(), "WordPress would escape anything else"
+    assert f"https://api.example.com/v1/hooks/{made.connection_id}" in shown
+    assert made.secret in shown
+    assert "order.updated" in shown
+
+
+def test_stripe_makes_its_secret_when_it_knows_the_url(deployed: Deployed) -> None:
+    shown = run("add", "stripe", "--store", "acct_1Sample")
+    made = deployed.only()
+    assert (made.source, made.store) == ("stripe", "acct_1sample")
+    assert made.secret not in shown, "nobody is believed until Stripe's own secret is there"
+    assert f"connection rotate {made.connection_id}" in shown
+    run("rotate", made.connection_id, "--secret", "whsec_given")
+    assert deployed.only().secret == "whsec_given"
+
+
+def test_a_key_that_is_no_signing_secret_is_refused(deployed: Deployed) -> None:
+    with pytest.raises(RejectedError, match="begins with whsec_"):
+        command.add_connection(cast("Deployment", deployed), "sample", "stripe", "acct_1", "sk_live_given")
+    assert deployed.ssm.values == {}
+
+
+def test_square_keeps_the_url_it_signs(deployed: Deployed) -> None:
+    shown = run("add", "square", "--store", "MSAMPLE00000A", "--secret", "given")
+    made = deployed.only()
+    assert (made.store, made.secret) == ("msample00000a", "given")
+    assert made.url == f"https://api.example.com/v1/hooks/{made.connection_id}"
+    assert made.url in shown
+
+
+def test_square_may_know_us_by_another_name(deployed: Deployed) -> None:
+    run("add", "square", "--store", "MSAMPLE00000A", "--url", "https://hooks.mise.example.jp/square")
+    assert deployed.only().url == "https://hooks.mise.example.jp/square"
+
+
+@pytest.mark.parametrize(("cart", "store"), [("stripe", "acct_1"), ("square", "M1")])
+def test_a_secret_the_cart_makes_is_never_made_up_here(deployed: Deployed, cart: str, store: str) -> None:
+    run("add", cart, "--store", store)
+    with pytest.raises(RejectedError, match="makes its secrets itself"):
+        command.rotate_connection(cast("Deployment", deployed), deployed.only().connection_id)
+
+
+def test_shopify_as_before(deployed: Deployed) -> None:
+    shown = run("add", "shopify", "--store", "a.myshopify.com", "--secret", "given")
+    assert deployed.only().secret == "given"
+    assert "v1/hooks/" in shown
