@@ -17,7 +17,7 @@ from shared.analytics.meaning import analyses
 from shared.analytics.nightly import RUN
 from shared.analytics.reports import ReportStore
 from tests.system.books import table_of
-from tests.system.conftest import Played
+from tests.system.conftest import SHOPS, Played
 
 JAPANESE = re.compile(r"[぀-ヿ一-鿿]")
 
@@ -77,7 +77,7 @@ def test_the_schedule_starts_a_night_for_every_shop(played: Played) -> None:
 
     def everybody() -> bool:
         started.update({name: arn for name, arn in running().items() if name not in before})
-        return {name.rpartition("-")[0] for name in started} >= {"default", "gate", "imports"}
+        return {name.rpartition("-")[0] for name in started} >= set(SHOPS)
 
     wait_until(everybody, "a nightly execution for every shop", 60)
     for name, arn in started.items():
