@@ -27,7 +27,12 @@ HINT = Label("最初の夜間集計（毎日2時）のあとに表示されま�
 
 ANALYSES: Mapping[str, Label] = {
     "buyers_v1": Label("購入者の集計", "buyers"),
+    "continuation_v1": Label("継続・離脱", "continuation and churn"),
+    "cpm_counts_v1": Label("CPM グループ別人数", "CPM group sizes"),
+    "cpm_v1": Label("CPM", "CPM"),
     "customer_scores_v1": Label("顧客スコア", "customer scores"),
+    "decile_v1": Label("デシル分析", "deciles"),
+    "ltv_formula_v1": Label("計算式によるLTV", "LTV by formula"),
     "purchase_cycle_v1": Label("購入サイクル", "purchase cycle"),
     "rfm_v1": Label("RFM", "RFM"),
     "rfm_matrix_v1": Label("RFM マトリクス", "RFM matrix"),

@@ -19,12 +19,23 @@ def test_defaults_are_those_of_the_definitions() -> None:
     assert [values[f"m{bin_}"] for bin_ in range(2, 7)] == [5_000, 10_000, 30_000, 50_000, 100_000]
     assert values["dormant_days"] == 240
     assert values["overdue_percent"] == 150
+    cpm = ("cpm_settled_days", "cpm_loyal_days", "cpm_churn_days", "cpm_amount")
+    assert [values[name] for name in cpm] == [90, 210, 240, 70_000]
+    assert (values["f2_days"], values["ltv_days"], values["churn_days"]) == (90, 360, 240)
 
 
 def test_a_shop_changes_what_it_names() -> None:
     shop = Shop(TenantId("shop"), "お店", sections={"analytics": {"m_limits": [1, 2, 3, 4, 5], "dormant_days": 300}})
     found = definitions_of(shop)
     assert (found.m_limits, found.dormant_days, found.r_limits) == ((1, 2, 3, 4, 5), 300, Definitions().r_limits)
+
+
+@pytest.mark.parametrize(
+    "section", [{"f2_days": 30, "ltv_days": 1}, {"f2_days": 360, "ltv_days": 720}, {"cpm_settled_days": 209}]
+)
+def test_the_ends_of_a_range_are_possible(section: dict[str, Any]) -> None:
+    found = parse_definitions(section)
+    assert section == {name: getattr(found, name) for name in section}
 
 
 @pytest.mark.parametrize(
@@ -37,6 +48,15 @@ def test_a_shop_changes_what_it_names() -> None:
         ({"dormant_days": "240; DROP"}, "whole number"),
         ({"dormant_days": True}, "whole number"),
         ({"dormant_days": -1}, "whole number"),
+        ({"cpm_settled_days": 210}, "must be less than cpm_loyal_days"),
+        ({"cpm_loyal_days": 90}, "must be less than cpm_loyal_days"),
+        ({"f2_days": 29}, "30 to 360"),
+        ({"f2_days": 361}, "30 to 360"),
+        ({"ltv_days": 0}, "1 to 720"),
+        ({"ltv_days": 721}, "1 to 720"),
+        ({"churn_days": 0}, "1 to 3650"),
+        ({"cpm_months": 61}, "1 to 60"),
+        ({"followed_orders": 0}, "1 to 100"),
     ],
 )
 def test_nonsense_is_refused_with_the_reason(section: dict[str, Any], complaint: str) -> None:

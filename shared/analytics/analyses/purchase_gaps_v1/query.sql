@@ -87,7 +87,7 @@ medians AS (
     finished_days,
     shortest,
     survival,
-    MIN(CASE WHEN came_again > 0 AND finished_by * 2 >= came_again THEN gap END) OVER (PARTITION BY number) AS lower,
+    MIN(CASE WHEN finished_by * 2 >= came_again THEN gap END) OVER (PARTITION BY number) AS lower,
     MIN(CASE WHEN finished_by * 2 > came_again THEN gap END) OVER (PARTITION BY number) AS upper,
     -- A billionth of slack: exp(sum(ln)) of an exact half may come out just above it.
     MIN(CASE WHEN survival <= 0.500000001 THEN gap END) OVER (PARTITION BY number) AS cycle
