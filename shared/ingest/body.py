@@ -64,15 +64,18 @@ def text(body: Body, name: str) -> str | None:
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         _refuse(name, "text")
-    # A lone surrogate (\ud800) is legal JSON and no text: it cannot be stored anywhere.
-    shown = str(value).encode("utf-8", "replace").decode("utf-8").replace("\x00", "").strip()
-    return shown[:MAX_TEXT] or None
+    return _storable(str(value)).replace("\x00", "").strip()[:MAX_TEXT] or None
+
+
+def _storable(written: str) -> str:
+    """Text that can be stored: a lone surrogate (\\ud800) is legal JSON and no text."""
+    return written.encode("utf-8", "replace").decode("utf-8")
 
 
 def word(body: Body, name: str) -> str:
     """A vendor's word of a fixed list, in lower case; "" for whatever is none."""
     value = body.get(name)
-    return value.strip().lower() if isinstance(value, str) else ""
+    return _storable(value).strip().lower() if isinstance(value, str) else ""
 
 
 def email(body: Body, name: str = "email") -> str | None:
