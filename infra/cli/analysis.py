@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from infra.cli.session import Deployment, connect
@@ -170,10 +171,18 @@ def _print_table(said: Meaning, rows: Rows, limit: int) -> None:
         number = column.kind in {Kind.BIGINT, Kind.INTEGER, Kind.DOUBLE}
         table.add_column(column.name, justify="right" if number else "left")
     for row in rows[:limit]:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    _console.print(table)
+        table.add_row(*map(_shown, row.values()))
+    # A line that is too long is better than a column without its name.
+    wide = Measurement.get(_console, _console.options.update(max_width=1000), table).maximum
+    Console(highlight=False, width=max(wide, _console.width)).print(table)
     if len(rows) > limit:
         _console.print(f"… {len(rows) - limit} more rows of {len(rows)}: --limit, --format csv")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 # --- nightly ---------------------------------------------------------------------------------------------------------
