@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -16,11 +17,12 @@ import pytest
 from infra.cli.analysis import follow_night
 from infra.cli.session import Deployment
 from infra.demo import acts, cdnow, story
+from infra.demo.post import Tally
 from infra.demo.stage import Stage, import_history, set_up, today
 from infra.demo.story import Day
 from infra.local import lifecycle
 from infra.local.lifecycle import LocalCloud
-from infra.local.process import LocalPaths, free_port, set_wait_scale
+from infra.local.process import LocalPaths, free_port, internal, set_wait_scale
 from infra.node import use_bundled_node
 from shared.core.clock import SystemClock
 from shared.core.ids import TenantId
@@ -28,8 +30,8 @@ from shared.core.ids import TenantId
 CUSTOMERS = 400
 SHOPPERS = 40
 SEED = 11
-LEAD = timedelta(seconds=30)
-"""Until the day's carts are due: long enough to post them all on a busy machine."""
+LEAD = timedelta(seconds=15)
+"""Until the day's carts are due: meanwhile they are posted and the night runs. It may take longer: schedules wait."""
 HURRY = 1 / 86_400
 """Two days of waiting in two seconds: between the second and the third mail nobody has anything left to do."""
 
@@ -101,6 +103,13 @@ def stage(open_shop: OpenShop) -> Stage:
 def played(cloud: LocalCloud, stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Played:
     """A history imported, scored, and a shop's day played until the last mail has been heard of."""
     import_history(stage, tmp_path_factory.mktemp("history") / "orders.csv", CUSTOMERS)
+    with schedules_paused(cloud):
+        day, tallies, night = _play(stage, cloud)
+    answers = tallies[0].answers + tallies[1].answers
+    return Played(stage, cloud, day, night, answers, (*tallies[0].surprises, *tallies[1].surprises))
+
+
+def _play(stage: Stage, cloud: LocalCloud) -> tuple[Day, tuple[Tally, Tally], date]:
     day = story.play(SystemClock().now(), shoppers=SHOPPERS, lead=LEAD, seed=SEED, customers=CUSTOMERS)
     morning = acts.morning(stage, cloud.emulator, day)
     night = cdnow.yesterday(today(stage.shop))
@@ -111,4 +120,21 @@ def played(cloud: LocalCloud, stage: Stage, tmp_path_factory: pytest.TempPathFac
     set_wait_scale(cloud.emulator, HURRY)
     acts.all_mails(cloud.emulator)
     set_wait_scale(cloud.emulator, acts.WAIT_SCALE)
-    return Played(stage, cloud, day, night, morning.answers + evening.answers, (*morning.surprises, *evening.surprises))
+    return day, (morning, evening), night
+
+
+@contextmanager
+def schedules_paused(cloud: LocalCloud) -> Iterator[None]:
+    """While inside, schedules fire only when told to."""
+    internal(cloud.emulator, "POST", "/_matakite/schedules/pause", {"paused": True})
+    try:
+        yield
+    finally:
+        internal(cloud.emulator, "POST", "/_matakite/schedules/pause", {"paused": False})
+
+
+def fire_schedule(cloud: LocalCloud, part: str) -> None:
+    """Let the one schedule with this in its name fire now, with its own role."""
+    schedules = internal(cloud.emulator, "GET", "/_matakite/schedules")
+    (name,) = [each["name"] for each in schedules if part in each["name"]]
+    internal(cloud.emulator, "POST", "/_matakite/schedules/fire", {"name": name})

@@ -19,7 +19,7 @@ from infra.local.lifecycle import LocalCloud
 from infra.local.process import internal, set_wait_scale
 from infra.names import scenario_machine
 from shared.scenarios.sweep import BATCH_SIZE
-from tests.system.conftest import HURRY, OpenShop
+from tests.system.conftest import HURRY, OpenShop, fire_schedule, schedules_paused
 
 PEOPLE = BATCH_SIZE + 3
 
@@ -27,11 +27,10 @@ PEOPLE = BATCH_SIZE + 3
 @pytest.fixture(scope="module")
 def shop(cloud: LocalCloud, open_shop: OpenShop) -> Iterator[Stage]:
     """Schedules stand still: all of them are to be due in one sweep."""
-    internal(cloud.emulator, "POST", "/_matakite/schedules/pause", {"paused": True})
-    set_wait_scale(cloud.emulator, HURRY)
-    yield open_shop("exits")
-    set_wait_scale(cloud.emulator, acts.WAIT_SCALE)
-    internal(cloud.emulator, "POST", "/_matakite/schedules/pause", {"paused": False})
+    with schedules_paused(cloud):
+        set_wait_scale(cloud.emulator, HURRY)
+        yield open_shop("exits")
+        set_wait_scale(cloud.emulator, acts.WAIT_SCALE)
 
 
 def test_a_cohort_of_several_batches_is_decided_to_the_last_person(cloud: LocalCloud, shop: Stage) -> None:
@@ -53,7 +52,7 @@ def test_a_cohort_of_several_batches_is_decided_to_the_last_person(cloud: LocalC
     # The first file of the cohort is written, and its answer lost: the sweep meets its own file and reads it back.
     lost = {"service": "s3", "kind": "error_500_after", "principal": "ScenariosSweep", "contains": "/exits/"}
     planned = internal(cloud.emulator, "POST", "/_matakite/faults", lost)
-    acts.fire_schedule(shop.deployment, acts.SCENARIO)
+    fire_schedule(cloud, "SweepCartAbandoned")
     wait_until(lambda: verify.undecided(shop.deployment, shop.shop.tenant) == 0, "everybody's decision", 60)
     settle(cloud.emulator)
 

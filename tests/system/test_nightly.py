@@ -10,14 +10,13 @@ import pytest
 
 from infra.cli.analysis import follow_night
 from infra.demo.settle import settle, wait_until
-from infra.local.process import internal
 from infra.names import DASHBOARD, NIGHTLY_MACHINE
 from shared.admin.views import VIEWS
 from shared.analytics.meaning import analyses
 from shared.analytics.nightly import RUN
 from shared.analytics.reports import ReportStore
 from tests.system.books import table_of
-from tests.system.conftest import SHOPS, Played
+from tests.system.conftest import SHOPS, Played, fire_schedule
 
 JAPANESE = re.compile(r"[぀-ヿ一-鿿]")
 
@@ -67,12 +66,7 @@ def test_the_schedule_starts_a_night_for_every_shop(played: Played) -> None:
         return {each["name"]: each["executionArn"] for each in found}
 
     before = running()
-    schedule = next(
-        each["name"]
-        for each in internal(played.cloud.emulator, "GET", "/_matakite/schedules")
-        if "Nightly" in each["name"]
-    )
-    internal(played.cloud.emulator, "POST", "/_matakite/schedules/fire", {"name": schedule})
+    fire_schedule(played.cloud, "NightlySchedule")
     started: dict[str, str] = {}
 
     def everybody() -> bool:

@@ -25,8 +25,10 @@ from infra.demo.stage import Stage
 from infra.demo.story import PRODUCTS, SHOP, Role
 from infra.local.process import internal
 from shared.core.errors import UnavailableError
+from shared.core.ids import CustomerId
+from shared.customers.store import CustomerStore
 from tests.system.books import people_of, table_of
-from tests.system.conftest import OpenShop, Played
+from tests.system.conftest import OpenShop, Played, fire_schedule
 from tests.system.roles import without
 
 _TRACES = "the local cloud has no X-Ray"
@@ -67,6 +69,19 @@ def post(shop: Stage, token: str) -> int:
     return pool.request("POST", shop.endpoint.url, body=body, headers=headers).status
 
 
+def emptied(deployment: Deployment, queue: str) -> str:
+    """The URL of the one queue with this in its name, with nothing left in it."""
+    sqs = deployment.client("sqs")
+    (url,) = [each for each in sqs.list_queues(MaxResults=1000)["QueueUrls"] if queue in each]
+    sqs.purge_queue(QueueUrl=url)
+    return str(url)
+
+
+def waits(deployment: Deployment, url: str) -> bool:
+    """Whether something waits in a queue."""
+    return bool(deployment.client("sqs").receive_message(QueueUrl=url).get("Messages"))
+
+
 def test_a_webhook_is_not_confirmed_when_it_cannot_be_kept(shop: Stage) -> None:
     before = table_of(shop.deployment, "EventsTable", shop.shop.tenant)
     with without(shop.deployment, "IngestReceiveWebhookRole", "dynamodb:PutItem"):
@@ -77,10 +92,13 @@ def test_a_webhook_is_not_confirmed_when_it_cannot_be_kept(shop: Stage) -> None:
 
 def test_what_cannot_be_folded_waits_in_the_dead_letter_queue(played: Played, shop: Stage) -> None:
     token = f"unfolded-{datetime.now(UTC):%H%M%S%f}"
+    dead_letters = emptied(shop.deployment, "UpdateStateStreamDeadLetters")
     with without(shop.deployment, "CustomersUpdateStateRole", "dynamodb:BatchGetItem"):
         assert post(shop, token) == 200
         settle(played.cloud.emulator, executions=False)
         assert not any(cart.token == token for person in people_of(shop).values() for cart in person.carts)
+    wait_until(lambda: waits(shop.deployment, dead_letters), "what could not be folded", 20)
+    emptied(shop.deployment, "UpdateStateStreamDeadLetters")
     later = f"{token}-later"
     assert post(shop, later) == 200
     wait_until(
@@ -97,12 +115,15 @@ def test_nobody_is_told_to_be_unsubscribed_who_is_not(played: Played) -> None:
     link = re.search(r"<(https?://[^>]+)>", json.dumps(mail["headers"]))
     assert link
     pool = urllib3.PoolManager(retries=False, timeout=30)
-    with without(played.stage.deployment, "DeliveryUnsubscribeRole", "dynamodb:PutItem"):
+    deployment = played.stage.deployment
+    with without(deployment, "DeliveryUnsubscribeRole", "dynamodb:PutItem"):
         answer = pool.request_encode_body(
             "POST", link[1], fields={"List-Unsubscribe": "One-Click"}, encode_multipart=False
         )
         assert answer.status >= 500
-    (person,) = [each for each in people_of(played.stage).values() if each.profile.email == who]
+    store = CustomerStore(deployment.outputs["CustomersTable"], deployment.client("dynamodb"))
+    person = store.person(played.stage.shop.tenant, CustomerId(mail["tags"]["customer"]))
+    assert person
     assert [consent.status.value for consent in person.consents] == ["opt_in"]
 
 
@@ -125,21 +146,12 @@ def test_a_night_that_may_not_ask_athena_is_incomplete(shop: Stage, played: Play
 def test_a_schedule_that_reaches_nobody_leaves_its_call_in_the_dead_letter_queue(
     played: Played, schedule: str, role: str, queue: str
 ) -> None:
-    deployment, emulator = played.stage.deployment, played.cloud.emulator
-    sqs = deployment.client("sqs")
-    (url,) = [each for each in sqs.list_queues(MaxResults=1000)["QueueUrls"] if queue in each]
-    sqs.purge_queue(QueueUrl=url)
-    (name,) = [each["name"] for each in internal(emulator, "GET", "/_matakite/schedules") if schedule in each["name"]]
+    deployment = played.stage.deployment
+    url = emptied(deployment, queue)
     with without(deployment, role, "lambda:InvokeFunction"):
-        internal(emulator, "POST", "/_matakite/schedules/fire", {"name": name})
-        waiting: list[Any] = []
-
-        def arrived() -> bool:
-            waiting.extend(sqs.receive_message(QueueUrl=url).get("Messages", []))
-            return bool(waiting)
-
-        wait_until(arrived, f"the call of {name} in {queue}", 20)
-    sqs.purge_queue(QueueUrl=url)
+        fire_schedule(played.cloud, schedule)
+        wait_until(lambda: waits(deployment, url), f"the call of {schedule} in {queue}", 20)
+    emptied(deployment, queue)
 
 
 # --- and nothing is granted that nothing needs ------------------------------------------------------------

@@ -14,14 +14,13 @@ from infra.demo.shopify import Buyer
 from infra.demo.stage import Stage
 from infra.demo.story import PRODUCTS, SHOP, Call
 from infra.local.lifecycle import LocalCloud
-from infra.local.process import internal
 from shared.core.ids import ScenarioId
 from shared.delivery.context import cart_context
 from shared.delivery.model import Outcome, Purpose, Reason, SendRequest, SendState
 from shared.delivery.reconcile import PATIENCE
 from shared.delivery.store import Attempt, DynamoLedgerStore
 from tests.system.books import people_of
-from tests.system.conftest import OpenShop
+from tests.system.conftest import OpenShop, fire_schedule
 
 BUYER = Buyer(30_001, "receipt@example.jp", "見本", "控")
 
@@ -33,9 +32,7 @@ def shop(open_shop: OpenShop) -> Stage:
 
 def reconcile(cloud: LocalCloud) -> None:
     """What EventBridge Scheduler does every quarter of an hour."""
-    schedules = internal(cloud.emulator, "GET", "/_matakite/schedules")
-    (name,) = [each["name"] for each in schedules if "QuarterHour" in each["name"]]
-    internal(cloud.emulator, "POST", "/_matakite/schedules/fire", {"name": name})
+    fire_schedule(cloud, "QuarterHour")
 
 
 def test_a_receipt_in_doubt_is_sent_a_second_time_and_never_a_third(cloud: LocalCloud, shop: Stage) -> None:
