@@ -19,6 +19,7 @@ COMMANDS = {
     "import": "bring in history from files / データ取り込み",
     "nightly": "run the nightly scoring now / 夜間集計",
     "analysis": "run one analysis / 分析",
+    "model": "fit and check purchase models on any file / 購買モデル",
     "scenario": "check and list scenarios / シナリオ",
     "customer": "look a person up / 顧客",
     "explain": "why did (or didn't) this person get this? / 配信理由",
