@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -23,11 +23,13 @@ NEVER = date(1990, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """One analysis: its folder's name (and lake table), what it reads, and whether a widget shows its rows."""
+    """One analysis: its folder's name (and lake table), what it reads, whether a widget shows its rows, its titles."""
 
     name: str
     reads: tuple[str, ...]
     report: bool = False
+    title: Mapping[str, str] = field(default_factory=dict)
+    """Language → title; with it the record of a night can be read without the folder."""
 
     def document(self) -> dict[str, Any]:
         """As it stands in the nightly machine's definition."""
@@ -36,7 +38,9 @@ class Analysis:
 
 def from_documents(documents: Iterable[Mapping[str, Any]]) -> list[Analysis]:
     """The analyses named in the nightly machine's definition."""
-    return [Analysis(each["name"], tuple(each["reads"]), bool(each["report"])) for each in documents]
+    return [
+        Analysis(each["name"], tuple(each["reads"]), bool(each["report"]), each.get("title", {})) for each in documents
+    ]
 
 
 @dataclass(frozen=True, slots=True)

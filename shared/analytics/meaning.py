@@ -58,4 +58,4 @@ def analyses() -> list[Analysis]:
 
 def every_analysis() -> list[Analysis]:
     """The analyses of the nightly run and those asked on demand."""
-    return [Analysis(name, meaning(name).reads, meaning(name).report) for name in names()]
+    return [Analysis(name, meaning(name).reads, meaning(name).report, meaning(name).title) for name in names()]

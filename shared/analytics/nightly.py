@@ -242,8 +242,10 @@ def _first_line(error: Any) -> str:
 
 
 # --- the end of a night ----------------------------------------------------------------------------------------------
-def record(night: Night, applied: Mapping[str, Any], started_at: str, now: datetime) -> dict[str, Any]:
-    """The run's record: per analysis state, rows, bytes scanned and seconds; complete only when everything was done."""
+def record(
+    night: Night, applied: Mapping[str, Any], started_at: str, now: datetime, titles: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    """The run's record: per analysis title, state, rows, bytes scanned and seconds; complete when all was done."""
     failed = [outcome.name for outcome in night.outcomes if outcome.state != "done"]
     if applied.get("error"):
         failed.append("write_back")
@@ -257,5 +259,5 @@ def record(night: Night, applied: Mapping[str, Any], started_at: str, now: datet
         "changed": applied.get("changed", 0),
         "written": applied.get("written", 0),
         "scanned_bytes": sum(outcome.scanned_bytes for outcome in night.outcomes),
-        "analyses": [asdict(outcome) for outcome in night.outcomes],
+        "analyses": [asdict(outcome) | {"title": titles.get(outcome.name, {})} for outcome in night.outcomes],
     }

@@ -18,11 +18,13 @@ def publish(event: Mapping[str, Any], lake: Objects, reports: Reports, now: date
     """Reports of what was done (a failed analysis keeps its last good report), then the record."""
     night = nightly.parse_night(event["night"])
     done = {outcome.name for outcome in night.outcomes if outcome.state == "done"}
-    for analysis in catalog.from_documents(event["catalog"]):
+    analyses = catalog.from_documents(event["catalog"])
+    for analysis in analyses:
         if analysis.report and analysis.name in done:
             reports.put(night.tenant, report_name(analysis.name), night.as_of, _report(analysis.name, night, lake, now))
     begun = reports.get(night.tenant, nightly.RUN, night.as_of) or {}
-    record = nightly.record(night, _applied(event["applied"]), begun.get("started_at", ""), now)
+    titles = {analysis.name: analysis.title for analysis in analyses}
+    record = nightly.record(night, _applied(event["applied"]), begun.get("started_at", ""), now, titles)
     reports.put(night.tenant, nightly.RUN, night.as_of, record)
     return {key: record[key] for key in ("as_of", "state", "failed", "changed", "written")}
 

@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from shared.admin.frame import Frame, bar, caption, empty, sheet
-from shared.admin.labels import Label
+from shared.admin.labels import LANGUAGES, Label
 from shared.admin.markup import Child, join, tag
 from shared.admin.sources import Size, Sources
 from shared.analytics.nightly import RUN
@@ -25,30 +25,12 @@ ABOUT = Label(
 )
 HINT = Label("最初の夜間集計（毎日2時）のあとに表示されます。", "It appears after the first nightly run (02:00).")
 
-ANALYSES: Mapping[str, Label] = {
-    "buyers_v1": Label("購入者の集計", "buyers"),
-    "continuation_v1": Label("継続・離脱", "continuation and churn"),
-    "cpm_counts_v1": Label("CPM グループ別人数", "CPM group sizes"),
-    "cpm_v1": Label("CPM", "CPM"),
-    "customer_scores_v1": Label("顧客スコア", "customer scores"),
-    "decile_v1": Label("デシル分析", "deciles"),
-    "ltv_formula_v1": Label("計算式によるLTV", "LTV by formula"),
-    "purchase_cycle_v1": Label("購入サイクル", "purchase cycle"),
-    "rfm_v1": Label("RFM", "RFM"),
-    "rfm_matrix_v1": Label("RFM マトリクス", "RFM matrix"),
-    "score_changes_v1": Label("変化した顧客", "changed customers"),
-    "segments_v1": Label("セグメント", "segments"),
-    "status_v1": Label("ステータス判定", "status"),
-    "status_counts_v1": Label("ステータス別人数", "status counts"),
-}
-"""What an analysis is called on this screen; one not named here shows its own name."""
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One analysis of the run. `failure` says what went wrong, empty when it worked."""
 
-    name: str
+    title: Label
     seconds: float
     rows: int
     scanned_bytes: int
@@ -95,7 +77,7 @@ def parse(on: date, document: Mapping[str, Any], shop: Shop) -> Run:
 def _parse_step(document: Mapping[str, Any]) -> Step:
     failure = "" if document["state"] == "done" else (document["reason"] or document["state"])
     return Step(
-        name=str(document["name"]),
+        title=Label(*(document.get("title", {}).get(language, document["name"]) for language in LANGUAGES)),
         seconds=float(document["seconds"]),
         rows=int(document["rows"]),
         scanned_bytes=int(document["scanned_bytes"]),
@@ -157,7 +139,7 @@ def _row(step: Step, longest: float, frame: Frame) -> Markup:
         "tr",
         tag(
             "td",
-            frame.label(ANALYSES[step.name]) if step.name in ANALYSES else step.name,
+            frame.label(step.title),
             tag("div", "✗ ", step.failure, class_="mtk-bad") if step.failure else None,
             tag("div", "! ", ", ".join(step.warnings), class_="mtk-warn") if step.warnings else None,
         ),

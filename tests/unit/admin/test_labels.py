@@ -13,9 +13,9 @@ from sqlglot import exp
 
 from shared.admin import labels
 from shared.admin.views import VIEWS
-from shared.admin.widgets import nightly_run, rfm_matrix, scenario_funnel, status_breakdown
+from shared.admin.widgets import rfm_matrix, scenario_funnel, status_breakdown
 from shared.analytics.catalog import names, query_text
-from shared.analytics.meaning import analyses, meaning
+from shared.analytics.meaning import meaning
 from shared.customers.model import ConsentStatus, LtvTier, Status
 from shared.delivery.model import Reason, SendState
 
@@ -49,10 +49,6 @@ def test_labels_are_distinct_and_complete_in_each_language(named: Mapping[Any, l
 
 def test_japanese_is_the_default() -> None:
     assert labels.Label("日本語", "English").of("fr") == "日本語"
-
-
-def test_every_analysis_of_the_night_has_a_name_on_the_nightly_widget() -> None:
-    assert set(nightly_run.ANALYSES) == {analysis.name for analysis in analyses()}
 
 
 def test_the_matrix_gives_a_cell_the_rank_that_the_query_gives_its_people() -> None:

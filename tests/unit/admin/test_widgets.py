@@ -56,7 +56,7 @@ def a_shop(*, scale: int = 1, word: str = "cart_abandoned") -> Sources:
         "started_at": "2026-11-20T17:00:00+00:00",
         "ended_at": "2026-11-20T17:01:00+00:00",
         "changed": scale,
-        "analyses": [{"name": word, "warnings": [word], **analysis}],
+        "analyses": [{"name": word, "title": {"ja": word, "en": word}, "warnings": [word], **analysis}],
     }
     reports.put(TENANT, RUN, ON, run)
     counts = {"sent": 5 * scale, "ordered": 3 * scale, "ambiguous": 1, "waiting": 1, "failed": 1}

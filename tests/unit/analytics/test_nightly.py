@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.analytics import nightly
+from shared.analytics import meaning, nightly
 from shared.analytics.catalog import Analysis
 from shared.analytics.nights import start_nights
 from shared.analytics.reports import MemoryReportStore
@@ -93,6 +93,17 @@ def test_a_night_scores_everybody_and_the_next_writes_only_who_changed() -> None
     assert world.run_night("2026-04-01")["changed"] == 1  # b bought 31 days ago: R falls to 5
     assert (_scores(world, "b").rfm_r, _scores(world, "b").as_of) == (5, day("2026-04-01"))
     assert (_scores(world, "a").rfm_r, _scores(world, "a").as_of) == (6, day("2026-03-31"))
+
+
+def test_the_record_of_a_night_names_its_analyses_in_both_languages() -> None:
+    world = World()
+    world.hear(an_order("a", "1", "2026-03-20"))
+    world.run_night("2026-03-31")
+    record = world.reports.get(TENANT, nightly.RUN, day("2026-03-31"))
+    assert record is not None
+    titles = {each["name"]: each["title"] for each in record["analyses"]}
+    assert titles == {analysis.name: dict(analysis.title) for analysis in meaning.analyses()}
+    assert all(set(title) == {"ja", "en"} for title in titles.values())
 
 
 def test_a_day_that_is_run_again_gives_the_same_and_writes_nothing() -> None:
