@@ -6,7 +6,7 @@ It also reads streams and queues without asking the function's role.
 Mended with one thread per mapping that checkpoints at the first failed record, retries (with short pauses), bisects,
 and finally tells the failure destination and goes on. Where AWS's documents are silent the worse case is emulated:
 after a partial failure the whole rest of the batch, not only the failed record, is given up when retries run out.
-A batching window is shortened to 0.1 s.
+A batching window is shortened to 0.1 s, and over when a batch is full.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from infra.local.emulator.stream_policy import Mapping, Outcome, Record, outcome
 logger = logging.getLogger("matakite.streams")
 
 _WINDOW_SECONDS = 0.1
+_PAGE = 5_000
+"""Records looked at in one go: after an import nearly all of them are filtered out."""
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 1.0
 _IDLE_SECONDS = 1.0
@@ -63,19 +65,32 @@ class StreamReader(threading.Thread):
         func, _config = lambda_svc._get_func_record_for_qualifier(mapping["FunctionName"], mapping.get("Qualifier"))
         if table is None or func is None or not mapping.get("Enabled", True):
             return False
-        position = self._position(mapping, table)
-        if dynamodb.stream_end_position(table) <= position:
+        position, size = self._position(mapping, table), int(mapping.get("BatchSize", 100))
+        unread = dynamodb.stream_end_position(table) - position
+        if unread <= 0:
             return False
-        if float(mapping.get("MaximumBatchingWindowInSeconds") or 0) > 0:
+        if unread < size and float(mapping.get("MaximumBatchingWindowInSeconds") or 0) > 0:
             time.sleep(_WINDOW_SECONDS)
         self._ask(mapping, func)
-        batch = dynamodb.stream_records_since(table, position, int(mapping.get("BatchSize", 100)))
-        wanted = lambda_svc._apply_filter_criteria(batch, mapping)
+        wanted, read = self._next_batch(mapping, dynamodb.stream_records_since(table, position, _PAGE), size)
         if wanted:
             self._deliver(mapping, func, wanted)
         with lambda_svc._dynamodb_stream_positions_lock:
-            lambda_svc._dynamodb_stream_positions[self.mapping_id] = position + len(batch)
-        return bool(batch)
+            lambda_svc._dynamodb_stream_positions[self.mapping_id] = position + read
+        return read > 0
+
+    def _next_batch(self, mapping: Mapping, page: list[Record], size: int) -> tuple[list[Record], int]:
+        """Records the filters let through, up to a batch, and how many had to be read for them."""
+        wanted: list[Record] = []
+        read = 0
+        while read < len(page):
+            piece = page[read : read + size]
+            matching = lambda_svc._apply_filter_criteria(piece, mapping)
+            if len(wanted) + len(matching) > size:
+                break
+            wanted += matching
+            read += len(piece)
+        return wanted, read
 
     def _position(self, mapping: Mapping, table: str) -> int:
         horizon, end = dynamodb.stream_start_position(table), dynamodb.stream_end_position(table)
