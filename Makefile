@@ -23,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 say = @if [ -t 1 ]; then printf '\033[2m%s\033[0m\n' "$(1)"; else echo "$(1)"; fi
 
 # --- set-up -----------------------------------------------------------------------------------------------------------
-.PHONY: help setup demo test lint bench bundles lock audit clean distclean
+.PHONY: help setup demo test test-rules test-system lint bench bundles lock audit clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -49,14 +49,20 @@ setup: .venv/.ready .venv-cloud/.ready .venv-runtime/.ready ## install everythin
 	@touch $@
 
 # jsii (the engine of aws-cdk-lib) runs on Node: the one from PyPI, never the system's. infra/node.py does the same.
-demo test lint bench: export JSII_NODE = $(shell test -e .venv/.ready && $(PY) -m infra.node)
+demo test test-rules test-system lint bench: export JSII_NODE = $(shell test -e .venv/.ready && $(PY) -m infra.node)
 
 # --- use --------------------------------------------------------------------------------------------------------------
 demo: setup ## deploy on this machine and play a shop's day (DEMO=--keep-running leaves the pages open)
 	@$(PY) -m infra.cli demo $(DEMO)
 
 test: setup ## every suite; at most 6 minutes on 2 cores
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-rules test-system
+
+# Side by side: the first computes, the second mostly waits for the local cloud.
+test-rules:
 	@$(PY) -m pytest -q tests/unit tests/contract tests/sql tests/infra
+
+test-system:
 	@$(PY) -m pytest -q tests/system
 
 lint: setup ## format, style, types, imports, templates, scenarios
