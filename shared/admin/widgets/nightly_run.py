@@ -18,7 +18,7 @@ from shared.core.clock import from_iso
 from shared.core.shop import Shop
 
 TITLE = Label("夜間集計", "Nightly run")
-SIZE = Size(width=12, height=7, place=40)
+SIZE = Size(width=12, height=9, place=40)
 ABOUT = Label(
     "直近の夜間集計の結果です。分析ごとの時間・件数・読み取ったデータ量（Athenaの課金対象）と、失敗した分析を表示します。",
     "The last nightly run: seconds, rows and bytes scanned (what Athena charges for) of each analysis, and failures.",

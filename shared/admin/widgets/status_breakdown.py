@@ -16,7 +16,7 @@ from shared.admin.sources import Size, Sources
 from shared.customers.model import Status
 
 TITLE = Label("顧客ステータス", "Customer status")
-SIZE = Size(width=12, height=7, place=30)
+SIZE = Size(width=12, height=9, place=30)
 ABOUT = Label(
     "購入者全員を5つのステータス（優良・リピート見込み・新規・少回数・離脱予備軍・休眠）のどれか1つに分けた人数と、"
     "前回の夜間集計からの増減です。",
