@@ -8,9 +8,10 @@ from typing import Any
 
 from shared.core.clock import SystemClock
 from shared.core.settings import load
+from shared.core.shop import list_shop_ids
 from shared.core.telemetry import logger, metrics
 from shared.customers.store import CustomerStore
-from shared.delivery.live import live_send_deps, shops
+from shared.delivery.live import live_send_deps
 from shared.delivery.reconcile import ReconcileDeps, reconcile_all
 
 
@@ -35,7 +36,7 @@ def _dependencies() -> ReconcileDeps:
         settings.configuration_set,
         settings.prefix,
     )
-    return ReconcileDeps(sending, tenants=lambda: shops(settings.prefix))
+    return ReconcileDeps(sending, tenants=lambda: list_shop_ids(settings.prefix))
 
 
 @metrics("delivery").log_metrics

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
-from shared.core.aws import SINGLE_ATTEMPT, client
+from shared.core.aws import client
 from shared.core.clock import SystemClock
-from shared.core.keys import load_key_ring
 from shared.core.settings import load
-from shared.core.shop import load_shop
 from shared.core.telemetry import metrics
 from shared.customers.store import CustomerStore
-from shared.delivery.channels.ses import SesChannel
-from shared.delivery.render import TemplateStore
-from shared.delivery.send import SendDeps
-from shared.delivery.store import DynamoLedgerStore
+from shared.delivery.live import live_send_deps
 from shared.scenarios.cohorts import S3CohortFiles
 from shared.scenarios.step import StepDeps, run_step
 from shared.scenarios.store import DynamoEnrolmentStore
@@ -39,14 +34,7 @@ class Settings:
 def _dependencies() -> StepDeps:
     at = load(Settings)
     people = CustomerStore(at.customers_table)
-    sending = SendDeps(
-        ledger=DynamoLedgerStore(at.deliveries_table, client("dynamodb")),
-        read_person=people.person,
-        read_shop=partial(load_shop, at.prefix),
-        channels={"email": SesChannel(at.configuration_set, client("sesv2", SINGLE_ATTEMPT))},
-        renderer=TemplateStore(),
-        keys=load_key_ring(at.keys_secret),
-    )
+    sending = live_send_deps(at.deliveries_table, people, at.keys_secret, at.configuration_set, at.prefix)
     files = S3CohortFiles(at.work_bucket, client("s3"))
     enrolments = DynamoEnrolmentStore(at.scenarios_table)
     return StepDeps(enrolments, files, people.person, sending, SystemClock(), count=_count)

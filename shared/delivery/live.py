@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from shared.core.aws import SINGLE_ATTEMPT, client
-from shared.core.ids import TenantId
 from shared.core.keys import load_key_ring
-from shared.core.shop import MAX_AGE_SECONDS, load_shop
+from shared.core.shop import load_shop
 from shared.customers.store import CustomerStore
 from shared.delivery.channels.ses import SesChannel
 from shared.delivery.render import TemplateStore
@@ -25,11 +24,3 @@ def live_send_deps(
         renderer=TemplateStore(),
         keys=load_key_ring(keys_secret),
     )
-
-
-def shops(prefix: str) -> list[TenantId]:
-    """Every shop of this deployment: each has a settings document."""
-    from aws_lambda_powertools.utilities import parameters
-
-    found = parameters.get_parameters(f"{prefix}/shops", max_age=MAX_AGE_SECONDS)
-    return sorted(TenantId(name) for name in found)

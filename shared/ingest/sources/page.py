@@ -16,6 +16,7 @@ from shared.core.clock import from_iso, to_iso
 from shared.core.errors import RejectedError
 from shared.core.ids import ConnectionId, CustomerId, EventId, TenantId, digest
 from shared.ingest import body as read
+from shared.ingest import derive
 from shared.ingest.adapter import About, Connection, Request
 from shared.ingest.model import ConsentFacts, Envelope, Event, EventType, Person
 
@@ -45,22 +46,15 @@ class Page:
         if envelope.topic != UNSUBSCRIBE or channel not in _CHANNELS:
             raise RejectedError(f"no page of ours says {envelope.topic!r} about {channel!r}")
         return (
-            Event(
-                tenant=envelope.tenant,
-                event_id=envelope.event_id,
-                event_type=EventType.CONSENT_CHANGED,
-                source=NAME,
-                store=envelope.store,
-                subject=envelope.subject,
-                occurred_at=envelope.occurred_at,
-                received_at=envelope.received_at,
-                version=to_iso(envelope.occurred_at),
-                person=Person(source_customer_id=customer),
-                facts=ConsentFacts(
+            derive.event(
+                envelope,
+                EventType.CONSENT_CHANGED,
+                ConsentFacts(
                     channel=cast("Literal['email', 'sms', 'line']", channel),
                     granted=False,
                     method=read.required(read.text(said, "method"), "method"),
                 ),
+                Person(source_customer_id=customer),
             ),
         )
 

@@ -17,9 +17,10 @@ from shared.core.clock import to_iso
 from shared.core.errors import RejectedError
 from shared.core.ids import ConnectionId, EventId, TenantId, digest
 from shared.ingest import body as read
+from shared.ingest import derive
 from shared.ingest.adapter import About, Connection, Request
 from shared.ingest.body import Body
-from shared.ingest.model import Envelope, Event, EventType, MessageFacts, Person, UnknownFacts
+from shared.ingest.model import Envelope, Event, EventType, MessageFacts, Person
 
 NAME = "ses"
 
@@ -75,8 +76,8 @@ class Ses:
             # A correction of an earlier report: nothing to hold against the address.
             event_type = EventType.UNKNOWN
         if event_type is EventType.UNKNOWN:
-            return (_event(envelope, event_type, Person(), UnknownFacts()),)
-        return (_event(envelope, event_type, _person(record), _facts(kind, record, detail)),)
+            return (derive.unknown(envelope),)
+        return (derive.event(envelope, event_type, _facts(kind, record, detail), _person(record)),)
 
 
 ADAPTER = Ses()
@@ -159,22 +160,6 @@ def _event_id(kind: str, record: Body, at: datetime) -> EventId:
         return EventId(digest(NAME, kind, feedback))
     said = json.dumps(detail, sort_keys=True, default=str)
     return EventId(digest(NAME, kind, message_id(record), to_iso(at), said))
-
-
-def _event(envelope: Envelope, event_type: EventType, person: Person, facts: MessageFacts | UnknownFacts) -> Event:
-    return Event(
-        tenant=envelope.tenant,
-        event_id=envelope.event_id,
-        event_type=event_type,
-        source=NAME,
-        store=envelope.store,
-        subject=envelope.subject,
-        occurred_at=envelope.occurred_at,
-        received_at=envelope.received_at,
-        version=to_iso(envelope.occurred_at),
-        person=person,
-        facts=facts,
-    )
 
 
 def _person(record: Body) -> Person:
