@@ -9,10 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
-
-from pydantic import TypeAdapter
 
 from shared.analytics.lake import Objects, partitions
 from shared.analytics.parquet import decode
@@ -23,7 +20,8 @@ from shared.core.keys import KeyRing
 from shared.core.shop import Shop
 from shared.customers.fold import fold_all
 from shared.customers.model import PersonState
-from shared.ingest.model import Event, EventType, Facts, Person
+from shared.ingest.codec import facts_of
+from shared.ingest.model import Event, EventType, Person
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +44,6 @@ def lake_events(lake: Objects, tenant: TenantId) -> Iterator[LakeEvent]:
                     yield lake_event(tenant, row)
 
 
-@cache
-def _facts() -> TypeAdapter[Facts]:
-    return TypeAdapter(Facts)
-
-
 def lake_event(tenant: TenantId, row: dict[str, Any]) -> LakeEvent:
     """The event of a row of `events`."""
     named = [ref for ref in row["refs"] if ref.startswith(f"{OWN_CUSTOMER}:")]
@@ -65,7 +58,7 @@ def lake_event(tenant: TenantId, row: dict[str, Any]) -> LakeEvent:
         received_at=_instant(row["received_at"]),
         version=row["version"],
         person=Person(source_customer_id=named[0].partition(":")[2] if named else None),
-        facts=_facts().validate_json(row["facts"]),
+        facts=facts_of(row["facts"]),
         historical=row["historical"],
     )
     return LakeEvent(event, tuple(Ref(ref) for ref in row["refs"] if ref not in named))

@@ -12,6 +12,7 @@ from shared.core.ids import CustomerId, Ref, digest
 from shared.core.shop import Shop
 from shared.customers.identity import OWN_SOURCES
 from shared.customers.model import Order
+from shared.ingest.codec import facts_document
 from shared.ingest.model import Event
 
 Row = dict[str, Any]
@@ -51,7 +52,7 @@ def _own_customer(event: Event) -> list[str]:
 
 
 def _open_facts(event: Event) -> dict[str, Any]:
-    facts = event.facts.model_dump(mode="json", exclude_none=True, exclude=_BEARER)
+    facts = {name: value for name, value in facts_document(event.facts).items() if name not in _BEARER}
     # A clicked link may be a recovery link: its digest still tells which one was clicked.
     if facts.get("link"):
         facts["link"] = digest(facts["link"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from shared.core.clock import to_iso
@@ -157,7 +158,7 @@ def _orders(event: Event) -> Iterable[Order]:
 def _kept(lines: tuple[Line, ...]) -> tuple[Line, ...]:
     """What of the lines goes into a row: one too large could never be written, and its person never known."""
     return tuple(
-        line if len(line.title) <= MAX_TITLE else line.model_copy(update={"title": line.title[:MAX_TITLE]})
+        line if len(line.title) <= MAX_TITLE else replace(line, title=line.title[:MAX_TITLE])
         for line in lines[:MAX_LINES]
     )
 

@@ -14,10 +14,9 @@ import gzip
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 
-from pydantic import ValidationError
-
 from shared.core.errors import RejectedError
 from shared.core.ids import TenantId, digest
+from shared.ingest.codec import event_json, event_of
 from shared.ingest.model import Event
 
 PREFIX = "imports/"
@@ -45,7 +44,7 @@ def chunk_key(tenant: TenantId, import_name: str, number: int) -> str:
 
 def write_chunk(events: Iterable[Event]) -> bytes:
     """Events as a chunk; the same events are the same bytes."""
-    lines = "".join(event.model_dump_json(exclude_none=True) + "\n" for event in events)
+    lines = "".join(event_json(event) + "\n" for event in events)
     return gzip.compress(lines.encode(), _COMPRESSION, mtime=0)
 
 
@@ -55,8 +54,8 @@ def read_chunk(chunk: bytes) -> list[Event]:
         raise RejectedError("not a chunk of imported history: it is empty")
     try:
         # Not splitlines(): only \n ends a line of JSON Lines.
-        return [Event.model_validate_json(line) for line in gzip.decompress(chunk).split(b"\n") if line]
-    except (OSError, EOFError, zlib.error, ValidationError):
+        return [event_of(line) for line in gzip.decompress(chunk).split(b"\n") if line]
+    except (OSError, EOFError, zlib.error, ValueError):
         raise RejectedError("not a chunk of imported history") from None
 
 

@@ -24,7 +24,7 @@ import re
 import unicodedata
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -34,6 +34,7 @@ from shared.core.errors import RejectedError
 from shared.core.ids import EventId, TenantId, digest
 from shared.core.money import parse_amount
 from shared.ingest.body import key_part
+from shared.ingest.codec import facts_json
 from shared.ingest.model import Event, EventType, Line, OrderFacts, Person
 
 SOURCE = "import"
@@ -313,7 +314,7 @@ def _line(values: Mapping[str, str], currency: str) -> Iterator[Line]:
 def _priced(lines: Sequence[Line], total: int) -> tuple[Line, ...]:
     """A single line without a price is worth the order's total; of several, nobody knows."""
     if len(lines) == 1 and not lines[0].unit_amount and lines[0].quantity:
-        return (lines[0].model_copy(update={"unit_amount": total // lines[0].quantity}),)
+        return (replace(lines[0], unit_amount=total // lines[0].quantity),)
     return tuple(lines)
 
 
@@ -332,7 +333,7 @@ def _as_event(
         lines=lines,
     )
     # Made of the order only, without the person: an event id reaches the lake and must give nobody away.
-    content = digest(options.tenant, options.source, options.store, facts.model_dump_json())
+    content = digest(options.tenant, options.source, options.store, facts_json(facts))
     return Event(
         tenant=options.tenant,
         event_id=EventId(f"import-{options.revision:04d}-{content}"),

@@ -125,21 +125,28 @@ def decode_image(image: Mapping[str, Any], oversize: Oversize | None = None) -> 
     `oversize` is needed for rows whose body lies in the work bucket. Raises RejectedError for a row that is no event.
     """
     try:
-        tenant, _, subject = image["pk"]["S"].partition("#")
+        tenant, _, subject = _text(image, "pk").partition("#")
         return Envelope(
             tenant=TenantId(tenant),
             subject=subject,
-            event_id=EventId(image["sk"]["S"]),
-            source=image["source"]["S"],
-            connection=ConnectionId(image["connection"]["S"]),
-            store=image["store"]["S"],
-            topic=image["topic"]["S"],
-            occurred_at=from_iso(image["occurred_at"]["S"]),
-            received_at=from_iso(image["received_at"]["S"]),
+            event_id=EventId(_text(image, "sk")),
+            source=_text(image, "source"),
+            connection=ConnectionId(_text(image, "connection")),
+            store=_text(image, "store"),
+            topic=_text(image, "topic"),
+            occurred_at=from_iso(_text(image, "occurred_at")),
+            received_at=from_iso(_text(image, "received_at")),
             raw=_unpack(_packed(image, oversize)),
         )
     except (AttributeError, KeyError, TypeError, ValueError, zlib.error) as error:
         raise RejectedError(f"not a row of the events table: {type(error).__name__}") from None
+
+
+def _text(image: Mapping[str, Any], name: str) -> str:
+    said = image[name]["S"]
+    if not isinstance(said, str):
+        raise TypeError(name)
+    return said
 
 
 def _packed(image: Mapping[str, Any], oversize: Oversize | None) -> bytes:

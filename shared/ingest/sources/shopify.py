@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -422,7 +422,7 @@ def _consent(envelope: Envelope, body: Body, name: str, channel: _Channel, perso
     # When the customer said it, not when the record was touched: an old yes must not overtake a newer no.
     at = read.time(said, "consent_updated_at") or envelope.occurred_at
     said_then = event(envelope, EventType.CONSENT_CHANGED, facts, person, at, part=channel)
-    return (said_then.model_copy(update={"occurred_at": at}),)
+    return (replace(said_then, occurred_at=at),)
 
 
 # carts and checkouts

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.core.errors import RejectedError
@@ -194,7 +194,7 @@ def _checkout(envelope: Envelope, session: Body) -> Sequence[Event]:
     )
     said = read.inner(session, "customer_details") or {}
     person = _person(said, _customer_id(session), email=read.email(session, "customer_email"))
-    known = person.model_copy(update={"anonymous_ids": (f"checkout/{token}",)})
+    known = replace(person, anonymous_ids=(f"checkout/{token}",))
     return (event(envelope, EventType.CHECKOUT_UPDATED, facts, known),)
 
 

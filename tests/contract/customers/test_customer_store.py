@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import count
 from typing import Any
@@ -78,7 +79,7 @@ Put_ = Callable[..., CustomerId]
 @pytest.fixture
 def put(store: CustomerStore, tenant: TenantId) -> Put_:
     def put(*events: Event) -> CustomerId:
-        found = [apply(event.model_copy(update={"tenant": tenant}), store, KEYS, SHOP).customer_id for event in events]
+        found = [apply(replace(event, tenant=tenant), store, KEYS, SHOP).customer_id for event in events]
         assert found[-1] is not None
         return found[-1]
 
@@ -144,7 +145,7 @@ def test_a_person_reads_as_applied(store: CustomerStore, tenant: TenantId, put: 
     customer_id = put(*events)
     state = store.person(tenant, customer_id)
     assert state is not None
-    mine = [event.model_copy(update={"tenant": tenant}) for event in events]
+    mine = [replace(event, tenant=tenant) for event in events]
     shop = SHOP.__class__(tenant, SHOP.name)
     assert comparable(state) == fold_all(mine, KEYS, shop)[customer_id]
     assert store.profile(tenant, customer_id) == state.profile
@@ -190,15 +191,14 @@ def test_an_erased_person_keeps_amounts_only(store: CustomerStore, tenant: Tenan
 
 def test_a_history_loads_at_once_and_only_once(store: CustomerStore, tenant: TenantId) -> None:
     events = [
-        an_order(f"o{n}", n, person=a_person(str(n % 40 + 1)), event_id=f"e{n}", source="import").model_copy(
-            update={"tenant": tenant, "historical": True}
+        replace(
+            an_order(f"o{n}", n, person=a_person(str(n % 40 + 1)), event_id=f"e{n}", source="import"),
+            tenant=tenant,
+            historical=True,
         )
         for n in range(300)
     ]
-    big = [
-        an_order(f"b{n}", n, person=a_person("big"), event_id=f"b{n}").model_copy(update={"tenant": tenant})
-        for n in range(150)
-    ]
+    big = [replace(an_order(f"b{n}", n, person=a_person("big"), event_id=f"b{n}"), tenant=tenant) for n in range(150)]
     first = load([*events, *big], store, KEYS, SHOP)
     assert (first.people, first.unchanged) == (41, 0)
     again = load([*events, *big], store, KEYS, SHOP)
@@ -305,7 +305,7 @@ def dynamo(cloud: boto3.Session, table: str) -> CustomerStore:
 def test_the_table_ends_in_the_state_of_the_set(dynamo: CustomerStore, story: tuple[list[Event], list[Event]]) -> None:
     tenant = TenantId(f"shop{next(_NUMBERS)}")
     shop = SHOP.__class__(tenant, SHOP.name)
-    events, arriving = ([event.model_copy(update={"tenant": tenant}) for event in some] for some in story)
+    events, arriving = ([replace(event, tenant=tenant) for event in some] for some in story)
     for event in arriving:
         apply(event, dynamo, KEYS, shop)
     for customer_id, expected in fold_all(events, KEYS, shop).items():
@@ -319,9 +319,10 @@ def test_workers_side_by_side_on_the_same_people_converge(dynamo: CustomerStore)
     tenant = TenantId(f"shop{next(_NUMBERS)}")
     shop = SHOP.__class__(tenant, SHOP.name)
     events = [
-        an_order(
-            f"o{n}", n % 20, person=a_person(str(n % 3 + 1), f"{'abc'[n % 2]}@example.com"), event_id=f"e{n}"
-        ).model_copy(update={"tenant": tenant})
+        replace(
+            an_order(f"o{n}", n % 20, person=a_person(str(n % 3 + 1), f"{'abc'[n % 2]}@example.com"), event_id=f"e{n}"),
+            tenant=tenant,
+        )
         for n in range(24)
     ]
     with ThreadPoolExecutor(4) as pool:
@@ -361,7 +362,7 @@ def test_stream_images_read_as_what_was_applied(dynamo: CustomerStore, cloud: bo
         an_order("o1", 2, person=taro),
         a_consent(True, 3, taro),
     ]
-    ids = [apply(e.model_copy(update={"tenant": tenant}), dynamo, KEYS, SHOP).customer_id for e in events]
+    ids = [apply(replace(e, tenant=tenant), dynamo, KEYS, SHOP).customer_id for e in events]
     client: Any = cloud.client("dynamodb")
     items = [
         item

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -25,7 +26,7 @@ PERSONAL = ("taro@example.com", "090-1234-5678", "山田", "太郎", "secret-rec
 def personal_events() -> Iterator[Event]:
     """Every kind of event, full of what must not reach the lake."""
     person = Person(source_customer_id="77", email=PERSONAL[0], phone=PERSONAL[1], last_name="山田", first_name="太郎")
-    base = an_order("77", "1", "2026-03-01").model_copy(update={"person": person})
+    base = replace(an_order("77", "1", "2026-03-01"), person=person)
     yield base
     link = f"https://{PERSONAL[5]}/{PERSONAL[4]}?mail={PERSONAL[0]}"
     line = Line(product_id="p", title="お茶", quantity=1, unit_amount=500)
@@ -38,7 +39,7 @@ def personal_events() -> Iterator[Event]:
         ),
     ]
     for number, (kind, fact) in enumerate(facts):
-        yield base.model_copy(update={"event_id": EventId(f"e{number}"), "event_type": kind, "facts": fact})
+        yield replace(base, event_id=EventId(f"e{number}"), event_type=kind, facts=fact)
 
 
 def test_nothing_personal_reaches_the_lake() -> None:
@@ -58,13 +59,13 @@ def test_nothing_personal_reaches_the_lake() -> None:
 
 
 def test_a_day_is_the_shops_day() -> None:
-    late = an_order("a", "1", "2026-03-31").model_copy(update={"occurred_at": noon(date(2026, 3, 31)).replace(hour=16)})
+    late = replace(an_order("a", "1", "2026-03-31"), occurred_at=noon(date(2026, 3, 31)).replace(hour=16))
     assert event_row(late, (), SHOP)["occurred_on"] == date(2026, 4, 1)
 
 
 def test_our_own_pages_name_the_person_by_our_id() -> None:
     facts = ConsentFacts(channel="email", granted=False, method="one_click")
-    own = an_order("c" * 26, "1", "2026-03-01").model_copy(update={"source": "page", "facts": facts})
+    own = replace(an_order("c" * 26, "1", "2026-03-01"), source="page", facts=facts)
     assert event_row(own, (), SHOP)["refs"] == [f"person:{'c' * 26}"]
 
 
@@ -152,8 +153,8 @@ def test_a_merge_takes_orders_from_one_person_and_gives_them_to_the_other() -> N
 def test_imported_orders_that_move_are_archived_for_their_new_owner() -> None:
     world = World()
     imported = [
-        an_order("a", "1", "2026-03-01", email="a@example.com").model_copy(update={"historical": True}),
-        an_order("b", "2", "2026-03-02", email="b@example.com").model_copy(update={"historical": True}),
+        replace(an_order("a", "1", "2026-03-01", email="a@example.com"), historical=True),
+        replace(an_order("b", "2", "2026-03-02", email="b@example.com"), historical=True),
     ]
     fold.load(imported, world.customers, KEYS, SHOP)
     world.archive()

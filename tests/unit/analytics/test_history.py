@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ def deps(world: World, **more: Any) -> HistoryDeps:
 
 def imported(customer: str, order_id: str, on: str, amount: int = 1000, **more: Any) -> Event:
     """An order from a file."""
-    return an_order(customer, order_id, on, amount, **more).model_copy(update={"historical": True})
+    return replace(an_order(customer, order_id, on, amount, **more), historical=True)
 
 
 def put(world: World, *events: Event, name: str = "i1") -> str:
@@ -107,7 +108,7 @@ def test_a_corrected_file_brings_the_corrected_order() -> None:
 
 def test_another_shops_events_are_refused() -> None:
     world = World()
-    foreign = HISTORY[0].model_copy(update={"tenant": TenantId("other")})
+    foreign = replace(HISTORY[0], tenant=TenantId("other"))
     with pytest.raises(RejectedError, match="another shop"):
         load_chunk("i1", put(world, foreign), deps(world))
     assert not world.lake.bodies

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,7 +52,7 @@ def history(seed: int) -> list[Event]:
         events.append(order)
         kind, fact = rng.choice(facts)
         changed = {"event_id": EventId(f"x{number}"), "event_type": kind, "facts": fact, "occurred_at": at}
-        events.append(order.model_copy(update={**changed, "version": at.isoformat()}))
+        events.append(replace(order, **changed, version=at.isoformat()))
     return events
 
 
@@ -109,9 +110,15 @@ def test_our_own_opt_out_is_remembered_without_an_address() -> None:
     fold.apply(order, world.customers, KEYS, SHOP)
     customer_id = customer_of(world, "a")
     facts = ConsentFacts(channel="email", granted=False, method="one_click")
-    changed = {"source": "page", "event_id": EventId("o"), "event_type": EventType.CONSENT_CHANGED, "facts": facts}
-    person = order.person.model_copy(update={"source_customer_id": customer_id, "email": None})
-    opt_out = order.model_copy(update={**changed, "person": person, "occurred_at": datetime(2026, 4, 1, tzinfo=UTC)})
+    opt_out = replace(
+        order,
+        source="page",
+        event_id=EventId("o"),
+        event_type=EventType.CONSENT_CHANGED,
+        facts=facts,
+        person=replace(order.person, source_customer_id=customer_id, email=None),
+        occurred_at=datetime(2026, 4, 1, tzinfo=UTC),
+    )
     fold.apply(opt_out, world.customers, KEYS, SHOP)
     into_lake(world, [order, opt_out])
     again = recompute(lake_events(world.lake, TENANT), KEYS, SHOP)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -66,9 +66,7 @@ def an_order(
         received_at=at,
         version=version or at.isoformat().replace("+00:00", "Z"),
         person=Person(source_customer_id=customer, email=email or f"{customer}@example.com", last_name="山田"),
-        facts=OrderFacts(
-            **{"order_id": order_id, "ordered_at": at, "currency": "JPY", "total": amount, "paid": True} | facts
-        ),
+        facts=replace(OrderFacts(order_id=order_id, ordered_at=at, currency="JPY", total=amount, paid=True), **facts),
     )
 
 

@@ -6,13 +6,14 @@ import random
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.core.errors import NotFoundError, UnavailableError
-from shared.core.ids import CustomerId
+from shared.core.ids import CustomerId, EventId, TenantId
 from shared.customers.fold import apply, fold_all, load
 from shared.customers.identity import address_ref, refs_of
 from shared.customers.model import ConsentStatus, PersonState
@@ -238,7 +239,7 @@ def test_an_erasure_in_the_order_of_events_equals_the_reference_and_survives_rep
 ) -> None:
     erasure = an_erasure(at, a_person("1", "a@example.com"), event_id="zz")
     story = sorted(
-        [*(e.model_copy(update={"event_id": f"e{n}"}) for n, e in enumerate(events)), erasure],
+        [*(replace(e, event_id=EventId(f"e{n}")) for n, e in enumerate(events)), erasure],
         key=lambda e: (e.occurred_at, e.received_at, e.event_id),
     )
     store = MemoryCustomerStore()
@@ -525,7 +526,7 @@ def test_topics_nobody_reads_yet_change_nothing() -> None:
 def test_two_shops_with_the_same_customer_number_share_nothing() -> None:
     store = MemoryCustomerStore()
     event = an_order("o1", 1, person=a_person("1", "a@example.com"))
-    other = event.model_copy(update={"tenant": "yaoya"})
+    other = replace(event, tenant=TenantId("yaoya"))
     apply_all([event, other], store)
     ids = [apply(e, store, KEYS, SHOP).customer_id for e in (event, other)]
     first, second = (refs_of(e, KEYS) for e in (event, other))

@@ -27,5 +27,5 @@ def test_the_longest_order_fits_into_a_row() -> None:
 
 
 def test_ordinary_lines_are_kept_as_they_are() -> None:
-    lines = (LINE.model_copy(update={"title": "南部鉄器 急須"}),) * 3
+    lines = (replace(LINE, title="南部鉄器 急須"),) * 3
     assert _kept(lines) == lines

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.core.ids import TenantId
 from shared.customers import rules
 from shared.customers.identity import record_of, refs_of
 from shared.customers.model import ConsentEntry, ConsentStatus, Record, Suppressed, Suppression
@@ -86,8 +87,7 @@ def test_normalising_any_text_twice_is_normalising_it_once(text: str) -> None:
 # --- joining ---------------------------------------------------------------------------------------------------------
 RECORDS = st.lists(EVENTS, min_size=3, max_size=8).map(
     lambda events: [
-        record_of(event.model_copy(update={"event_id": f"e{n}"}), refs_of(event, KEYS), KEYS)
-        for n, event in enumerate(events)
+        record_of(replace(event, event_id=f"e{n}"), refs_of(event, KEYS), KEYS) for n, event in enumerate(events)
     ]
 )
 
@@ -289,6 +289,6 @@ def test_a_complaint_outweighs_a_bounce_and_neither_heals() -> None:
 
 def test_the_tenant_is_part_of_an_addresss_digest() -> None:
     event = an_order("o1", 1, person=a_person(email="a@example.com"))
-    other = event.model_copy(update={"tenant": "yaoya"})
+    other = replace(event, tenant=TenantId("yaoya"))
     assert event.tenant == TENANT
     assert refs_of(event, KEYS)[0] != refs_of(other, KEYS)[0]

@@ -214,7 +214,7 @@ EVENTS = st.one_of(
 def deliveries(draw: st.DrawFn, *, most: int = 12) -> tuple[list[Event], list[Event]]:
     """Some events, and the way they arrive: shuffled, some of them twice, some under another delivery id."""
     events = draw(st.lists(EVENTS, min_size=1, max_size=most))
-    numbered = [event.model_copy(update={"event_id": EventId(f"e{n}")}) for n, event in enumerate(events)]
+    numbered = [replace(event, event_id=EventId(f"e{n}")) for n, event in enumerate(events)]
     again = draw(st.lists(st.sampled_from(numbered), max_size=4))
     arriving = draw(st.permutations([*numbered, *again]))
     return numbered, list(arriving)
