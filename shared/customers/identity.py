@@ -138,6 +138,13 @@ def _orders(event: Event) -> Iterable[Order]:
             version=event.version,
             event_id=event.event_id,
             historical=event.historical,
+            goods_total=facts.goods_total,
+            discount=facts.discount,
+            coupons=facts.coupons,
+            media=facts.media,
+            subscription_id=facts.subscription_id,
+            delivery_number=facts.delivery_number,
+            offline=facts.offline,
         )
     elif isinstance(facts, _ORDER_WITHOUT_BUYER):
         yield Order(

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from shared.core.ids import CustomerId, Ref, TenantId
-from shared.ingest.model import Line
+from shared.ingest.model import Line, SubscriptionState
 
 
 class ConsentStatus(StrEnum):
@@ -65,6 +65,14 @@ class Order:
     version: str = ""
     event_id: str = ""
     historical: bool = False
+    goods_total: int | None = None
+    discount: int = 0
+    coupons: tuple[str, ...] = ()
+    media: str | None = None
+    subscription_id: str | None = None
+    delivery_number: int | None = None
+    offline: bool = False
+    """Bought in a shop or by telephone (実店舗・電話)."""
 
     @property
     def valid(self) -> bool:
@@ -100,6 +108,79 @@ class Cart:
     def open(self) -> bool:
         """Something in it, and not (yet) an order."""
         return bool(self.lines) and self.completed_at is None and not self.deleted
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One contract (定期契約), folded from everything its source said about it; or guessed from order gaps."""
+
+    source: str
+    store: str
+    subscription_id: str
+    state: SubscriptionState = SubscriptionState.UNKNOWN
+    started_at: datetime | None = None
+    lines: tuple[Line, ...] = ()
+    currency: str | None = None
+    amount: int | None = None
+    """Of one delivery, minor units."""
+    interval_unit: str | None = None
+    """`day`, `week`, `month` or `year`; an estimate is in days."""
+    interval_count: int | None = None
+    deliveries: int | None = None
+    """お届け回数: made so far, by the source's own count or, where it does not count, by the orders of the contract."""
+    next_delivery_on: date | None = None
+    cancelled_at: datetime | None = None
+    cancel_reason: str | None = None
+    media: str | None = None
+    estimated: bool = False
+    """No source told of this contract: it is what the gaps between the subscription orders suggest."""
+    version: str = ""
+    event_id: str = ""
+    historical: bool = False
+
+    @property
+    def product_ids(self) -> tuple[str, ...]:
+        """What is delivered."""
+        return tuple(dict.fromkeys(line.product_id for line in self.lines))
+
+    @property
+    def interval_days(self) -> int | None:
+        """お届け周期 in days, a month as 30 and a year as 365."""
+        if self.interval_unit is None or self.interval_count is None:
+            return None
+        return _DAYS[self.interval_unit] * self.interval_count
+
+
+_DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
+
+AttributeValue = str | int | float | bool | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One thing known about a person (顧客属性), and when it was said: the latest saying wins.
+
+    Names: `shared/customers/attributes.py`.
+    """
+
+    value: AttributeValue
+    at: datetime
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A page view, a login or a tracked event of a person (行動履歴); machines are not counted."""
+
+    event_id: str
+    at: datetime
+    kind: str
+    """`page`, `login` or `tracked`."""
+    name: str | None = None
+    """Of a tracked event, in the shop's own words."""
+    path: str | None = None
+    page_type: str | None = None
+    product_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +296,12 @@ class Profile:
     phone: str | None = None
     last_name: str | None = None
     first_name: str | None = None
+    last_name_kana: str | None = None
+    first_name_kana: str | None = None
+    postal_code: str | None = None
+    address: str | None = None
+    """Municipality, street and building as one line (postal DM); the prefecture is an attribute."""
+    line_user_id: str | None = None
     summary: Summary = Summary()
     scores: Scores | None = None
     aliases: frozenset[CustomerId] = frozenset()
@@ -233,3 +320,10 @@ class PersonState:
     consents: tuple[Consent, ...] = ()
     suppressed: frozenset[str] = frozenset()
     """Channels whose current address is suppressed (hard bounce, complaint)."""
+    subscriptions: tuple[Subscription, ...] = ()
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    visits: tuple[Visit, ...] = ()
+    """The latest 50, oldest first."""
+    last_login_at: datetime | None = None
+    last_seen_at: datetime | None = None
+    """The latest visit of any kind."""
