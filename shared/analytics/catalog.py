@@ -124,21 +124,26 @@ def standalone_query(name: str, catalog: Sequence[Analysis], values: Mapping[str
     """The SQL of an analysis over the base tables alone: the results it reads become common table expressions,
     so that it can be asked as of any day, whether or not that night has run.
     """
+    reads = next(analysis.reads for analysis in catalog if analysis.name == name)
+    return over_base_tables(bound_query(name, values), reads, catalog, values)
+
+
+def over_base_tables(query: str, reads: Sequence[str], catalog: Sequence[Analysis], values: Mapping[str, Value]) -> str:
+    """A bound query with every analysis it reads, directly or not, as a common table expression before it."""
     by_name = {analysis.name: analysis for analysis in catalog}
     common = [
         f"{each} AS (\nSELECT inlined.*, {literal(values['tenant'])} AS tenant, {literal(values['as_of'])} AS dt\n"
         f"FROM (\n{bound_query(each, values)}\n) AS inlined\n)"
-        for each in _inputs(name, by_name)
+        for each in _inputs(reads, by_name)
     ]
-    if not common:
-        return bound_query(name, values)
-    return f"WITH {', '.join(common)}\nSELECT answer.*\nFROM (\n{bound_query(name, values)}\n) AS answer"
+    return f"WITH {', '.join(common)}\nSELECT answer.*\nFROM (\n{query}\n) AS answer" if common else query
 
 
-def _inputs(name: str, by_name: Mapping[str, Analysis]) -> list[str]:
-    """Analyses that `name` reads, directly or not, each after what it reads itself."""
+def _inputs(reads: Sequence[str], by_name: Mapping[str, Analysis]) -> list[str]:
+    """The analyses among `reads` and those they read, each after what it reads itself."""
     ordered: list[str] = []
-    for read in by_name[name].reads:
+    for read in reads:
         if read in by_name:
-            ordered += [each for each in [*_inputs(read, by_name), read] if each not in ordered]
+            inner = [*_inputs(by_name[read].reads, by_name), read]
+            ordered += [each for each in inner if each not in ordered]
     return ordered

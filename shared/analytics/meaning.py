@@ -14,6 +14,18 @@ from shared.analytics.schema import Column, Kind, Partition, Table
 
 
 @dataclass(frozen=True, slots=True)
+class CustomerLists:
+    """How a row of an analysis opens the list of its customers: `customers.sql` gives (counted, keys …, customer_id)."""
+
+    keys: tuple[str, ...]
+    """Columns of the row that say which people it is about."""
+    lists: tuple[str, ...]
+    """Values of `counted`, the default first: most are the column whose number the list explains."""
+    reads: tuple[str, ...]
+    """Tables and analyses that `customers.sql` reads."""
+
+
+@dataclass(frozen=True, slots=True)
 class Meaning:
     """An analysis as a shop owner meets it."""
 
@@ -29,13 +41,17 @@ class Meaning:
     widget: str | None = None
     carries_over: bool = False
     """Also reads its own result of the run before."""
+    customers: CustomerLists | None = None
+    """None where the rows are people themselves."""
 
 
 @cache
 def meaning(name: str) -> Meaning:
     """What `meaning.yaml` says."""
     document: dict[str, Any] = yaml.safe_load((FOLDER / name / "meaning.yaml").read_text("utf-8"))
-    return Meaning(name=name, reads=tuple(document.pop("reads")), **document)
+    customers = document.pop("customers", None)
+    lists = CustomerLists(**{key: tuple(value) for key, value in customers.items()}) if customers else None
+    return Meaning(name=name, reads=tuple(document.pop("reads")), customers=lists, **document)
 
 
 @cache
