@@ -40,7 +40,7 @@ class Pages:
 
     def add(self, tenant: TenantId, row: Row) -> None:
         """File a row under its month."""
-        self.rows.setdefault((tenant, month_of(partition_day(row))), []).append(row)
+        self.rows.setdefault((tenant, month_of(partition_day(self.table, row))), []).append(row)
 
     def write(self, objects: Objects, name: str) -> list[str]:
         """One object per partition; returns their keys."""

@@ -67,11 +67,16 @@ def _changes(sorted_rows: pa.Table) -> pa.Array:
         return pa.array([], pa.bool_())
     differs = pa.array([False] * (rows - 1))
     for column in sorted_rows.columns:
-        whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        whole = _comparable(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
         above, below = whole[:-1], whole[1:]
         one_null = pc.not_equal(pc.is_null(above), pc.is_null(below))
         differs = pc.or_(differs, pc.or_(one_null, pc.fill_null(pc.not_equal(above, below), False)))
     return pa.concat_arrays([pa.array([True]), differs])
+
+
+def _comparable(column: pa.Array) -> pa.Array:
+    """A list of texts as one text: pyarrow compares no lists."""
+    return pc.binary_join(column, "\x1f") if pa.types.is_list(column.type) else column
 
 
 def _table(name: str) -> Table:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
+from shared.analytics.schema import Table
 from shared.core.clock import from_iso, shop_day
 from shared.core.ids import CustomerId, Ref, digest
 from shared.core.shop import Shop
@@ -99,11 +100,10 @@ def _changed_on(order: Order, shop: Shop) -> date | None:
         return None
 
 
-def partition_day(row: Mapping[str, Any]) -> date:
-    """The shop day that decides about a row's partition."""
-    day: date | None = row.get("occurred_on") or row.get("ordered_on")
-    if day is not None:
-        return day
-    # An order of which only a refund is known: filed under the day we heard of it, counted nowhere.
-    written_at: datetime = row["written_at"]
-    return written_at.date()
+def partition_day(table: Table, row: Mapping[str, Any]) -> date:
+    """The shop day that decides about a row's partition.
+
+    Where only a refund of an order is known, it is filed under the day we heard of it, and counted nowhere.
+    """
+    day = next(row[name] for name in table.day if row[name] is not None)
+    return day.date() if isinstance(day, datetime) else day

@@ -61,6 +61,8 @@ class Table:
     key: tuple[str, ...] = ()
     """What tells two rows apart; a repeated delivery repeats the key."""
     sort: tuple[str, ...] = ()
+    day: tuple[str, ...] = ()
+    """Columns that decide about a row's partition: the first that is set."""
 
     def partition_keys(self) -> Mapping[str, Kind]:
         """Hive partition keys, outermost first."""
@@ -107,6 +109,7 @@ EVENTS = Table(
     partition=Partition.MONTH,
     key=("event_id",),
     sort=("occurred_at", "event_id"),
+    day=("occurred_on",),
     columns=_columns(
         ("event_id", Kind.STRING, "put once by this"),
         ("event_type", Kind.STRING, "order_placed, cart_updated, …"),
@@ -129,6 +132,7 @@ ORDER_STATES = Table(
     partition=Partition.MONTH,
     key=("customer_id", "source", "store", "order_id"),
     sort=("customer_id", "source", "store", "order_id", "written_at", "sequence"),
+    day=("ordered_on", "written_at"),
     columns=_columns(
         ("customer_id", Kind.STRING, "the person it belongs to"),
         ("source", Kind.STRING, "adapter it came through"),
@@ -147,10 +151,229 @@ ORDER_STATES = Table(
         ("sequence", Kind.STRING, "orders states written within one instant"),
         ("removed", Kind.BOOLEAN, "no longer this person's: moved (名寄せ) or erased"),
         ("historical", Kind.BOOLEAN, "imported history"),
+        ("goods_total", Kind.BIGINT, "商品代金 after discounts, minor units; null where the source does not split it"),
+        ("discount", Kind.BIGINT, "値引き over the whole order, minor units, positive"),
+        ("coupons", Kind.STRINGS, "coupon codes used"),
+        ("media", Kind.STRING, "広告媒体: how the buyer came"),
+        ("subscription_id", Kind.STRING, "the contract it is a delivery of (定期)"),
+        ("delivery_number", Kind.INTEGER, "お届け回数: n-th delivery of that contract, first = 1"),
+        ("offline", Kind.BOOLEAN, "bought in a shop or by telephone (実店舗・電話)"),
+        ("line_count", Kind.INTEGER, "lines of this state; a line_no beyond is no longer in the order"),
     ),
 )
 
-BASE_TABLES = (EVENTS, ORDER_STATES)
+ORDER_LINES = Table(
+    name="order_lines",
+    meaning="Every state of every line of an order (受注明細); the order's own state says whether it counts",
+    partition=Partition.MONTH,
+    key=("customer_id", "source", "store", "order_id", "line_no"),
+    sort=("customer_id", "source", "store", "order_id", "line_no", "written_at", "sequence"),
+    day=("ordered_on", "written_at"),
+    columns=_columns(
+        ("customer_id", Kind.STRING, "the person it belongs to"),
+        ("source", Kind.STRING, "adapter it came through"),
+        ("store", Kind.STRING, "store within the shop"),
+        ("order_id", Kind.STRING, "the source's order id"),
+        ("line_no", Kind.INTEGER, "place within the order, first = 1"),
+        ("product_id", Kind.STRING, "the source's product id; lines without one have their title's digest"),
+        ("variant_id", Kind.STRING, "the source's variant"),
+        ("title", Kind.STRING, "商品名 as the order says it"),
+        ("category", Kind.STRING, "where the order itself says it; else see products"),
+        ("quantity", Kind.BIGINT, "pieces"),
+        ("unit_amount", Kind.BIGINT, "per piece before order-level discounts, minor units"),
+        ("amount", Kind.BIGINT, "quantity × unit_amount"),
+        ("currency", Kind.STRING, "of the amounts"),
+        ("subscription", Kind.BOOLEAN, "bought as a delivery of a subscription (定期)"),
+        ("ordered_on", Kind.DATE, "shop day of the order"),
+        ("changed_on", Kind.DATE, "shop day from which this state held, as its source tells it"),
+        ("written_at", Kind.TIMESTAMP, "when we knew"),
+        ("sequence", Kind.STRING, "orders states written within one instant"),
+        ("removed", Kind.BOOLEAN, "no longer in the order, or the order no longer this person's"),
+    ),
+)
+
+SUBSCRIPTION_STATES = Table(
+    name="subscription_states",
+    meaning="Every state a contract was ever in (定期契約); the newest row of a contract is what is true now",
+    partition=Partition.MONTH,
+    key=("customer_id", "source", "store", "subscription_id"),
+    sort=("customer_id", "source", "store", "subscription_id", "written_at", "sequence"),
+    day=("started_on", "written_at"),
+    columns=_columns(
+        ("customer_id", Kind.STRING, "the person it belongs to"),
+        ("source", Kind.STRING, "adapter it came through"),
+        ("store", Kind.STRING, "store within the shop"),
+        ("subscription_id", Kind.STRING, "the source's contract id"),
+        ("state", Kind.STRING, "active, paused, past_due, cancelled, expired, unknown"),
+        ("product_id", Kind.STRING, "first product of the contract"),
+        ("product_ids", Kind.STRINGS, "every product of the contract"),
+        ("interval_days", Kind.INTEGER, "お届け周期 in days, a month as 30 and a year as 365"),
+        ("deliveries", Kind.INTEGER, "お届け回数: deliveries made so far; null where the source does not say"),
+        ("next_delivery_on", Kind.DATE, "next delivery planned"),
+        ("started_on", Kind.DATE, "shop day the contract began"),
+        ("cancelled_on", Kind.DATE, "shop day of 解約"),
+        ("cancel_reason", Kind.STRING, "解約理由: a word of the source or of the shop's list"),
+        ("media", Kind.STRING, "広告媒体: how the contract was won"),
+        ("amount", Kind.BIGINT, "of one delivery, minor units"),
+        ("currency", Kind.STRING, "of the amount"),
+        ("estimated", Kind.BOOLEAN, "guessed from the gaps of the orders: no source told of this contract"),
+        ("changed_on", Kind.DATE, "shop day from which this state held, as its source tells it"),
+        ("written_at", Kind.TIMESTAMP, "when we knew"),
+        ("sequence", Kind.STRING, "orders states written within one instant"),
+        ("removed", Kind.BOOLEAN, "no longer this person's: moved (名寄せ) or erased"),
+        ("historical", Kind.BOOLEAN, "imported history"),
+    ),
+)
+
+ATTRIBUTE_STATES = Table(
+    name="attribute_states",
+    meaning="What is known about a person besides purchases (顧客属性): no names, addresses, birthdays or free text",
+    partition=Partition.MONTH,
+    key=("customer_id", "name"),
+    sort=("customer_id", "name", "written_at", "sequence"),
+    day=("said_on",),
+    columns=_columns(
+        ("customer_id", Kind.STRING, "whom it is about"),
+        ("name", Kind.STRING, "gender, birth_month (1980-04), prefecture, tags/…, survey/…, points/…, rank/…, call/…"),
+        ("value", Kind.STRING, "as text: true, 12, 1980-04, 東京都"),
+        ("number", Kind.DOUBLE, "the same where it is a number"),
+        ("choices", Kind.STRINGS, "the same where several were chosen"),
+        ("said_at", Kind.TIMESTAMP, "when it was said"),
+        ("said_on", Kind.DATE, "shop day of said_at"),
+        ("written_at", Kind.TIMESTAMP, "when we knew"),
+        ("sequence", Kind.STRING, "orders states written within one instant"),
+        ("removed", Kind.BOOLEAN, "no longer this person's: moved (名寄せ), taken back or erased"),
+    ),
+)
+
+CONSENT_STATES = Table(
+    name="consent_states",
+    meaning="Every consent a person had (配信許諾), per channel and store; the newest row is what is true now",
+    partition=Partition.MONTH,
+    key=("customer_id", "channel", "store"),
+    sort=("customer_id", "channel", "store", "written_at", "sequence"),
+    day=("said_on",),
+    columns=_columns(
+        ("customer_id", Kind.STRING, "who said it"),
+        ("channel", Kind.STRING, "email, sms, line"),
+        ("store", Kind.STRING, "store within the shop"),
+        ("status", Kind.STRING, "opt_in, opt_out, unknown"),
+        ("said_at", Kind.TIMESTAMP, "when it was said"),
+        ("said_on", Kind.DATE, "shop day of said_at"),
+        ("written_at", Kind.TIMESTAMP, "when we knew"),
+        ("sequence", Kind.STRING, "orders states written within one instant"),
+        ("removed", Kind.BOOLEAN, "no longer this person's: moved (名寄せ) or erased"),
+    ),
+)
+
+MESSAGES = Table(
+    name="messages",
+    meaning="What became of every message (配信結果): one row per thing its channel told us",
+    partition=Partition.MONTH,
+    key=("event_id",),
+    sort=("customer_id", "send_id", "occurred_at", "event_id"),
+    day=("occurred_on",),
+    columns=_columns(
+        ("event_id", Kind.STRING, "put once by this"),
+        ("send_id", Kind.STRING, "the send (row of the ledger) it is about"),
+        ("customer_id", Kind.STRING, "whom it was sent to, by the id of that day"),
+        ("scenario", Kind.STRING, "シナリオ"),
+        ("step", Kind.STRING, "step of the scenario"),
+        ("arm", Kind.STRING, "arm of the experiment; null without one"),
+        ("channel", Kind.STRING, "email, sms, line, …"),
+        ("event", Kind.STRING, "sent, delivered, opened, clicked, bounced, complained, rejected"),
+        ("reason", Kind.STRING, "of a bounce, complaint or rejection, as a code"),
+        ("permanent", Kind.BOOLEAN, "a bounce that will not heal"),
+        ("link", Kind.STRING, "digest of the link clicked"),
+        ("machine", Kind.BOOLEAN, "opened or clicked by a proxy or scanner: decide nothing on it"),
+        ("occurred_at", Kind.TIMESTAMP, "when it happened"),
+        ("occurred_on", Kind.DATE, "shop day of occurred_at"),
+        ("received_at", Kind.TIMESTAMP, "when we heard of it"),
+    ),
+)
+
+PAGE_VIEWS = Table(
+    name="page_views",
+    meaning="Page views, logins and what the shop's own site tells (閲覧・ログイン・行動)",
+    partition=Partition.MONTH,
+    key=("event_id",),
+    sort=("ref", "occurred_at", "event_id"),
+    day=("occurred_on",),
+    columns=_columns(
+        ("event_id", Kind.STRING, "put once by this"),
+        ("ref", Kind.STRING, "strongest of the refs: whose visit it is, before anybody is looked up"),
+        ("refs", Kind.STRINGS, "opaque keys of the person or visitor, strongest first"),
+        ("source", Kind.STRING, "adapter it came through"),
+        ("store", Kind.STRING, "store within the shop"),
+        ("kind", Kind.STRING, "page, login or tracked"),
+        ("name", Kind.STRING, "of a tracked event, in the shop's own words"),
+        ("path", Kind.STRING, "path of the page, without query"),
+        ("page_type", Kind.STRING, "product, category, price, cart, home, …"),
+        ("product_id", Kind.STRING, "of a product page"),
+        ("category", Kind.STRING, "of a product or category page"),
+        ("campaign", Kind.STRING, "utm_source/utm_medium/utm_campaign"),
+        ("referrer_host", Kind.STRING, "host the visitor came from"),
+        ("machine", Kind.BOOLEAN, "a bot, a prefetch or a preview: decide nothing on it"),
+        ("occurred_at", Kind.TIMESTAMP, "when it happened"),
+        ("occurred_on", Kind.DATE, "shop day of occurred_at"),
+        ("received_at", Kind.TIMESTAMP, "when we heard of it"),
+    ),
+)
+
+PRODUCTS = Table(
+    name="products",
+    meaning="Every state a product was ever in (商品); the newest by (version, event_id) is what is true now",
+    partition=Partition.MONTH,
+    key=("event_id",),
+    sort=("source", "store", "product_id", "version", "event_id"),
+    day=("occurred_on",),
+    columns=_columns(
+        ("event_id", Kind.STRING, "put once by this"),
+        ("source", Kind.STRING, "adapter it came through"),
+        ("store", Kind.STRING, "store within the shop"),
+        ("product_id", Kind.STRING, "the source's product id"),
+        ("title", Kind.STRING, "商品名"),
+        ("category", Kind.STRING, "the shop's category path, outermost first, joined with ' > '"),
+        ("price", Kind.BIGINT, "lowest price of its variants, minor units"),
+        ("currency", Kind.STRING, "of the price"),
+        ("stock", Kind.BIGINT, "pieces over all variants; null where the source does not count"),
+        ("deleted", Kind.BOOLEAN, "no longer sold"),
+        ("version", Kind.STRING, "the source's version of the product"),
+        ("occurred_at", Kind.TIMESTAMP, "when it was so"),
+        ("occurred_on", Kind.DATE, "shop day of occurred_at"),
+        ("written_at", Kind.TIMESTAMP, "when we heard of it"),
+    ),
+)
+
+PERSON_LINKS = Table(
+    name="person_links",
+    meaning="Which refs name which person (名寄せ): joins page views to customers; the newest row of a ref counts",
+    partition=Partition.MONTH,
+    key=("ref",),
+    sort=("ref", "written_at", "sequence"),
+    day=("written_on",),
+    columns=_columns(
+        ("ref", Kind.STRING, "opaque key of a person or visitor"),
+        ("customer_id", Kind.STRING, "whom it names"),
+        ("written_at", Kind.TIMESTAMP, "when we knew"),
+        ("written_on", Kind.DATE, "shop day of written_at"),
+        ("sequence", Kind.STRING, "orders states written within one instant"),
+        ("removed", Kind.BOOLEAN, "names them no longer: moved (名寄せ) or erased"),
+    ),
+)
+
+BASE_TABLES = (
+    EVENTS,
+    ORDER_STATES,
+    ORDER_LINES,
+    SUBSCRIPTION_STATES,
+    ATTRIBUTE_STATES,
+    CONSENT_STATES,
+    MESSAGES,
+    PAGE_VIEWS,
+    PRODUCTS,
+    PERSON_LINKS,
+)
 """Filled by the stream consumers and the import; the nightly analyses add one table each (`analyses/*/schema.yaml`)."""
 
 
