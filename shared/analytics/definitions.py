@@ -18,7 +18,19 @@ _RANGES: Mapping[str, tuple[int, int]] = {
     "churn_days": (1, 3_650),
     "cpm_churn_days": (1, 3_650),
     "followed_orders": (1, 100),
+    "comparison_days": (1, 3_650),
+    "margin_percent": (0, 100),
+    "same_day_is_one": (0, 1),
+    "base_any": (0, 1),
+    "period_days": (1, 3_650),
+    "retention_months": (1, 60),
+    "baseline_weeks": (2, 52),
+    "significance_percent": (1, 50),
+    "subscription_late_days": (0, 365),
 }
+
+_CHOICES: Mapping[str, tuple[str, ...]] = {"amount_basis": ("order_total", "goods_total", "gross_margin")}
+_LISTS = frozenset({"excluded_products", "base_products"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +73,42 @@ class Definitions:
     """継続・離脱 (§6): 離脱基準日."""
     followed_orders: int = 12
     """継続・離脱 and 転換日数: order counts followed one by one."""
+    comparison_days: int = 90
+    """RFM of two dates (§2): the earlier one is so many days before the as-of day."""
+    amount_basis: str = "order_total"
+    """What an amount of LTV推移 is (§0): order_total 受注金額, goods_total 商品代金, gross_margin 粗利."""
+    margin_percent: int = 0
+    """粗利率 in percent of 商品代金; 0 = not known, and profit is then counted in 受注金額 and labelled so."""
+    same_day_is_one: int = 0
+    """1: two orders of one day are one order (§0)."""
+    excluded_products: tuple[str, ...] = ("送料", "プレゼント", "手数料", "代引手数料", "ギフト包装")
+    """Lines that are never products (§0), by product id or exact title."""
+    base_products: tuple[str, ...] = ()
+    """クロス集計 and 併売 (§8, §7): product ids; none = each of the best-selling products in turn."""
+    base_any: int = 0
+    """1: base products are joined by OR (bought any), 0: by AND (bought all)."""
+    period_days: int = 365
+    """Days up to the as-of day that 商品別新規・リピート and カゴ落ち count."""
+    retention_months: int = 24
+    """Months that the monthly series of 残存 and 継続・離脱 show."""
+    baseline_weeks: int = 8
+    """Weeks of own history an alert compares the last seven days with."""
+    significance_percent: int = 5
+    """An alert or difference is shown when chance alone would do so in fewer than so many percent of cases."""
+    minimum_people: int = 30
+    """Below so many people (or weekly orders) nothing is called a difference."""
+    subscription_late_days: int = 14
+    """定期フロー (§6): a delivery so many days after its due day is not undecided any more but stopped."""
 
-    def parameters(self) -> dict[str, int]:
-        """As named parameters of the queries: `r6`…`r2`, `f2`…`f6`, `m2`…`m6` and the rest by name."""
+    def parameters(self) -> dict[str, int | str]:
+        """As named parameters of the queries: `r6`…`r2`, `f2`…`f6`, `m2`…`m6` and the rest by name; lists of texts as
+        one text, a line each.
+        """
         bins = {f"r{6 - i}": limit for i, limit in enumerate(self.r_limits)}
         bins |= {f"f{i + 2}": limit for i, limit in enumerate(self.f_limits)}
         bins |= {f"m{i + 2}": limit for i, limit in enumerate(self.m_limits)}
         rest = {f.name: getattr(self, f.name) for f in fields(self) if not f.name.endswith("_limits")}
-        return bins | rest
+        return bins | {name: "\n".join(value) if name in _LISTS else value for name, value in rest.items()}
 
 
 def definitions_of(shop: Shop) -> Definitions:
@@ -91,6 +131,10 @@ def parse_definitions(section: Mapping[str, Any]) -> Definitions:
 
 
 def _checked(name: str, value: Any) -> Any:
+    if name in _CHOICES:
+        return _choice(name, value)
+    if name in _LISTS:
+        return _texts(name, value)
     if not name.endswith("_limits"):
         return _whole(name, value)
     if not isinstance(value, list) or len(value) != 5:
@@ -108,3 +152,15 @@ def _whole(name: str, value: Any) -> int:
     if not least <= value <= most:
         raise MisconfiguredError(f"analytics setting {name}: {least} to {most} is possible, got {value}")
     return value
+
+
+def _choice(name: str, value: Any) -> str:
+    if value not in _CHOICES[name]:
+        raise MisconfiguredError(f"analytics setting {name}: one of {', '.join(_CHOICES[name])} is needed, got {value!r}")
+    return str(value)
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) and text and "\n" not in text for text in value):
+        raise MisconfiguredError(f"analytics setting {name}: a list of texts is needed, got {value!r}")
+    return tuple(value)
