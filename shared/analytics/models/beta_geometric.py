@@ -8,6 +8,10 @@ Likelihood of a history, with k = 0 (BG, Fader, Hardie & Lee 2005, eq. 6) or k =
     q = ((α+t_x) / (α+T))^(r+x),   c = a / (b+x+k-1)   (none for x = 0 in BG)
 
 Both terms in the bracket are kept as logarithms, so nothing overflows or cancels.
+
+With regularity k > 1 (MBG/CNBD-k, Platzer & Reutterer 2016; Reutterer, Platzer & Schroeder 2021, Int. J. of Research in
+Marketing 38(1)) only every k-th event of the Poisson process is a purchase: x becomes kx where it goes with r, and q is
+multiplied by Σ_{j<k} Γ(r+kx+j) / (Γ(r+kx) j!) ((T-t_x)/(α+T))^j, the events since the last purchase.
 """
 
 from __future__ import annotations
@@ -19,8 +23,8 @@ import numpy.typing as npt
 from scipy.linalg import eigh_tridiagonal
 from scipy.special import digamma, gammaln
 
-from shared.analytics.models.fitting import SAMPLE, Maximum, Problem, maximise, starting_scale
-from shared.analytics.models.groups import FloatArray, Groups, Pairs, tally, total
+from shared.analytics.models.fitting import SAMPLE, Maximum, Prior, Problem, maximise, starting_scale
+from shared.analytics.models.groups import FloatArray, Groups, IntArray, Pairs, tally, total
 
 PARAMETERS = ("r", "alpha", "a", "b")
 _RULES = (12, 16, 24, 32, 48, 64, 96, 128, 256)
@@ -32,6 +36,7 @@ class Kernel:
 
     groups: Groups
     lost_at_first: bool
+    regularity: int = 1
 
     def __call__(self, place: FloatArray) -> tuple[float, FloatArray]:
         """Log-likelihood and gradient, both in the logarithms of (r, α, a, b)."""
@@ -42,9 +47,13 @@ class Kernel:
         size = len(pairs.row)
 
         log_time = np.log(alpha + pairs.t_levels)[pairs.column]
-        power = (r + x[pairs.row]) * log_time
+        shape = r + self.regularity * x[pairs.row]
+        power = shape * log_time
         level = pairs.row[pairs.at_last]
         log_q = power[pairs.at_last] - power[pairs.at_end]
+        waited = waiting(self.groups, r, alpha, self.regularity)
+        if waited is not None:
+            log_q += waited.log_total
         log_bracket = np.logaddexp(log_q, log_c[level])
         alive = count * np.exp(log_q - log_bracket)
 
@@ -55,7 +64,9 @@ class Kernel:
         by_c = np.where(has_c, tally(level, count - alive, len(x)), 0.0)
         slope = self._slope_of_coefficient(x, by_x, r, alpha, a, b)
         slope[0] += total(by_power, log_time)
-        slope[1] += total(by_power, (r + x[pairs.row]) / (alpha + pairs.t_levels)[pairs.column])
+        slope[1] += total(by_power, shape / (alpha + pairs.t_levels)[pairs.column])
+        if waited is not None:
+            slope[:2] += total(alive, waited.by_r), total(alive, waited.by_alpha)
         slope[2] += by_c.sum() / a
         slope[3] -= float((by_c / np.where(has_c, b + x + self.lost_at_first - 1, 1.0)).sum())
         return value, slope * parameters
@@ -63,7 +74,7 @@ class Kernel:
     def _coefficient(self, x: FloatArray, r: float, alpha: float, a: float, b: float) -> FloatArray:
         """The part that depends on x alone."""
         y = x + self.lost_at_first
-        rate = gammaln(r + x) - gammaln(r) + r * np.log(alpha)
+        rate = gammaln(r + self.regularity * x) - gammaln(r) + r * np.log(alpha)
         chance = gammaln(a + b) - gammaln(b) + gammaln(b + y) - gammaln(a + b + y)
         return np.asarray(rate + chance)
 
@@ -74,7 +85,7 @@ class Kernel:
         both = digamma(a + b) - digamma(a + b + y)
         return np.array(
             [
-                by_x @ (digamma(r + x) - digamma(r) + np.log(alpha)),
+                by_x @ (digamma(r + self.regularity * x) - digamma(r) + np.log(alpha)),
                 by_x.sum() * r / alpha,
                 by_x @ both,
                 by_x @ (both - digamma(b) + digamma(b + y)),
@@ -82,17 +93,53 @@ class Kernel:
         )
 
 
-def estimate(groups: Groups, *, lost_at_first: bool) -> Maximum:
-    """Maximum likelihood of (r, α, a, b). Raises RejectedError when there is nobody to learn from."""
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The sum over the events since the last purchase, per group: its logarithm and that one's derivatives."""
+
+    terms: FloatArray
+    """By event (0 to k-1) and group."""
+    log_total: FloatArray
+    by_r: FloatArray
+    by_alpha: FloatArray
+
+
+def waiting(groups: Groups, r: float, alpha: float, regularity: int) -> Waiting | None:
+    """None for k = 1, where the sum is 1."""
+    if regularity == 1:
+        return None
+    shape = r + regularity * groups.x
+    share = (groups.t_cal - groups.t_x) / (alpha + groups.t_cal)
+    terms, by_r, by_alpha = [np.ones(len(shape))], [np.zeros(len(shape))], [np.zeros(len(shape))]
+    for j in range(1, regularity):
+        terms.append(terms[-1] * (shape + j - 1) * share / j)
+        by_r.append(by_r[-1] + 1 / (shape + j - 1))
+        by_alpha.append(by_alpha[-1] - 1 / (alpha + groups.t_cal))
+    each = np.array(terms)
+    summed = each.sum(axis=0)
+    return Waiting(
+        each,
+        np.log(summed),
+        (each * np.array(by_r)).sum(axis=0) / summed,
+        (each * np.array(by_alpha)).sum(axis=0) / summed,
+    )
+
+
+def estimate(groups: Groups, *, lost_at_first: bool, regularity: int = 1, prior: Prior | None = None) -> Maximum:
+    """Maximum likelihood of (r, α, a, b). Raises RejectedError when there is nobody to learn from (never with a
+    prior, which is what is known of nobody).
+    """
     some = groups.thinned(SAMPLE)
+    start = prior.center if prior else np.array([0.5, 0.5 * starting_scale(groups), 1.0, 2.5])
     return maximise(
         Problem(
             names=PARAMETERS,
-            start=np.array([0.5, 0.5 * starting_scale(groups), 1.0, 2.5]),
-            objective=Kernel(groups, lost_at_first),
+            start=start,
+            objective=Kernel(groups, lost_at_first, regularity),
             customers=groups.customers,
-            sample=Kernel(some, lost_at_first) if some is not groups else None,
+            sample=Kernel(some, lost_at_first, regularity) if some is not groups else None,
             sampled=some.customers,
+            prior=prior,
         )
     )
 
@@ -104,13 +151,18 @@ def log_lost(x: FloatArray, a: float, b: float, lost_at_first: bool) -> tuple[Fl
     return np.where(has_c, np.log(a) - np.log(below), -np.inf), has_c
 
 
-def p_alive(groups: Groups, r: float, alpha: float, a: float, b: float, *, lost_at_first: bool) -> FloatArray:
+def p_alive(
+    groups: Groups, r: float, alpha: float, a: float, b: float, *, lost_at_first: bool, regularity: int = 1
+) -> FloatArray:
     """q / (q + c) per group, in [0, 1]."""
     pairs = groups.pairs
     x = pairs.x_levels.astype(np.float64)
-    power = (r + pairs.x) * np.log(alpha + pairs.t_levels)[pairs.column]
+    power = (r + regularity * pairs.x) * np.log(alpha + pairs.t_levels)[pairs.column]
     log_c, _ = log_lost(x, a, b, lost_at_first)
     log_odds_lost = log_c[pairs.row[pairs.at_last]] - power[pairs.at_last] + power[pairs.at_end]
+    waited = waiting(groups, r, alpha, regularity)
+    if waited is not None:
+        log_odds_lost -= waited.log_total
     return np.asarray(np.exp(-np.logaddexp(0.0, log_odds_lost)))
 
 
@@ -120,6 +172,24 @@ def p_order_if_alive(groups: Groups, r: float, alpha: float, time: float) -> Flo
     ends = pairs.t_levels[pairs.column]
     chance = -np.expm1((r + pairs.x) * (np.log(alpha + ends) - np.log(alpha + ends + time)))
     return np.asarray(chance[pairs.at_end])
+
+
+def orders_drawn(
+    groups: Groups, r: float, alpha: float, a: float, b: float, time: float, draws: int, random: np.random.Generator
+) -> IntArray:
+    """Orders within `time` from now of somebody alive, drawn per group; shape (groups, draws). `b` is b+1 for MBG.
+
+    Of their Poisson orders as many come as it takes to be lost.
+    """
+    size = (len(groups.x), draws)
+    rate = random.standard_gamma((r + groups.x)[:, None], size) / (alpha + groups.t_cal)[:, None]
+    return np.minimum(random.poisson(rate * time), draw_last(groups, a, b, size, random))
+
+
+def draw_last(groups: Groups, a: float, b: float, size: tuple[int, int], random: np.random.Generator) -> IntArray:
+    """The number of the order after which somebody will be lost, drawn per group."""
+    chance = random.beta(a, np.broadcast_to((b + groups.x)[:, None], size))
+    return np.asarray(random.geometric(np.clip(chance, 1e-12, 1.0)))
 
 
 def orders_if_alive(pairs: Pairs, r: float, alpha: float, a: float, b: float, times: FloatArray) -> FloatArray:

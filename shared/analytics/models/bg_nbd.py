@@ -7,8 +7,8 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from shared.analytics.models import beta_geometric
-from shared.analytics.models.fitting import Fit
-from shared.analytics.models.groups import FloatArray, Groups
+from shared.analytics.models.fitting import Fit, Prior
+from shared.analytics.models.groups import FloatArray, Groups, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,9 @@ class BgNbd:
     b: float
 
     @classmethod
-    def fit(cls, groups: Groups) -> Fit[BgNbd]:
-        """By maximum likelihood. Raises RejectedError when there is nobody to learn from."""
-        found = beta_geometric.estimate(groups, lost_at_first=False)
+    def fit(cls, groups: Groups, prior: Prior | None = None) -> Fit[BgNbd]:
+        """By maximum likelihood; with a prior, the mode. Raises RejectedError when there is nobody to learn from."""
+        found = beta_geometric.estimate(groups, lost_at_first=False, prior=prior)
         return Fit.at(cls(*map(float, found.parameters)), found, groups.customers)
 
     def log_likelihood(self, groups: Groups) -> float:
@@ -47,6 +47,11 @@ class BgNbd:
     def p_order_within(self, groups: Groups, time: float) -> FloatArray:
         """P(at least one order within `time` from now), per group."""
         return self.p_alive_optimistic(groups) * beta_geometric.p_order_if_alive(groups, self.r, self.alpha, time)
+
+    def orders_drawn(self, groups: Groups, time: float, draws: int, random: np.random.Generator) -> IntArray:
+        """Orders within `time` from now of somebody alive, drawn; shape (groups, draws)."""
+        parameters = (self.r, self.alpha, self.a, self.b)
+        return beta_geometric.orders_drawn(groups, *parameters, time, draws, random)
 
     def p_alive_optimistic(self, groups: Groups) -> FloatArray:
         """The model's P(alive), per group: a factor of its forecasts, **not** a sign of 離脱.

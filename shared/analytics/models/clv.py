@@ -27,6 +27,9 @@ class PurchaseModel(Protocol):
     def p_order_within(self, groups: Groups, time: float) -> FloatArray:
         """Per group."""
 
+    def orders_drawn(self, groups: Groups, time: float, draws: int, random: np.random.Generator) -> IntArray:
+        """Of those alive, per group and draw."""
+
 
 class ChurnModel(PurchaseModel, Protocol):
     """A model whose P(alive) may be called 離脱: MBG/NBD and Pareto/NBD. BG/NBD has none, so that it cannot be."""

@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from scipy.special import digamma, gammaln
 
-from shared.analytics.models.fitting import SAMPLE, Fit, Problem, maximise
+from shared.analytics.models.fitting import SAMPLE, Fit, Prior, Problem, maximise
 from shared.analytics.models.groups import FloatArray, IntArray, Numbers, levels, tally, thinned_count
 from shared.core.errors import RejectedError
 
@@ -64,21 +64,22 @@ class GammaGamma:
     gamma: float
 
     @classmethod
-    def fit(cls, spend: Spend) -> Fit[GammaGamma]:
-        """By maximum likelihood. Raises RejectedError without anybody whose spend is known."""
-        if not len(spend.x):
+    def fit(cls, spend: Spend, prior: Prior | None = None) -> Fit[GammaGamma]:
+        """By maximum likelihood; with a prior, the mode. Raises RejectedError without anybody whose spend is known."""
+        if not len(spend.x) and prior is None:
             raise RejectedError("nobody has repeat orders with a positive value: there is no spend to learn from")
         some = spend.thinned(SAMPLE)
-        average = float(spend.count @ spend.mean) / spend.customers
+        average = float(spend.count @ spend.mean) / max(spend.customers, 1)
         found = maximise(
             Problem(
                 names=PARAMETERS,
-                start=np.array([2.0, 3.0, average]),
+                start=prior.center if prior else np.array([2.0, 3.0, average]),
                 objective=Kernel.over(spend),
                 customers=spend.customers,
                 sample=Kernel.over(some) if some is not spend else None,
                 sampled=some.customers,
                 lowest={"q": LEAST_Q},
+                prior=prior,
             )
         )
         return Fit.at(cls(*map(float, found.parameters)), found, spend.customers)

@@ -48,6 +48,8 @@ class Groups:
     t_x: FloatArray
     t_cal: FloatArray
     count: IntArray
+    log_gaps: float | None = None
+    """Σ ln(gap) over all gaps between purchases of all customers; None: unknown, so how regular they are is too."""
 
     @classmethod
     def of(cls, x: Numbers, t_x: Numbers, t_cal: Numbers, count: Numbers | None = None) -> Groups:

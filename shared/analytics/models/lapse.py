@@ -28,6 +28,8 @@ def lapse(x_levels: IntArray, ends: FloatArray, row: IntArray, column: IntArray,
 
     `ends` ascend; `parameters` are r, α, s, β; pairs are sorted by row, then column.
     """
+    if not len(row):
+        return np.zeros((4, 0))
     r, alpha, s, beta = parameters
     z = (alpha - beta) / (alpha + ends)
     start = _starts(z, r, s, int(x_levels[-1]))

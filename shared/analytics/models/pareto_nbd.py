@@ -14,8 +14,8 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from scipy.special import digamma, exprel, gammaln
 
-from shared.analytics.models.fitting import SAMPLE, Fit, Problem, maximise, starting_scale
-from shared.analytics.models.groups import FloatArray, Groups, tally, total
+from shared.analytics.models.fitting import SAMPLE, Fit, Prior, Problem, maximise, starting_scale
+from shared.analytics.models.groups import FloatArray, Groups, IntArray, tally, total
 from shared.analytics.models.lapse import lapse
 
 PARAMETERS = ("r", "alpha", "s", "beta")
@@ -31,18 +31,19 @@ class ParetoNbd:
     beta: float
 
     @classmethod
-    def fit(cls, groups: Groups) -> Fit[ParetoNbd]:
-        """By maximum likelihood. Raises RejectedError when there is nobody to learn from."""
-        scale = starting_scale(groups)
+    def fit(cls, groups: Groups, prior: Prior | None = None) -> Fit[ParetoNbd]:
+        """By maximum likelihood; with a prior, the mode. Raises RejectedError when there is nobody to learn from."""
+        scale = 0.0 if prior else starting_scale(groups)
         some = groups.thinned(SAMPLE)
         found = maximise(
             Problem(
                 names=PARAMETERS,
-                start=np.array([0.5, 0.5 * scale, 0.5, 0.5 * scale]),
+                start=prior.center if prior else np.array([0.5, 0.5 * scale, 0.5, 0.5 * scale]),
                 objective=Kernel(groups),
                 customers=groups.customers,
                 sample=Kernel(some) if some is not groups else None,
                 sampled=some.customers,
+                prior=prior,
             )
         )
         return Fit.at(cls(*map(float, found.parameters)), found, groups.customers)
@@ -73,6 +74,14 @@ class ParetoNbd:
         log_q = self._log_power(groups, 0.0) - self._log_power(groups, time)
         silent = self._g(groups, 0.0) + (1 - self._g(groups, time)) * np.exp(-np.abs(log_q))
         return self.p_alive(groups) * np.clip(1 - silent[pairs.at_end], 0.0, 1.0)
+
+    def orders_drawn(self, groups: Groups, time: float, draws: int, random: np.random.Generator) -> IntArray:
+        """Orders within `time` from now of somebody alive, drawn; shape (groups, draws)."""
+        size = (len(groups.x), draws)
+        rate = random.standard_gamma((self.r + groups.x)[:, None], size) / (self.alpha + groups.t_cal)[:, None]
+        loss = random.standard_gamma(self.s, size) / (self.beta + groups.t_cal)[:, None]
+        stay = np.minimum(random.standard_exponential(size) / np.maximum(loss, 1e-300), time)
+        return np.asarray(random.poisson(rate * stay))
 
     def p_alive(self, groups: Groups) -> FloatArray:
         """P(still a customer), per group: what 離脱 is judged by."""

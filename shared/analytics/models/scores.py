@@ -27,6 +27,8 @@ class Scores:
     """Calibration: Σ |predicted - actual| over deciles of the prediction, as a share of the actual total."""
     auc: float | None
     """Chance that a buyer was ranked above a non-buyer."""
+    calibration_slope: float | None
+    """Of the straight line through actual over predicted: 1 where a prediction of 2 means 2."""
 
 
 def score(predicted: Numbers, actual: Numbers) -> Scores:
@@ -45,6 +47,7 @@ def score(predicted: Numbers, actual: Numbers) -> Scores:
         top_decile_share=float(truth[order[: max(1, len(order) // 10)]].sum()) / total if bought else None,
         decile_mape=_decile_mape(guess[order], truth[order]) / total if bought else None,
         auc=auc(guess, truth > 0),
+        calibration_slope=_slope(guess, truth),
     )
 
 
@@ -86,6 +89,13 @@ def _gini(order_by: FloatArray, values: FloatArray) -> float:
         return 0.0
     rank = rankdata(-order_by)  # ties share the middle of their ranks: their part of the curve is a straight line
     return float(1 - 2 * (values @ (rank - 0.5)) / (total * len(values)))
+
+
+def _slope(guess: FloatArray, truth: FloatArray) -> float | None:
+    """Least squares; None where the prediction does not vary."""
+    away = guess - guess.mean()
+    spread = float(away @ away)
+    return float(away @ (truth - truth.mean())) / spread if spread > 1e-12 * len(guess) else None
 
 
 def _decile_mape(guess: FloatArray, truth: FloatArray) -> float:

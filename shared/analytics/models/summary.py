@@ -5,7 +5,7 @@ Orders of one customer on one day are one purchase (購入日単位), the rule o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,8 @@ class Summary:
     """Mean of the repeat days' totals; 0 where there is none."""
     first_value: FloatArray
     """Total of the first day."""
+    log_gaps: float = 0.0
+    """Σ ln(gap) over all gaps between purchase days: how regular purchases are."""
     holdout_x: IntArray | None = None
     """Purchase days after the calibration; None without a hold-out."""
     holdout_value: FloatArray | None = None
@@ -55,7 +57,8 @@ class Summary:
 
     def groups(self) -> tuple[Groups, IntArray]:
         """Equal histories together, and each customer's group."""
-        return grouped(self.x, self.t_x, self.t_cal)
+        groups, group = grouped(self.x, self.t_x, self.t_cal)
+        return replace(groups, log_gaps=self.log_gaps), group
 
 
 def summarise(log: OrderLog, unit: str, calibration_end: int, end: int | None = None) -> Summary:
@@ -83,16 +86,22 @@ def summarise(log: OrderLog, unit: str, calibration_end: int, end: int | None = 
         t_cal=(calibration_end - day[first]) / per,
         mean_value=np.where(x > 0, repeat_value / np.maximum(x, 1), 0.0),
         first_value=value[first],
+        log_gaps=_log_gaps(who[in_cal], day[in_cal], per),
     )
     if end is None or end <= calibration_end:
         return summary
     later = np.flatnonzero(~known & (day <= end) & np.isin(who, buyers))
-    return Summary(
-        **{name: getattr(summary, name) for name in ("names", "x", "t_x", "t_cal", "mean_value", "first_value")},
+    return replace(
+        summary,
         holdout_x=np.bincount(place[later], minlength=len(buyers)),
         holdout_value=tally(place[later], value[later], len(buyers)),
         holdout_time=(end - calibration_end) / per,
     )
+
+
+def _log_gaps(who: IntArray, day: IntArray, per: float) -> float:
+    gaps = np.diff(day)[np.diff(who) == 0]
+    return float(np.log(gaps / per).sum())
 
 
 def _purchase_days(log: OrderLog) -> tuple[IntArray, IntArray, FloatArray]:

@@ -1,0 +1,44 @@
+"""The purchase models there are, and how each is learnt from a shop of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shared.analytics.models import priors
+from shared.analytics.models.bg_nbd import BgNbd
+from shared.analytics.models.fitting import Fit
+from shared.analytics.models.gamma_gamma import GammaGamma, Spend
+from shared.analytics.models.groups import Groups
+from shared.analytics.models.mbg_cnbd import MbgCnbd
+from shared.analytics.models.mbg_nbd import MbgNbd
+from shared.analytics.models.pareto_nbd import ParetoNbd
+
+PurchaseFit = Fit[BgNbd] | Fit[MbgNbd] | Fit[ParetoNbd] | Fit[MbgCnbd]
+
+PURCHASES: Mapping[str, type[BgNbd] | type[MbgNbd] | type[ParetoNbd] | type[MbgCnbd]] = {
+    "bg_nbd": BgNbd,
+    "mbg_nbd": MbgNbd,
+    "pareto_nbd": ParetoNbd,
+    "mbg_cnbd": MbgCnbd,
+}
+
+
+def learn(name: str, groups: Groups, unit_days: float) -> PurchaseFit:
+    """Fit one model; few buyers are pooled with the published parameters, so nobody is too small."""
+    prior = priors.of_purchases(name, unit_days) if groups.customers < priors.FEW else None
+    return PURCHASES[name].fit(groups, prior)
+
+
+def learn_all(groups: Groups, unit_days: float) -> dict[str, PurchaseFit]:
+    """Fit every model that can differ: MBG/CNBD-k only where purchases are known to be regular (k > 1)."""
+    found = {name: learn(name, groups, unit_days) for name in ("bg_nbd", "mbg_nbd", "pareto_nbd")}
+    if groups.log_gaps is not None:
+        regular = learn("mbg_cnbd", groups, unit_days)
+        if isinstance(regular.model, MbgCnbd) and regular.model.k > 1:
+            found["mbg_cnbd"] = regular
+    return found
+
+
+def learn_spend(spend: Spend, typical: float) -> Fit[GammaGamma]:
+    """Fit gamma-gamma; pooled as the purchases are. `typical`: an order's value where nobody's spend is known."""
+    return GammaGamma.fit(spend, priors.of_spend(spend, typical) if spend.customers < priors.FEW else None)
