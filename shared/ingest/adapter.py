@@ -34,6 +34,18 @@ class Connection:
     timezone: str = "Asia/Tokyo"
     url: str | None = None
     """The webhook URL exactly as registered with the source, where its signature covers it (Square)."""
+    api_url: str | None = None
+    """Base of the vendor's API, where it is not the one the vendor documents (`https://api.example.com`)."""
+    token: str | None = field(default=None, repr=False)
+    """Access token or key of that API; for WooCommerce `ck_…:cs_…`. Without one nothing is polled."""
+    client_id: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    """The first link of a rotating chain (BASE, EC-CUBE); the later ones are in the pulls table."""
+    redirect_url: str | None = None
+    """As registered with the vendor's application; BASE wants it with every refresh."""
+    users_of: str | None = None
+    """`source/store` whose customer numbers the user ids of a tracked site are (`shopify/a.myshopify.com`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,9 @@ class Person:
     """Municipality, street and building as one line (postal DM)."""
     anonymous_ids: tuple[str, ...] = ()
     """Keys of a visitor not yet known: `cart/<token>`, `checkout/<token>`, `visitor/<cookie>`."""
+    claimed: bool = False
+    """Said by a browser with the public write key: anybody can say it. It may lead to a person, and fills what nobody
+    else knows; it never replaces what a cart, a file or the shop's own server said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +159,8 @@ class OrderFacts:
     """n-th delivery of that subscription (お届け回数), first = 1."""
     offline: bool = False
     """Bought in a shop or by telephone (実店舗・電話)."""
+    branch: str | None = None
+    """Name of that shop (実店舗名), where `store` is whose member numbers it uses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +178,21 @@ class OrderDeletedFacts:
 
     kind: Literal["order_deleted"] = "order_deleted"
     order_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderStatusFacts:
+    """One step of an order that its source tells without the order's body (受注の状態): sent, arrived, cancelled.
+
+    The event's own time is when it happened. It never says what an order is worth.
+    """
+
+    kind: Literal["order_status"] = "order_status"
+    order_id: str
+    status: Literal["placed", "payment", "shipped", "out_for_delivery", "delivered", "failed", "cancelled", "other"]
+    """`payment`: money came in, perhaps not all of it. `failed`: the parcel did not arrive."""
+    word: str | None = None
+    """The source's own word of a fixed list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +235,10 @@ class ConsentFacts:
     """Legal basis under 特定電子メール法."""
     by_customer: bool = True
     """False for imports and clerks: they can never reverse an opt-out the customer made."""
+    wording: str = ""
+    """Digest of the sentence that was agreed to (同意文言), where we showed it ourselves."""
+    form: str = ""
+    """Which form, in which version, showed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,6 +306,9 @@ class ProductFacts:
     url: str | None = None
     image_url: str | None = None
     deleted: bool = False
+    """Not (any more) in the shop."""
+    variant_id: str | None = None
+    """Set where the notice is about one variant (SKU) only: `stock` and `price` are its own then, `title` is empty."""
 
 
 class SubscriptionState(StrEnum):
@@ -301,7 +328,10 @@ class SubscriptionState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionFacts:
-    """A subscription contract as its source describes it at one version (定期契約)."""
+    """A subscription contract as its source describes it at one version (定期契約).
+
+    None (and no lines) means that this notice does not say it, not that there is none.
+    """
 
     kind: Literal["subscription"] = "subscription"
     subscription_id: str
@@ -418,6 +448,7 @@ Facts = (
     OrderFacts
     | RefundFacts
     | OrderDeletedFacts
+    | OrderStatusFacts
     | CartFacts
     | ProductFacts
     | ProfileFacts
