@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NoReturn
 
@@ -32,8 +32,11 @@ _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,60})?", re.ASCII)
 _OPAQUE = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
 _EMAIL = re.compile(r"[^\s@<>\x00-\x1f\x7f]+@[^\s@<>\x00-\x1f\x7f]+")
+_HTTPS = re.compile(r"https://[^\s<>\"']{1,2000}", re.ASCII)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _SAFE_KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _EPOCHS = range(1990, 2200)
+_DAYS = range(1900, 2200)
 
 
 def parse_object(raw: bytes) -> Body:
@@ -82,6 +85,19 @@ def email(body: Body, name: str = "email") -> str | None:
     """A mail address as given; None when there is none that could ever receive mail."""
     found = text(body, name)
     return found if found and len(found) <= 320 and _EMAIL.fullmatch(found) else None
+
+
+def web_address(body: Body, name: str) -> str | None:
+    """An https address; None for anything else, which is no link to put into a mail."""
+    value = body.get(name)
+    return _storable(value) if isinstance(value, str) and _HTTPS.fullmatch(value) else None
+
+
+def strings(body: Body, name: str) -> Sequence[str]:
+    """The texts of a list, empty when missing; what is no text in it is left out."""
+    value = body.get(name)
+    listed = value if isinstance(value, list) else ()
+    return tuple(said for each in listed if isinstance(each, str) and (said := text({name: each}, name)))
 
 
 def identifier(body: Body, name: str = "id", gid: str | None = None) -> str | None:
@@ -134,6 +150,17 @@ def time(body: Body, name: str) -> datetime | None:
     if found is None:
         _refuse(name, "a time such as 2026-11-02T10:15:30+09:00")
     return found
+
+
+def day(body: Body, name: str) -> date | None:
+    """The calendar day a date or time begins with, as written: the shop's own day. None when there is none."""
+    value = body.get(name)
+    begins = _DAY.match(value.strip()) if isinstance(value, str) else None
+    try:
+        found = date.fromisoformat(begins.group()) if begins else None
+    except ValueError:
+        return None
+    return found if found and found.year in _DAYS else None
 
 
 def epoch_time(body: Body, name: str) -> datetime | None:
@@ -212,9 +239,9 @@ def _plain(value: object, shape: re.Pattern[str] = _AMOUNT) -> str | None:
 
 
 def count(body: Body, name: str) -> int:
-    """A whole number of pieces, 0 when missing."""
+    """A whole number of pieces, 0 when missing or empty."""
     value = body.get(name)
-    if value is None:
+    if value is None or value == "":
         return 0
     shown = _plain(value)
     number = Decimal(shown) if shown is not None else Decimal(-1)

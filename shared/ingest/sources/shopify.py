@@ -1,7 +1,15 @@
 """Shopify webhooks: https://shopify.dev/docs/api/webhooks (bodies of API version 2026-04; older ones read too).
 
 The topic says what happened, the body says what *is*. Its pitfalls are handled here and nowhere else: ids beyond
-2^53, money as text in up to three currencies, guests, and consent that arrives only on its own topics.
+2^53, money as text in up to three currencies, guests, and consent that arrives only on its own topics. Decided here:
+
+- Only contracts of the app itself are told (`subscription_contracts/*`: no lines, no price, no date). An order of a
+  foreign subscription app (定期購入アプリ) is known by the beginning of its `source_name` or by the tags such apps
+  set; its lines are then marked as 定期, its contract stays unknown.
+- A parcel's progress (`fulfillments/*`, `fulfillment_events/create`) and single payments are steps of the order; the
+  order's own body comes on `orders/*`. An edited order comes again as `orders/updated`, with totals.
+- A product says no currency: its price is read with the decimals it is written with. `variants/*` is about one variant.
+- The day a saved card expires is kept as an attribute, because it announces a failed payment; its number is not.
 """
 
 from __future__ import annotations
@@ -11,12 +19,15 @@ import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Literal, TypedDict
+from urllib.parse import quote
 
 from shared.core.errors import RejectedError
 from shared.core.ids import EventId, digest
 from shared.ingest import body as read
+from shared.ingest import media
 from shared.ingest.adapter import About, Connection, Request
 from shared.ingest.body import Body
 from shared.ingest.derive import event, unknown
@@ -32,12 +43,17 @@ from shared.ingest.model import (
     MergeFacts,
     OrderDeletedFacts,
     OrderFacts,
+    OrderStatusFacts,
     Person,
+    ProductFacts,
     ProfileFacts,
     Refund,
     RefundFacts,
+    SubscriptionFacts,
+    SubscriptionState,
     UnknownFacts,
 )
+from shared.ingest.prefectures import prefecture
 from shared.ingest.signing import hmac_base64, is_any, live_secrets
 
 NAME = "shopify"
@@ -60,6 +76,46 @@ CONSENT: Mapping[str, tuple[bool, bool]] = {
     "redacted": (False, False),
 }
 """Marketing state → (granted, said by the customer). `pending` waits for the double opt-in mail: not yet a yes."""
+
+SUBSCRIPTION_STATES: Mapping[str, SubscriptionState] = {
+    "active": SubscriptionState.ACTIVE,
+    "paused": SubscriptionState.PAUSED,
+    "failed": SubscriptionState.PAST_DUE,
+    "cancelled": SubscriptionState.CANCELLED,
+    "expired": SubscriptionState.EXPIRED,
+}
+"""Status of a contract → ours; whatever is not here (`stale`) is UNKNOWN."""
+
+SUBSCRIPTION_TOPICS: Mapping[str, SubscriptionState] = {
+    "subscription_contracts/activate": SubscriptionState.ACTIVE,
+    "subscription_contracts/pause": SubscriptionState.PAUSED,
+    "subscription_contracts/cancel": SubscriptionState.CANCELLED,
+    "subscription_contracts/expire": SubscriptionState.EXPIRED,
+    "subscription_contracts/fail": SubscriptionState.PAST_DUE,
+    "subscription_billing_attempts/success": SubscriptionState.ACTIVE,
+    "subscription_billing_attempts/failure": SubscriptionState.PAST_DUE,
+    "subscription_billing_attempts/challenged": SubscriptionState.PAST_DUE,
+    "subscription_billing_cycles/skip": SubscriptionState.PAUSED,
+    "subscription_billing_cycles/unskip": SubscriptionState.ACTIVE,
+}
+"""Topics that say the state themselves."""
+
+FOREIGN_SUBSCRIPTION = "subscription_contract"
+"""How `source_name` of an order begins that a subscription app placed: undocumented, so never relied on alone."""
+_FIRST, _RECURRING = "subscription first order", "subscription recurring order"
+_SUBSCRIPTION_TAGS = frozenset({"subscription", _FIRST, _RECURRING})
+
+_Status = Literal["placed", "payment", "shipped", "out_for_delivery", "delivered", "failed", "cancelled", "other"]
+PARCEL: Mapping[str, _Status] = {
+    "success": "shipped",
+    "in_transit": "shipped",
+    "carrier_picked_up": "shipped",
+    "out_for_delivery": "out_for_delivery",
+    "delivered": "delivered",
+    "failure": "failed",
+    "attempted_delivery": "failed",
+}
+"""Word of a fulfilment or of its events → the order's step; whatever is not here is `other`."""
 
 _EVENT_ID = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
 _TOPIC = re.compile(r"[a-z0-9_./]{1,100}", re.ASCII)
@@ -127,13 +183,15 @@ ADAPTER = Shopify()
 ABOUT = About(
     title="Shopify",
     arrives="webhook (HTTPS), API 2026-04 and older bodies",
-    orders="yes: create, update, paid, fulfilled, cancel, delete, refund",
-    customers="yes, merges and erasure requests too",
+    orders="yes: create, update, paid, fulfilled, arrived, cancel, delete, refund; products and stock",
+    customers="yes: tags, segments, merges and erasure requests too",
     consent="yes: e-mail and SMS, from their own topics",
     carts="yes: carts and checkouts, with a link back",
     signature="base64 HMAC-SHA256 of the raw body; the shop's domain is compared",
     dedupe="`X-Shopify-Webhook-Id`, the same on every retry",
-    limits="8 retries in 4 h, then Shopify drops the subscription; subscription contracts and stock are kept unread",
+    limits="8 retries in 4 h, then Shopify drops the webhook; contracts (定期) only of the app itself, without lines, "
+    "price and next date; of a foreign 定期購入 app only its orders are known, by their mark; the 2026 Events preview "
+    "is answered and not kept",
     webhook=True,
 )
 
@@ -176,7 +234,7 @@ def _subject(topic: str, body: Body, store: str, event_id: EventId) -> str:
     if topic in _COMPLIANCE:
         _check_shop(body, store)
     kind, key = known.subject(body) if known else (topic.partition("/")[0], _any_id(body))
-    if known and key is None and topic not in _COMPLIANCE:
+    if known and key is None and topic not in _MAY_NAME_NOTHING:
         raise RejectedError(f"the body of {topic} has no id of its {kind}")
     return "/".join((NAME, store, read.key_part(kind), read.key_part(key or event_id)))
 
@@ -220,6 +278,7 @@ def _order(event_type: EventType) -> Callable[[Envelope, Body], Sequence[Event]]
 
 def _order_facts(body: Body, cancelled_at: datetime | None) -> OrderFacts:
     currency = read.required(_shop_currency(body, "total_price") or read.currency(body), "currency")
+    tags = _tags(body)
     ordered_at = read.time(body, "processed_at") or read.time(body, "created_at")
     total = _money(body, "total_price", currency)
     if ordered_at is None or total is None:
@@ -233,11 +292,84 @@ def _order_facts(body: Body, cancelled_at: datetime | None) -> OrderFacts:
         paid=read.word(body, "financial_status") in PAID,
         cancelled_at=cancelled_at,
         test=read.flag(body, "test"),
-        lines=_lines(body, currency),
+        lines=_subscribed(body, _lines(body, currency), tags),
         refunds=tuple(_refund(refund, currency) for refund in read.items(body, "refunds")),
         checkout_token=read.text(body, "checkout_token"),
         cart_token=read.text(body, "cart_token"),
+        goods_total=_money(body, "subtotal_price", currency),
+        discount=abs(_money(body, "total_discounts", currency) or 0),
+        coupons=_coupons(body),
+        media=_media(body),
+        delivery_number=1 if _FIRST in tags else None,
+        offline=read.word(body, "source_name") == "pos",
     )
+
+
+def _tags(body: Body) -> frozenset[str]:
+    """Tags of an order, in lower case: one text with commas."""
+    return frozenset(tag.strip().lower() for tag in (read.text(body, "tags") or "").split(","))
+
+
+def _subscribed(body: Body, lines: tuple[Line, ...], tags: frozenset[str]) -> tuple[Line, ...]:
+    """The lines, with those of a subscription marked: all, where only the order as a whole shows it."""
+    foreign = read.word(body, "source_name").startswith(FOREIGN_SUBSCRIPTION) or bool(tags & _SUBSCRIPTION_TAGS)
+    if not foreign or any(line.subscription for line in lines):
+        return lines
+    return tuple(replace(line, subscription=True) for line in lines)
+
+
+def _coupons(body: Body) -> tuple[str, ...]:
+    """Codes the buyer gave; an automatic discount has none."""
+    entered = [*read.items(body, "discount_codes"), *read.items(body, "discount_applications")]
+    codes = (media.code(read.text(each, "code")) for each in entered)
+    return tuple(dict.fromkeys(code for code in codes if code))
+
+
+def _media(body: Body) -> str | None:
+    """utm values of the landing page, else those a theme wrote into the order's attributes."""
+    noted = {read.text(note, "name"): note for note in read.items(body, "note_attributes")}
+    attributes = (read.text(noted[name], "value") if name in noted else None for name in media.UTM)
+    return media.from_landing_page(read.text(body, "landing_site")) or media.joined(*attributes)
+
+
+# what happens to an order without its body
+
+
+def _step(envelope: Envelope, body: Body, status: _Status, word: str, at: datetime | None) -> Sequence[Event]:
+    """A step of the order a body names, at its own time."""
+    order_id = read.required(read.identifier(body, "order_id"), "order_id")
+    facts = OrderStatusFacts(order_id=order_id, status=status, word=word if _METHOD.fullmatch(word) else None)
+    person = Person(anonymous_ids=(f"order/{order_id}",))
+    happened = event(envelope, EventType.ORDER_UPDATED, facts, person, at)
+    return (replace(happened, occurred_at=at or envelope.occurred_at),)
+
+
+def _fulfillment(envelope: Envelope, body: Body) -> Sequence[Event]:
+    """A parcel as it stands: `shipment_status` is the carrier's word, `status` Shopify's."""
+    word = read.word(body, "shipment_status") or read.word(body, "status")
+    at = read.time(body, "updated_at") or read.time(body, "created_at")
+    status = PARCEL.get(word) or PARCEL.get(read.word(body, "status"), "other")
+    return _step(envelope, body, status, word, at)
+
+
+def _fulfillment_event(envelope: Envelope, body: Body) -> Sequence[Event]:
+    """One scan of a parcel: `delivered` is what mails after the arrival (お届け後) wait for."""
+    word = read.word(body, "status")
+    at = read.time(body, "happened_at") or read.time(body, "created_at")
+    return _step(envelope, body, PARCEL.get(word, "other"), word, at)
+
+
+def _transaction(envelope: Envelope, body: Body) -> Sequence[Event]:
+    """Money that came in (コンビニ and 銀行振込 confirm so); it need not be all of it: orders/paid says that."""
+    kind, status = read.word(body, "kind"), read.word(body, "status")
+    came_in = (read.number(body, "amount") or Decimal(0)) > 0
+    is_payment = (
+        came_in and kind in {"", "sale", "capture"} and status in {"", "success"} and not read.flag(body, "test")
+    )
+    if not is_payment or read.identifier(body, "order_id") is None:
+        return _kept(envelope, body)
+    at = read.time(body, "processed_at") or read.time(body, "created_at")
+    return _step(envelope, body, "payment", kind, at)
 
 
 def _order_deleted(envelope: Envelope, body: Body) -> Sequence[Event]:
@@ -322,6 +454,8 @@ def _line(line: Body, currency: str | None) -> Line:
         title=read.text(line, "title") or read.text(line, "name") or "",
         quantity=read.count(line, "quantity"),
         unit_amount=max(0, _money(line, "price", currency) or 0) if currency else 0,
+        image_url=read.web_address(line, "image_url"),
+        subscription=bool(line.get("selling_plan_allocation")),
     )
 
 
@@ -338,11 +472,28 @@ def _buyer(body: Body) -> Person:
     return Person(
         source_customer_id=read.identifier(customer, gid=GID),
         email=read.email(body) or read.email(body, "contact_email") or read.email(customer),
-        phone=read.text(body, "phone") or read.text(customer, "phone"),
+        phone=read.text(body, "phone") or read.text(customer, "phone") or read.text(billing, "phone"),
         last_name=read.text(customer, "last_name") or read.text(billing, "last_name"),
         first_name=read.text(customer, "first_name") or read.text(billing, "first_name"),
         anonymous_ids=_anonymous_ids(read.text(body, "checkout_token"), read.text(body, "cart_token")),
+        **_address(billing or read.inner(customer, "default_address") or {}),
     )
+
+
+class _Address(TypedDict):
+    postal_code: str | None
+    prefecture: str | None
+    address: str | None
+
+
+def _address(place: Body) -> _Address:
+    """An address as a postal DM needs it. Shopify writes the prefecture in Roman letters."""
+    parts = (read.text(place, name) for name in ("city", "address1", "address2"))
+    return {
+        "postal_code": read.text(place, "zip"),
+        "prefecture": prefecture(read.text(place, "province_code") or read.text(place, "province")),
+        "address": " ".join(part for part in parts if part) or None,
+    }
 
 
 def _anonymous_ids(checkout_token: str | None, cart_token: str | None) -> tuple[str, ...]:
@@ -357,6 +508,7 @@ def _customer_person(body: Body) -> Person:
         phone=read.text(body, "phone"),
         last_name=read.text(body, "last_name"),
         first_name=read.text(body, "first_name"),
+        **_address(read.inner(body, "default_address") or {}),
     )
 
 
@@ -364,9 +516,59 @@ def _customer(envelope: Envelope, body: Body) -> Sequence[Event]:
     """The record, and the consent that bodies before 2025-01 carried along."""
     person = _customer_person(body)
     version = read.time(body, "updated_at")
-    changed = event(envelope, EventType.CUSTOMER_UPDATED, ProfileFacts(), person, version)
+    changed = event(envelope, EventType.CUSTOMER_UPDATED, _profile(body), person, version)
     spoken = ((_CONSENT_FIELD[channel], channel) for channel in _CONSENT_FIELD)
     return (changed, *(each for name, channel in spoken for each in _consent(envelope, body, name, channel, person)))
+
+
+def _profile(body: Body) -> ProfileFacts:
+    """When the customer registered, and the tags that bodies before 2025-01 carried along."""
+    registered = read.day(body, "created_at")
+    tags = (media.code(tag) for tag in (read.text(body, "tags") or "").split(","))
+    attributes: dict[str, str | int | float | bool] = {f"tags/{tag}": True for tag in tags if tag}
+    return ProfileFacts(
+        attributes={"registered_on": registered.isoformat(), **attributes} if registered else attributes
+    )
+
+
+def _tags_changed(given: bool) -> Callable[[Envelope, Body], Sequence[Event]]:
+    """Tags given to or taken from a customer: the difference only."""
+
+    def events(envelope: Envelope, body: Body) -> Sequence[Event]:
+        tags = (media.code(tag) for tag in read.strings(body, "tags"))
+        return _attributes(envelope, body, "customerId", {f"tags/{tag}": given for tag in tags if tag}, "occurredAt")
+
+    return events
+
+
+def _segment_changed(member: bool) -> Callable[[Envelope, Body], Sequence[Event]]:
+    """A customer joined or left a segment the shop made in Shopify."""
+
+    def events(envelope: Envelope, body: Body) -> Sequence[Event]:
+        segment = read.required(read.identifier(body, "segment_id"), "segment_id")
+        return _attributes(envelope, body, "customer_id", {f"custom/shopify_segment_{segment}": member})
+
+    return events
+
+
+def _payment_method(envelope: Envelope, body: Body) -> Sequence[Event]:
+    """A saved card and the month it expires in; other ways of paying have none."""
+    card = read.inner(body, "payment_instrument") or {}
+    year, month = read.number(card, "year"), read.number(card, "month")
+    if year is None or month is None or year not in range(2000, 2200) or month not in range(1, 13):
+        return _kept(envelope, body)
+    next_month = date(int(year) + int(month) // 12, int(month) % 12 + 1, 1)
+    expires = {"custom/card_expires_on": (next_month - timedelta(days=1)).isoformat()}
+    return _attributes(envelope, body, "customer_id", expires)
+
+
+def _attributes(
+    envelope: Envelope, body: Body, customer: str, attributes: Mapping[str, str | bool], at: str = ""
+) -> Sequence[Event]:
+    person = Person(source_customer_id=read.required(read.identifier(body, customer), customer))
+    when = read.time(body, at) if at else None
+    changed = event(envelope, EventType.CUSTOMER_UPDATED, ProfileFacts(attributes=dict(attributes)), person, when)
+    return (replace(changed, occurred_at=when or envelope.occurred_at),)
 
 
 def _customer_deleted(envelope: Envelope, body: Body) -> Sequence[Event]:
@@ -424,6 +626,123 @@ def _consent(envelope: Envelope, body: Body, name: str, channel: _Channel, perso
     said_then = event(envelope, EventType.CONSENT_CHANGED, facts, person, at, part=channel)
     return (replace(said_then, occurred_at=at),)
 
+
+# products
+
+
+def _product(envelope: Envelope, body: Body) -> Sequence[Event]:
+    facts = ProductFacts(
+        product_id=read.required(read.identifier(body, gid=GID), "id"),
+        title=read.text(body, "title") or "",
+        category=read.text(body, "product_type") or _category(body),
+        price=min(
+            (price for each in read.items(body, "variants") if (price := _price(each)) is not None), default=None
+        ),
+        stock=_stock(read.items(body, "variants")),
+        url=_product_url(envelope.store, body),
+        image_url=_image(body),
+        deleted=read.word(body, "status") in {"archived", "draft"},
+    )
+    return (event(envelope, EventType.PRODUCT_UPDATED, facts, version=read.time(body, "updated_at")),)
+
+
+def _category(body: Body) -> str | None:
+    """Shopify's own taxonomy, where the shop gave no type of its own."""
+    category = body.get("category")
+    return read.text(category, "full_name") if isinstance(category, dict) else None
+
+
+def _price(variant: Body) -> int | None:
+    """Minor units by the decimals as written: the body says no currency, and JPY is written without any."""
+    price = read.number(variant, "price")
+    if price is None:
+        return None
+    return max(0, int(price) if price == price.to_integral_value() and "." not in str(price) else int(price * 100))
+
+
+def _stock(variants: Sequence[Body]) -> int | None:
+    """Pieces over all variants that Shopify counts; it sells on below zero where the shop allows it."""
+    counted = [
+        read.number(each, "inventory_quantity") or Decimal(0)
+        for each in variants
+        if each.get("inventory_quantity") is not None and each.get("inventory_management", "shopify") is not None
+    ]
+    return max(0, int(sum(counted))) if counted else None
+
+
+def _product_url(store: str, body: Body) -> str | None:
+    handle = read.text(body, "handle")
+    return f"https://{store}/products/{quote(handle)}" if handle else None
+
+
+def _image(body: Body) -> str | None:
+    image = body.get("image")
+    pictures = [image] if isinstance(image, dict) else read.items(body, "images")
+    return next((found for each in pictures if (found := read.web_address(each, "src"))), None)
+
+
+def _product_deleted(envelope: Envelope, body: Body) -> Sequence[Event]:
+    product_id = read.required(read.identifier(body, gid=GID), "id")
+    return (event(envelope, EventType.PRODUCT_UPDATED, ProductFacts(product_id=product_id, title="", deleted=True)),)
+
+
+def _variant(envelope: Envelope, body: Body) -> Sequence[Event]:
+    """One variant is back in stock (再入荷) or sold out."""
+    facts = ProductFacts(
+        product_id=read.required(read.identifier(body, "product_id"), "product_id"),
+        variant_id=read.required(read.identifier(body, gid=GID), "id"),
+        title="",
+        price=_price(body),
+        stock=_stock((body,)) if envelope.topic == "variants/in_stock" else 0,
+    )
+    return (event(envelope, EventType.PRODUCT_UPDATED, facts, version=read.time(body, "updated_at")),)
+
+
+# subscriptions
+
+
+def _contract(envelope: Envelope, body: Body) -> Sequence[Event]:
+    """A contract of the app itself: its state and rhythm; Shopify tells no lines, price or date."""
+    contract = read.required(read.identifier(body, gid=GID), "id")
+    state = SUBSCRIPTION_TOPICS.get(envelope.topic) or SUBSCRIPTION_STATES.get(
+        read.word(body, "status"), SubscriptionState.UNKNOWN
+    )
+    policy = read.inner(body, "delivery_policy") or read.inner(body, "billing_policy") or {}
+    unit = read.word(policy, "interval")
+    every = read.count(policy, "interval_count")
+    began = read.time(body, "created_at") or (envelope.occurred_at if envelope.topic.endswith("/create") else None)
+    facts = SubscriptionFacts(
+        subscription_id=contract,
+        state=state,
+        started_at=began,
+        currency=read.currency(body, "currency_code"),
+        interval_unit=unit if unit in ("day", "week", "month", "year") else None,  # type: ignore[arg-type]
+        interval_count=every or None,
+        cancelled_at=envelope.occurred_at if state is SubscriptionState.CANCELLED else None,
+    )
+    customer = read.identifier(body, "customer_id", gid="admin_graphql_api_customer_id")
+    return (event(envelope, EventType.SUBSCRIPTION_UPDATED, facts, _subscriber(contract, customer)),)
+
+
+def _billing(envelope: Envelope, body: Body) -> Sequence[Event]:
+    """A payment of a contract came in or failed, or a cycle was skipped; documented bodies may be empty."""
+    contract = read.identifier(body, "subscription_contract_id", gid=_CONTRACT_GID)
+    if contract is None:
+        return _kept(envelope, body)
+    facts = SubscriptionFacts(
+        subscription_id=contract,
+        state=SUBSCRIPTION_TOPICS[envelope.topic],
+        next_delivery_on=None if read.flag(body, "skipped") else read.day(body, "billing_attempt_expected_date"),
+    )
+    return (event(envelope, EventType.SUBSCRIPTION_UPDATED, facts, _subscriber(contract, None)),)
+
+
+def _subscriber(contract: str, customer: str | None) -> Person:
+    """Payments and skips name the contract only, so it is what they and the contract's own topics share."""
+    return Person(source_customer_id=customer, anonymous_ids=(f"subscription/{contract}",))
+
+
+_CONTRACT_GID = "admin_graphql_api_subscription_contract_id"
 
 # carts and checkouts
 
@@ -516,7 +835,24 @@ def _of_customer(body: Body) -> tuple[str, str | None]:
 
 _ORDER = _subject_id("order")
 _CUSTOMER = _subject_id("customer")
+_CUSTOMER_GID = "admin_graphql_api_customer_id"
+_CONTRACT = _subject_id("subscription")
+_PRODUCT = _subject_id("product")
+_OF_ORDER = _subject_id("order", "order_id", gid=None)
+_OF_CONTRACT = _subject_id("subscription", "subscription_contract_id", gid=_CONTRACT_GID)
+_BILLING = tuple(topic for topic in SUBSCRIPTION_TOPICS if topic.startswith("subscription_billing_"))
 _COMPLIANCE = frozenset({"customers/data_request", "customers/redact", "shop/redact"})
+_MAY_NAME_NOTHING = _COMPLIANCE | {
+    *_BILLING,
+    "tender_transactions/create",
+    "order_transactions/create",
+    "orders/edited",
+    "customers/purchasing_summary",
+    "customer_payment_methods/revoke",
+    "app/uninstalled",
+    "app/scopes_update",
+}
+"""Topics whose body may come without an id: an empty one is documented, or a person is named by address only."""
 
 TOPICS: Mapping[str, Topic] = {
     "carts/create": Topic(lambda body: ("cart", _cart_token(body)), _cart),
@@ -536,16 +872,41 @@ TOPICS: Mapping[str, Topic] = {
         lambda body: ("order", read.identifier(read.inner(body, "order_edit") or {}, "order_id")), _kept
     ),
     "orders/delete": Topic(_ORDER, _order_deleted),
-    "refunds/create": Topic(_subject_id("order", "order_id", gid=None), _refund_created),
+    "refunds/create": Topic(_OF_ORDER, _refund_created),
+    "order_transactions/create": Topic(_OF_ORDER, _transaction),
+    "tender_transactions/create": Topic(_OF_ORDER, _transaction),
+    "fulfillments/create": Topic(_OF_ORDER, _fulfillment),
+    "fulfillments/update": Topic(_OF_ORDER, _fulfillment),
+    "fulfillment_events/create": Topic(_OF_ORDER, _fulfillment_event),
     "customers/create": Topic(_CUSTOMER, _customer),
     "customers/update": Topic(_CUSTOMER, _customer),
     "customers/enable": Topic(_CUSTOMER, _customer),
     "customers/disable": Topic(_CUSTOMER, _customer),
     "customers/delete": Topic(_CUSTOMER, _customer_deleted),
     "customers/merge": Topic(_subject_id("customer", _KEPT, gid=None), _customers_merged),
+    "customers/purchasing_summary": Topic(_subject_id("customer", "customerId", gid=None), _kept),
+    "customer.tags_added": Topic(_subject_id("customer", "customerId", gid=None), _tags_changed(given=True)),
+    "customer.tags_removed": Topic(_subject_id("customer", "customerId", gid=None), _tags_changed(given=False)),
+    "customer.joined_segment": Topic(_subject_id("customer", "customer_id", gid=None), _segment_changed(member=True)),
+    "customer.left_segment": Topic(_subject_id("customer", "customer_id", gid=None), _segment_changed(member=False)),
+    "customer_payment_methods/create": Topic(_subject_id("customer", "customer_id", _CUSTOMER_GID), _payment_method),
+    "customer_payment_methods/update": Topic(_subject_id("customer", "customer_id", _CUSTOMER_GID), _payment_method),
+    "customer_payment_methods/revoke": Topic(_subject_id("customer", "customer_id", _CUSTOMER_GID), _kept),
     "customers_email_marketing_consent/update": Topic(_subject_id("customer", "customer_id", gid=None), _email_consent),
     "customers_marketing_consent/update": Topic(_CUSTOMER, _sms_consent),
     "customers/data_request": Topic(_of_customer, _export_requested),
     "customers/redact": Topic(_of_customer, _person_erased),
     "shop/redact": Topic(lambda body: ("shop", "shop"), _shop_erased),
+    "products/create": Topic(_PRODUCT, _product),
+    "products/update": Topic(_PRODUCT, _product),
+    "products/delete": Topic(_PRODUCT, _product_deleted),
+    "variants/in_stock": Topic(_subject_id("product", "product_id", gid=None), _variant),
+    "variants/out_of_stock": Topic(_subject_id("product", "product_id", gid=None), _variant),
+    "app/uninstalled": Topic(lambda body: ("app", "app"), _kept),
+    "app/scopes_update": Topic(lambda body: ("app", "app"), _kept),
+    **{
+        f"subscription_contracts/{happened}": Topic(_CONTRACT, _contract)
+        for happened in ("create", "update", "activate", "pause", "cancel", "expire", "fail")
+    },
+    **{topic: Topic(_OF_CONTRACT, _billing) for topic in _BILLING},
 }

@@ -7,8 +7,13 @@ The body is the object as it was when *sent*, so what happened is read from its 
 - `failed` and `cancelled` are cancelled orders; a status this file does not know is an order that claims nothing more.
 - A body without a status is no order: it may be a draft.
 - `customer.deleted` is a deleted record, not an erasure request: shops delete accounts for many reasons.
-- Nothing consents: the core has no such field. Coupons, products, `action.*` and subscriptions (WooCommerce
-  Subscriptions: `subscription.*`) are kept unread; its renewals arrive as orders of their own.
+- Nothing consents: the core has no such field. Coupons and `action.*` are kept unread.
+- WooCommerce Subscriptions sends a contract's body on `subscription.*` and each renewal (お届け) as an order of its
+  own, which names the contract in its meta. `pending-cancel` (解約予約) still runs: it is ACTIVE, with the time it was
+  cancelled and no next delivery. `on-hold` is a payment that failed where the body says that one is due, else a pause.
+- A product says no currency, so its price (whose decimals are the shop's own setting) is not read.
+- Furigana exists only as plugins' meta: keys that hold `kana` or `gana` are read, with `first`/`last` where they
+  say so.
 - No delivery has an id: it is made of connection, topic, body and the minute of receipt, so that the same bytes sent
   again at once are one delivery and the same bytes of a later day are another.
 """
@@ -18,16 +23,17 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 from enum import Enum
 from urllib.parse import urlsplit
 
-from shared.core.clock import to_iso
+from shared.core.clock import shop_day, to_iso
 from shared.core.errors import RejectedError
 from shared.core.ids import EventId, digest
 from shared.ingest import body as read
+from shared.ingest import media
 from shared.ingest.adapter import About, Connection, Request
 from shared.ingest.body import Body
 from shared.ingest.derive import event, unknown
@@ -41,9 +47,13 @@ from shared.ingest.model import (
     OrderDeletedFacts,
     OrderFacts,
     Person,
+    ProductFacts,
     ProfileFacts,
     Refund,
+    SubscriptionFacts,
+    SubscriptionState,
 )
+from shared.ingest.prefectures import prefecture
 from shared.ingest.signing import hmac_base64, is_any, live_secrets
 
 NAME = "woocommerce"
@@ -80,9 +90,27 @@ STATUSES: Mapping[str, Meaning] = {
 }
 """Status → what it amounts to; whatever is not here is UNKNOWN."""
 
+SUBSCRIPTION_STATES: Mapping[str, SubscriptionState] = {
+    "active": SubscriptionState.ACTIVE,
+    "pending-cancel": SubscriptionState.ACTIVE,
+    "on-hold": SubscriptionState.PAUSED,
+    "cancelled": SubscriptionState.CANCELLED,
+    "trash": SubscriptionState.CANCELLED,
+    "expired": SubscriptionState.EXPIRED,
+    "switched": SubscriptionState.EXPIRED,  # another contract took over
+}
+"""Status of a subscription → ours; whatever is not here (`pending`) is UNKNOWN."""
+
+RENEWALS = ("_subscription_renewal", "_subscription_resubscribe", "_subscription_switch")
+"""Meta of an order that names the contract it belongs to."""
+
+TIMEZONE = "Asia/Tokyo"
+"""Days of `…_gmt` times are of this zone: a body does not say its own."""
+
+_MAX_META = 500
+_KANA = re.compile(r"[ァ-ヶー・･ｦ-ﾟぁ-ゖ\s　]{1,100}")
 _TOPIC = re.compile(r"[a-z0-9_.-]{1,100}", re.ASCII)
 _PING = re.compile(rb"webhook_id=[0-9]{1,20}")
-_HTTPS = re.compile(r"https://[^\s<>\"']{1,2000}", re.ASCII)
 _NAIVE = re.compile(r"[0-9-]{10}[T ][0-9:.]{5,15}", re.ASCII)
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&#039;", "'"), ("&#x27;", "'"), ("&amp;", "&"))
 _BLOCK_CHECKOUT = "store-api"
@@ -148,14 +176,14 @@ ADAPTER = WooCommerce()
 ABOUT = About(
     title="WooCommerce (+ Subscriptions)",
     arrives="webhook, REST v3 bodies",
-    orders="yes: create, update, cancel, delete; refunds inside the order",
-    customers="yes",
+    orders="yes: create, update, cancel, delete; refunds inside the order; subscriptions, renewals, products and stock",
+    customers="yes; furigana where a plugin keeps it",
     consent="no: the core has no such field",
     carts="block checkout only (`checkout-draft`), without a link back",
     signature="base64 HMAC-SHA256 of the raw body; the site's host is compared",
     dedupe="none sent: digest of connection, topic, body and minute of receipt",
-    limits="never retries, and is switched off after 5 failures in a row: the reconciling poll is still to come; "
-    "`subscription.*`, products and coupons are kept unread; an order once cancelled, failed or deleted stays so",
+    limits="never retries, and is switched off after 5 failures in a row: the reconciling poll needs API keys; "
+    "coupons are kept unread; a product's price is not read, because its body says no currency",
     webhook=True,
 )
 
@@ -286,7 +314,57 @@ def _order_facts(envelope: Envelope, body: Body, means: Meaning) -> OrderFacts:
         lines=_lines(body, currency),
         refunds=tuple(_refund(refund, currency) for refund in read.items(body, "refunds")),
         checkout_token=_checkout_token(body),
+        goods_total=_sum(body, "line_items", "total", currency),
+        discount=abs(_with_tax(body, "discount_total", "discount_tax", currency) or 0),
+        coupons=_coupons(body),
+        media=media.joined(*(_meta_text(body, f"_wc_order_attribution_{name}") for name in media.UTM)),
+        subscription_id=_contract_of(body),
     )
+
+
+def _meta(body: Body) -> Mapping[str, object]:
+    """Meta data by key, the last of each; values may be of any type."""
+    listed = body.get("meta_data")
+    entries = listed[:_MAX_META] if isinstance(listed, list) else ()
+    return {
+        each["key"]: each.get("value")
+        for each in entries
+        if isinstance(each, dict) and isinstance(each.get("key"), str)
+    }
+
+
+def _meta_text(body: Body, key: str) -> str | None:
+    value = _meta(body).get(key)
+    return read.text({key: value}, key) if isinstance(value, str) else None
+
+
+def _contract_of(body: Body) -> str | None:
+    """The subscription that an order renews; such an order is one of its deliveries (お届け)."""
+    meta = _meta(body)
+    named = (meta.get(key) for key in RENEWALS)
+    ids = (read.identifier({"id": value}) for value in named if isinstance(value, str | int) and str(value).isdigit())
+    return next((found for found in ids if found), None)
+
+
+def _coupons(body: Body) -> tuple[str, ...]:
+    codes = (media.code(read.text(each, "code")) for each in read.items(body, "coupon_lines"))
+    return tuple(dict.fromkeys(code for code in codes if code))
+
+
+def _sum(body: Body, name: str, amount: str, currency: str) -> int:
+    """What the lines come to, after coupons, with tax where the shop shows prices so (内税)."""
+    lines = [(_decimal(line, amount), _decimal(line, f"{amount}_tax")) for line in read.items(body, name)]
+    with_tax = read.flag(body, "prices_include_tax")
+    return max(0, read.rounded(sum((net + (tax if with_tax else 0) for net, tax in lines), Decimal(0)), currency))
+
+
+def _with_tax(body: Body, name: str, tax: str, currency: str) -> int | None:
+    included = _decimal(body, tax) if read.flag(body, "prices_include_tax") else Decimal(0)
+    return read.rounded(_decimal(body, name) + included, currency)
+
+
+def _decimal(body: Body, name: str) -> Decimal:
+    return read.number(body, name) or Decimal(0)
 
 
 def _checkout_token(body: Body) -> str | None:
@@ -327,15 +405,15 @@ def _money(body: Body, name: str, currency: str) -> int | None:
 
 def _lines(body: Body, currency: str | None) -> tuple[Line, ...]:
     with_tax = read.flag(body, "prices_include_tax")
-    return tuple(_line(line, currency, with_tax) for line in read.items(body, "line_items"))
+    subscription = "billing_period" in body or _contract_of(body) is not None
+    return tuple(_line(line, currency, with_tax, subscription) for line in read.items(body, "line_items"))
 
 
-def _line(line: Body, currency: str | None, with_tax: bool) -> Line:
+def _line(line: Body, currency: str | None, with_tax: bool, subscription: bool) -> Line:
     pieces = read.number(line, "quantity") or Decimal(0)
     if not 0 <= pieces <= read.MAX_COUNT:
         raise RejectedError("field 'quantity' must be a number of pieces")
     image = line.get("image")
-    source = read.text(image, "src") if isinstance(image, dict) and isinstance(image.get("src"), str) else None
     return Line(
         product_id=read.identifier(line, "product_id") or "custom",
         variant_id=read.identifier(line, "variation_id"),
@@ -343,7 +421,8 @@ def _line(line: Body, currency: str | None, with_tax: bool) -> Line:
         # 1.5 kg is sold by some plugins: two pieces rather than a lost order.
         quantity=int(pieces.to_integral_value(ROUND_CEILING)),
         unit_amount=max(0, read.rounded(_unit_price(line, pieces, with_tax), currency)) if currency else 0,
-        image_url=source if source and _HTTPS.fullmatch(source) else None,
+        image_url=read.web_address(image, "src") if isinstance(image, dict) else None,
+        subscription=subscription,
     )
 
 
@@ -374,31 +453,154 @@ def _buyer(body: Body) -> Person:
     """
     billing = _bill(body)
     token = read.identifier(body) if meaning(body) is Meaning.CHECKOUT else _checkout_token(body)
+    kana = _kana(body)
     return Person(
         source_customer_id=read.identifier(body, "customer_id"),
         email=read.email(billing),
         phone=read.text(billing, "phone"),
         last_name=read.text(billing, "last_name"),
         first_name=read.text(billing, "first_name"),
+        last_name_kana=kana[0],
+        first_name_kana=kana[1],
+        postal_code=read.text(billing, "postcode"),
+        prefecture=prefecture(read.text(billing, "state")),
+        address=_street(billing),
         anonymous_ids=(f"checkout/{token}",) if token else (),
     )
 
 
+def _street(place: Body) -> str | None:
+    """Municipality, street and building as one line."""
+    parts = (read.text(place, name) for name in ("city", "address_1", "address_2"))
+    return " ".join(part for part in parts if part) or None
+
+
+def _kana(body: Body) -> tuple[str | None, str | None]:
+    """(セイ, メイ) from the meta of whichever plugin asks for them; a field for both is split at its space."""
+    last = first = whole = None
+    for key, value in _meta(body).items():
+        name = key.lower()
+        if not isinstance(value, str) or not ("kana" in name or "gana" in name) or "shipping" in name:
+            continue
+        said = value.strip()
+        if not _KANA.fullmatch(said):
+            continue
+        if "last" in name or "sei" in name:
+            last = last or said
+        elif "first" in name or "mei" in name:
+            first = first or said
+        else:
+            whole = whole or said
+    if last or first or not whole:
+        return last, first
+    parts = whole.split()
+    return (parts[0], parts[1]) if len(parts) == 2 else (whole, None)
+
+
 def _customer(envelope: Envelope, body: Body) -> Sequence[Event]:
-    billing = _bill(body)
+    billing, kana = _bill(body), _kana(body)
     person = Person(
         source_customer_id=read.required(read.identifier(body), "id"),
         email=read.email(body) or read.email(billing),
         phone=read.text(billing, "phone"),
         last_name=read.text(body, "last_name") or read.text(billing, "last_name"),
         first_name=read.text(body, "first_name") or read.text(billing, "first_name"),
+        last_name_kana=kana[0],
+        first_name_kana=kana[1],
+        postal_code=read.text(billing, "postcode"),
+        prefecture=prefecture(read.text(billing, "state")),
+        address=_street(billing),
     )
-    return (event(envelope, EventType.CUSTOMER_UPDATED, ProfileFacts(), person, _version(envelope)),)
+    # Its local twin, for once: the day the shop itself would say.
+    registered = read.day(body, "date_created") or read.day(body, "date_created_gmt")
+    facts = ProfileFacts(attributes={"registered_on": registered.isoformat()} if registered else {})
+    return (event(envelope, EventType.CUSTOMER_UPDATED, facts, person, _version(envelope)),)
 
 
 def _customer_deleted(envelope: Envelope, body: Body) -> Sequence[Event]:
     person = Person(source_customer_id=read.required(read.identifier(body), "id"))
     return (event(envelope, EventType.CUSTOMER_DELETED, CustomerDeletedFacts(), person),)
+
+
+# --- subscriptions (WooCommerce Subscriptions) ------------------------------------------------------------------------
+
+
+def _subscription(envelope: Envelope, body: Body) -> Sequence[Event]:
+    """The contract as it stands: what happened is the difference to the last one."""
+    subscription_id = read.required(read.identifier(body), "id")
+    status = read.word(body, "status").removeprefix("wc-")
+    state = _state(status, body)
+    if status in {"draft", "auto-draft"}:
+        return (unknown(envelope),)
+    currency = read.currency(body)
+    asked = _gmt_if_any(body, "cancelled_date_gmt")
+    cancelled = state is SubscriptionState.CANCELLED or status == "pending-cancel"
+    unit = read.word(body, "billing_period")
+    facts = SubscriptionFacts(
+        subscription_id=subscription_id,
+        state=state,
+        started_at=_gmt_if_any(body, "start_date_gmt") or _gmt_if_any(body, "date_created_gmt"),
+        lines=_lines(body, currency),
+        currency=currency,
+        amount=max(0, _money(body, "total", currency) or 0) if currency else None,
+        interval_unit=unit if unit in ("day", "week", "month", "year") else None,  # type: ignore[arg-type]
+        interval_count=read.count(body, "billing_interval") or None,
+        next_delivery_on=None if cancelled else _shop_day(_gmt_if_any(body, "next_payment_date_gmt")),
+        cancelled_at=(asked or envelope.occurred_at) if cancelled else None,
+        media=media.joined(*(_meta_text(body, f"_wc_order_attribution_{name}") for name in media.UTM)),
+    )
+    person = replace(_buyer(body), anonymous_ids=(f"subscription/{subscription_id}",))
+    return (event(envelope, EventType.SUBSCRIPTION_UPDATED, facts, person, _version(envelope)),)
+
+
+def _state(status: str, body: Body) -> SubscriptionState:
+    if status == "on-hold" and read.flag(body, "needs_payment"):
+        return SubscriptionState.PAST_DUE
+    return SUBSCRIPTION_STATES.get(status, SubscriptionState.UNKNOWN)
+
+
+def _shop_day(at: datetime | None) -> date | None:
+    return shop_day(at, TIMEZONE) if at else None
+
+
+def _subscription_deleted(envelope: Envelope, body: Body) -> Sequence[Event]:
+    """A contract put into the bin delivers nothing any more."""
+    subscription_id = read.required(read.identifier(body), "id")
+    facts = SubscriptionFacts(
+        subscription_id=subscription_id, state=SubscriptionState.CANCELLED, cancelled_at=envelope.occurred_at
+    )
+    person = Person(anonymous_ids=(f"subscription/{subscription_id}",))
+    return (event(envelope, EventType.SUBSCRIPTION_UPDATED, facts, person, _version(envelope)),)
+
+
+# --- products ---------------------------------------------------------------------------------------------------------
+
+
+def _product(envelope: Envelope, body: Body) -> Sequence[Event]:
+    images, stock = read.items(body, "images"), read.number(body, "stock_quantity")
+    facts = ProductFacts(
+        product_id=read.required(read.identifier(body), "id"),
+        title=read.text(body, "name") or "",
+        category=next((name for each in read.items(body, "categories") if (name := read.text(each, "name"))), None),
+        stock=_stock(stock, read.word(body, "stock_status")),
+        url=read.web_address(body, "permalink"),
+        image_url=next((found for each in images if (found := read.web_address(each, "src"))), None),
+        deleted=read.word(body, "status") not in {"", "publish"},
+    )
+    return (event(envelope, EventType.PRODUCT_UPDATED, facts, version=_version(envelope)),)
+
+
+def _stock(pieces: Decimal | None, status: str) -> int | None:
+    """Pieces where the shop counts them; else only that there are none."""
+    if status == "outofstock":
+        return 0
+    return None if pieces is None else max(0, int(pieces))
+
+
+def _product_deleted(envelope: Envelope, body: Body) -> Sequence[Event]:
+    product_id = read.required(read.identifier(body), "id")
+    facts = ProductFacts(product_id=product_id, title="", deleted=True)
+    return (event(envelope, EventType.PRODUCT_UPDATED, facts, version=_version(envelope)),)
 
 
 # --- vendor word → our word -------------------------------------------------------------------------------------------
@@ -412,4 +614,13 @@ TOPICS: Mapping[str, Topic] = {
     "customer.updated": Topic("customer", _customer),
     "customer.restored": Topic("customer", _customer),
     "customer.deleted": Topic("customer", _customer_deleted),
+    "product.created": Topic("product", _product),
+    "product.updated": Topic("product", _product),
+    "product.restored": Topic("product", _product),
+    "product.deleted": Topic("product", _product_deleted),
+    "subscription.created": Topic("subscription", _subscription),
+    "subscription.updated": Topic("subscription", _subscription),
+    "subscription.switched": Topic("subscription", _subscription),
+    "subscription.restored": Topic("subscription", _subscription),
+    "subscription.deleted": Topic("subscription", _subscription_deleted),
 }

@@ -174,5 +174,5 @@ def pushing() -> list[str]:
 
 
 def carts() -> list[Cart]:
-    """Every cart of the registry that posts webhooks; one that is not described here is a KeyError."""
-    return [CARTS[source] for source in pushing()]
+    """Every cart of the registry that posts webhooks; `test_every_cart_of_the_registry…` finds one not described here."""
+    return [CARTS[source] for source in pushing() if source in CARTS]

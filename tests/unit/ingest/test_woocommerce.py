@@ -65,8 +65,21 @@ SAID = {
     "order.updated@typed-in-by-the-shop": EventType.UNKNOWN,
     "order.updated@without-status": EventType.UNKNOWN,
     "order.updated@wrapped": EventType.ORDER_UPDATED,
-    "product.updated": EventType.UNKNOWN,
-    "subscription.updated": EventType.UNKNOWN,
+    "order.created@coupon-and-kana": EventType.ORDER_PLACED,
+    "product.created": EventType.PRODUCT_UPDATED,
+    "product.deleted": EventType.PRODUCT_UPDATED,
+    "product.restored": EventType.PRODUCT_UPDATED,
+    "product.updated": EventType.PRODUCT_UPDATED,
+    "product.updated@sold-out": EventType.PRODUCT_UPDATED,
+    "subscription.created": EventType.SUBSCRIPTION_UPDATED,
+    "subscription.deleted": EventType.SUBSCRIPTION_UPDATED,
+    "subscription.restored": EventType.SUBSCRIPTION_UPDATED,
+    "subscription.switched": EventType.SUBSCRIPTION_UPDATED,
+    "subscription.updated": EventType.SUBSCRIPTION_UPDATED,
+    "subscription.updated@cancelled": EventType.SUBSCRIPTION_UPDATED,
+    "subscription.updated@paused": EventType.SUBSCRIPTION_UPDATED,
+    "subscription.updated@payment-failed": EventType.SUBSCRIPTION_UPDATED,
+    "subscription.updated@pending-cancel": EventType.SUBSCRIPTION_UPDATED,
 }
 
 

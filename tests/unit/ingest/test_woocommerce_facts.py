@@ -1,0 +1,158 @@
+"""WooCommerce: contracts and renewals, products, furigana, coupons and where an order came from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from shared.ingest.model import Event, OrderFacts, ProductFacts, ProfileFacts, SubscriptionFacts, SubscriptionState
+from tests.contract.carts.carts import CARTS
+
+CART = CARTS["woocommerce"]
+SAMPLES = {sample.name: sample for sample in CART.samples()}
+S = SubscriptionState
+
+
+def only(name: str, **changes: Any) -> Event:
+    (event,) = CART.read(replace(SAMPLES[name], body={**SAMPLES[name].body, **changes}))
+    return event
+
+
+def order(name: str, **changes: Any) -> OrderFacts:
+    facts = only(name, **changes).facts
+    assert isinstance(facts, OrderFacts)
+    return facts
+
+
+def subscription(name: str, **changes: Any) -> SubscriptionFacts:
+    facts = only(name, **changes).facts
+    assert isinstance(facts, SubscriptionFacts)
+    return facts
+
+
+def product(name: str, **changes: Any) -> ProductFacts:
+    facts = only(name, **changes).facts
+    assert isinstance(facts, ProductFacts)
+    return facts
+
+
+# --- subscriptions
+
+
+def test_a_contract_in_full() -> None:
+    event = only("subscription.updated")
+    facts = subscription("subscription.updated")
+    assert (facts.subscription_id, facts.state, facts.amount, facts.currency) == ("7100", S.ACTIVE, 5_040, "JPY")
+    assert (facts.interval_unit, facts.interval_count) == ("month", 1)
+    assert facts.started_at == datetime(2026, 8, 3, 3, 0, 1, tzinfo=UTC)
+    assert facts.next_delivery_on == date(2026, 12, 3)
+    assert (facts.cancelled_at, facts.deliveries, facts.media) == (None, None, "line")
+    assert [(line.product_id, line.quantity, line.subscription) for line in facts.lines] == [("301", 2, True)]
+    assert event.person.source_customer_id == "41"
+    assert event.person.anonymous_ids == ("subscription/7100",)
+
+
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [
+        ("subscription.created", S.UNKNOWN),
+        ("subscription.updated@paused", S.PAUSED),
+        ("subscription.updated@payment-failed", S.PAST_DUE),
+        ("subscription.updated@pending-cancel", S.ACTIVE),
+        ("subscription.updated@cancelled", S.CANCELLED),
+        ("subscription.switched", S.ACTIVE),
+        ("subscription.restored", S.EXPIRED),
+        ("subscription.deleted", S.CANCELLED),
+    ],
+)
+def test_every_status_of_a_contract(name: str, state: SubscriptionState) -> None:
+    assert subscription(name).state is state
+
+
+def test_an_announced_cancellation_says_when_it_was_asked_for_and_that_nothing_more_comes() -> None:
+    facts = subscription("subscription.updated@pending-cancel")
+    assert (facts.cancelled_at, facts.next_delivery_on) == (datetime(2026, 11, 3, 1, 0, tzinfo=UTC), None)
+    zero_date = subscription("subscription.updated@cancelled")
+    assert zero_date.cancelled_at == datetime(2026, 11, 3, 3, 0, 5, tzinfo=UTC), "when it was changed, then"
+
+
+def test_the_next_payment_is_a_day_of_the_shop() -> None:
+    assert subscription("subscription.updated", next_payment_date_gmt="2026-12-03T16:00:00").next_delivery_on == date(
+        2026, 12, 4
+    )
+
+
+@pytest.mark.parametrize(("unit", "every"), [("day", 30), ("week", "2"), ("year", 1.0)])
+def test_the_interval_is_a_text_or_a_number(unit: str, every: object) -> None:
+    facts = subscription("subscription.updated", billing_period=unit, billing_interval=every)
+    assert (facts.interval_unit, facts.interval_count) == (unit, int(float(str(every))))
+
+
+def test_a_renewal_names_its_contract_and_its_lines_are_deliveries() -> None:
+    facts = order("order.created@renewal")
+    assert facts.subscription_id == "7100"
+    assert all(line.subscription for line in facts.lines)
+    assert order("order.created").subscription_id is None
+
+
+@pytest.mark.parametrize("value", [7100, "7100", [7100], {"id": 1}, "", None, "x", 0])
+def test_the_contract_in_the_meta_may_be_of_any_type(value: object) -> None:
+    facts = order("order.created", meta_data=[{"id": 1, "key": "_subscription_renewal", "value": value}])
+    assert facts.subscription_id == ("7100" if value in (7100, "7100") else None)
+
+
+# --- orders and people
+
+
+def test_goods_discount_coupons_and_the_campaign() -> None:
+    facts = order("order.created@coupon-and-kana")
+    assert (facts.goods_total, facts.discount, facts.coupons) == (4_439, 550, ("AKI500",))
+    assert facts.media == "line/push"
+
+
+@pytest.mark.parametrize(
+    ("meta", "kana"),
+    [
+        ([("billing_yomigana", "ヒグチイチヨウ")], ("ヒグチイチヨウ", None)),
+        ([("billing_yomigana", "ヒグチ　イチヨウ")], ("ヒグチ", "イチヨウ")),
+        ([("_billing_last_name_kana", "ｽｽﾞｷ"), ("_billing_first_name_kana", "はなこ")], ("ｽｽﾞｷ", "はなこ")),
+        ([("billing_furigana", "Higuchi")], (None, None)),
+        ([("shipping_kana", "イズミ")], (None, None)),
+        ([("billing_kana", ["x"])], (None, None)),
+    ],
+)
+def test_furigana_is_wherever_a_plugin_keeps_it(meta: list[tuple[str, object]], kana: tuple[object, object]) -> None:
+    person = only("order.created", meta_data=[{"id": 1, "key": key, "value": value} for key, value in meta]).person
+    assert (person.last_name_kana, person.first_name_kana) == kana
+
+
+def test_the_address_is_the_bills() -> None:
+    person = only("order.created").person
+    assert (person.postal_code, person.prefecture, person.address) == ("1130033", "東京都", "文京区 本郷0-0-0")
+
+
+def test_a_customer_registered_on_the_shops_own_day() -> None:
+    facts = only("customer.updated", date_created="2026-05-01T00:30:00", date_created_gmt="2026-04-30T15:30:00").facts
+    assert isinstance(facts, ProfileFacts)
+    assert facts.attributes == {"registered_on": "2026-05-01"}
+
+
+# --- products
+
+
+def test_a_product_without_a_price_for_its_currency_is_unknown() -> None:
+    facts = product("product.updated")
+    assert (facts.product_id, facts.title, facts.category, facts.stock) == ("301", "ほうじ茶 100g", "お茶", 12)
+    assert (facts.price, facts.currency, facts.deleted) == (None, None, False)
+    assert facts.url == "https://mise.example.jp/product/hojicha/"
+
+
+def test_sold_out_draft_and_deleted() -> None:
+    assert product("product.updated@sold-out").stock == 0
+    assert product("product.updated@sold-out").url is None, "only https goes into a mail"
+    assert (product("product.created").deleted, product("product.created").stock) == (True, None)
+    assert product("product.deleted").deleted
+    assert product("product.restored").stock == 3
