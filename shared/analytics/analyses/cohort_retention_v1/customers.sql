@@ -22,6 +22,6 @@ SELECT
   CAST(series.months_since AS integer) AS months_since,
   orders.customer_id
 FROM orders
-INNER JOIN UNNEST(SEQUENCE(0, :retention_months)) AS series (months_since)
-  ON CAST(DATE_ADD('month', series.months_since, orders.cohort) AS date) <= :as_of
+CROSS JOIN UNNEST(SEQUENCE(0, :retention_months)) AS series (months_since)
 WHERE orders.months_since = 0
+  AND CAST(DATE_ADD('month', series.months_since, orders.cohort) AS date) <= :as_of

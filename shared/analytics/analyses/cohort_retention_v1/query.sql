@@ -38,6 +38,6 @@ SELECT
   CAST(COALESCE(active.amount, 0) AS bigint) AS amount,
   CAST(COALESCE(active.customers, 0) AS double) / NULLIF(cohorts.customers, 0) AS retention_rate
 FROM cohorts
-INNER JOIN UNNEST(SEQUENCE(0, :retention_months)) AS series (months_since)
-  ON CAST(DATE_ADD('month', series.months_since, cohorts.cohort) AS date) <= :as_of
+CROSS JOIN UNNEST(SEQUENCE(0, :retention_months)) AS series (months_since)
 LEFT JOIN active ON active.cohort = cohorts.cohort AND active.months_since = series.months_since
+WHERE CAST(DATE_ADD('month', series.months_since, cohorts.cohort) AS date) <= :as_of

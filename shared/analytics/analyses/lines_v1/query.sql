@@ -14,6 +14,7 @@ WITH states AS (
     quantity,
     amount,
     currency,
+    subscription,
     FIRST_VALUE(removed) OVER (
       PARTITION BY customer_id, source, store, order_id, line_no
       ORDER BY written_at DESC, sequence DESC
@@ -57,7 +58,10 @@ bought AS (
     MIN(states.title) AS title,
     MIN(COALESCE(states.category, known.category, '不明')) AS category,
     SUM(states.quantity) AS quantity,
-    SUM(CASE WHEN states.currency = :currency THEN states.amount END) AS amount
+    SUM(CASE WHEN states.currency = :currency THEN states.amount END) AS amount,
+    MAX(
+      CASE WHEN states.subscription OR purchases_v1.subscription_id IS NOT NULL THEN 1 ELSE 0 END
+    ) AS subscription
   FROM purchases_v1
   INNER JOIN states
     ON states.customer_id = purchases_v1.customer_id
@@ -100,7 +104,8 @@ numbered AS (
     title,
     category,
     quantity,
-    amount
+    amount,
+    subscription
   FROM bought
 )
 SELECT
@@ -117,5 +122,6 @@ SELECT
   title,
   category,
   CAST(quantity AS bigint) AS quantity,
-  CAST(amount AS bigint) AS amount
+  CAST(amount AS bigint) AS amount,
+  subscription = 1 AS subscription
 FROM numbered

@@ -1,0 +1,38 @@
+-- What the models are tested on: histories as they stood some months ago, and how often those people have bought since.
+-- The last third of the shop's history is held out, 182 days at most. Once a week (after a Sunday), and on the first
+-- night ever; on other nights there are no rows and the last audit stays.
+WITH span AS (
+  SELECT
+    DATE_ADD(
+      'day',
+      -CAST(LEAST(182, FLOOR(DATE_DIFF('day', MIN(first_on), :as_of) / CAST(3 AS double))) AS integer),
+      :as_of
+    ) AS cutoff
+  FROM buyers_v1
+  WHERE tenant = :tenant
+    AND dt = :as_of
+    AND (MOD(DATE_DIFF('day', DATE '2024-01-07', :as_of), 7) = 0 OR :previous_on = DATE '1990-01-01')
+),
+histories AS (
+  SELECT
+    orders_v1.customer_id,
+    span.cutoff,
+    MIN(orders_v1.first_on) AS first_on,
+    MAX(CASE WHEN orders_v1.ordered_on <= span.cutoff THEN orders_v1.ordered_on END) AS last_on,
+    COUNT(DISTINCT CASE WHEN orders_v1.ordered_on <= span.cutoff THEN orders_v1.ordered_on END) - 1 AS x,
+    COUNT(DISTINCT CASE WHEN orders_v1.ordered_on > span.cutoff THEN orders_v1.ordered_on END) AS later
+  FROM orders_v1
+  INNER JOIN span ON orders_v1.first_on <= span.cutoff
+  WHERE orders_v1.tenant = :tenant
+    AND orders_v1.dt = :as_of
+  GROUP BY orders_v1.customer_id, span.cutoff
+)
+SELECT
+  CAST(x AS integer) AS x,
+  CAST(DATE_DIFF('day', first_on, last_on) AS integer) AS t_x,
+  CAST(DATE_DIFF('day', first_on, cutoff) AS integer) AS t_cal,
+  CAST(later AS integer) AS later,
+  CAST(DATE_DIFF('day', cutoff, :as_of) AS integer) AS days,
+  CAST(COUNT(*) AS bigint) AS customers
+FROM histories
+GROUP BY x, DATE_DIFF('day', first_on, last_on), DATE_DIFF('day', first_on, cutoff), later, DATE_DIFF('day', cutoff, :as_of)
