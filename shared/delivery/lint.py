@@ -17,11 +17,12 @@ from typing import Any
 from liquid.exceptions import LiquidError
 
 from shared.core.errors import MisconfiguredError, RejectedError
+from shared.delivery.channels.ses import HTML, SUBJECT, TEXT
 from shared.delivery.model import Purpose
-from shared.delivery.render import MAX_BYTES, PARTIALS, URL_SCHEMES, Rendered, TemplateError, TemplateStore
+from shared.delivery.render import MAX_BYTES, PARTIALS, URL_SCHEMES, TemplateError, TemplateStore
 from shared.delivery.sender import Sender
 
-PARTS = ("mail.html", "mail.txt", "subject.txt")
+PARTS = (HTML, TEXT, SUBJECT)
 MAX_SUBJECT = 60
 """Full-width letters; phones show about 20 of them, and nobody needs more than this."""
 
@@ -135,7 +136,7 @@ def _rendered(store: TemplateStore, template: str, meta: Meta) -> Iterator[str]:
     nothing["person"] |= {"name": None, "order_count": 0}
     for kind, context in (("", everything), (" (when little is known of the person)", nothing)):
         try:
-            rendered = store.render(template, context)
+            rendered = store.render(template, PARTS, context)
         except (TemplateError, MisconfiguredError) as error:
             yield f"{error}{kind}"
             continue
@@ -143,22 +144,19 @@ def _rendered(store: TemplateStore, template: str, meta: Meta) -> Iterator[str]:
             yield f"{finding}{kind}"
 
 
-def _findings(mail: Rendered, purpose: Purpose) -> Iterator[str]:
-    if not mail.subject:
+def _findings(mail: Mapping[str, str], purpose: Purpose) -> Iterator[str]:
+    subject, html, plain = mail[SUBJECT], mail[HTML], mail[TEXT]
+    if not subject:
         yield "the subject is empty"
-    if len(mail.subject) > MAX_SUBJECT:
-        yield f"the subject has {len(mail.subject)} letters, at most {MAX_SUBJECT} are read"
-    yield from _legal("mail.html", _Reader.of(mail.html).text + mail.html, purpose)
-    yield from _legal("mail.txt", mail.text, purpose)
-    yield from _Reader.of(mail.html).findings()
-    for part, text in (
-        ("subject.txt", mail.subject),
-        ("mail.txt", mail.text),
-        ("mail.html", _Reader.of(mail.html).text),
-    ):
+    if len(subject) > MAX_SUBJECT:
+        yield f"the subject has {len(subject)} letters, at most {MAX_SUBJECT} are read"
+    yield from _legal(HTML, _Reader.of(html).text + html, purpose)
+    yield from _legal(TEXT, plain, purpose)
+    yield from _Reader.of(html).findings()
+    for part, text in ((SUBJECT, subject), (TEXT, plain), (HTML, _Reader.of(html).text)):
         if re.search(r"\b(None|null|undefined)\b", text):
             yield f"{part} shows a missing value as a word"
-    for part, text in (("mail.html", mail.html), ("mail.txt", mail.text)):
+    for part, text in ((HTML, html), (TEXT, plain)):
         if len(text.encode()) > MAX_BYTES:
             yield f"{part} is larger than {MAX_BYTES} bytes: mailboxes clip it"
 

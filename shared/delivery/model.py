@@ -137,6 +137,8 @@ class LedgerRow:
     owner: str
     lease_until: datetime | None
     decided_at: datetime
+    marked_at: datetime | None = None
+    """When the provider was about to be called for the first time: how long a repeat is safe counts from here."""
     sent_at: datetime | None = None
     message_id: str = ""
     purpose: Purpose = Purpose.MARKETING

@@ -7,8 +7,7 @@ A template is a folder `<scenario>/<step>` with `mail.mjml` (compiled to `mail.h
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -39,20 +38,14 @@ class TemplateError(RejectedError):
     """This message cannot be rendered for this person; the text names the template and the variable."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """One message as the reader gets it."""
-
-    subject: str
-    html: str = field(repr=False)
-    text: str = field(repr=False)
-
-
 class Renderer(Protocol):
-    """Turns a template and its variables into a message."""
+    """Turns a template and its variables into the parts of a message."""
 
-    def render(self, template: str, context: Mapping[str, Any]) -> Rendered:
-        """Raises TemplateError when the variables do not fit, MisconfiguredError when there is no such template."""
+    def render(self, template: str, parts: Sequence[str], context: Mapping[str, Any]) -> Mapping[str, str]:
+        """Each part as the reader gets it.
+
+        Raises TemplateError when the variables do not fit, MisconfiguredError when there is no such template.
+        """
         ...
 
 
@@ -72,15 +65,10 @@ class TemplateStore:
         self.root = root
         self._parsed: dict[tuple[str, str], BoundTemplate] = {}
 
-    def render(self, template: str, context: Mapping[str, Any]) -> Rendered:
-        """The message; every variable that a template names must be in `context`."""
+    def render(self, template: str, parts: Sequence[str], context: Mapping[str, Any]) -> Mapping[str, str]:
+        """The parts; every variable that a template names must be in `context`."""
         checked = _with_safe_urls(template, context)
-        subject = self._part(template, "subject.txt", checked)
-        return Rendered(
-            subject=" ".join(subject.split()),
-            html=self._part(template, "mail.html", checked),
-            text=_BLANK_LINES.sub("\n\n", self._part(template, "mail.txt", checked)).strip() + "\n",
-        )
+        return {part: _tidy(part, self._part(template, part, checked)) for part in parts}
 
     def page(self, page: str, context: Mapping[str, Any]) -> str:
         """One of our own web pages."""
@@ -126,6 +114,13 @@ class TemplateStore:
     def _environment(self, *, autoescape: bool) -> Environment:
         loader = CachingFileSystemLoader(self.root / PARTIALS, auto_reload=False)
         return _Limited(loader=loader, undefined=StrictUndefined, autoescape=autoescape)
+
+
+def _tidy(part: str, rendered: str) -> str:
+    """Without what Liquid's tags leave behind: a subject is one line, a text has no gaps and ends with a line."""
+    if part == "subject.txt":
+        return " ".join(rendered.split())
+    return _BLANK_LINES.sub("\n\n", rendered).strip() + "\n" if part.endswith(".txt") else rendered
 
 
 def _with_safe_urls(template: str, context: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Send one message at most once, with nothing lost: the whole protocol of the send ledger (store.py) in one call.
 
     deliver   read caps → gate → RESERVE → read the person again → gate → render → claim a slot → MARK → SEND → RECORD
+              in doubt, on a channel that takes repeats: take the row over → read again → gate → SEND → RECORD
     hold_back record that the scenario itself holds somebody back, so that due = sent + held back
 
 Raises UnavailableError when nothing is decided yet and the same call must be made again: another attempt owns the row,
@@ -51,6 +52,8 @@ CLAIMS = 10
 
 READS = 3
 """Reads of the person before we say the customer store is too slow to send safely."""
+
+IN_DOUBT = Outcome(SendState.UNKNOWN, Reason.AMBIGUOUS)
 
 DEFERRED = Outcome(SendState.RESERVED, Reason.QUIET_HOURS)
 
@@ -124,9 +127,11 @@ class _Delivery:
         if self.request.staged:
             return self.close(held_back(Reason.STAGED))
         reservation = self.deps.ledger.reserve(self.request, self.attempt, self.deps.clock.now())
-        if not reservation.mine:
-            return self._meet(reservation.row)
-        return self._prepare_and_send(channel, house, contact)
+        if reservation.mine:
+            return self._prepare_and_send(channel, house, contact)
+        if self._may_repeat(channel, reservation.row):
+            return self._repeat(channel, house, contact, reservation.row)
+        return self._meet(reservation.row)
 
     def close(self, outcome: Outcome) -> Outcome:
         """Record a final outcome in one write; if somebody was here before, what the row says."""
@@ -177,27 +182,63 @@ class _Delivery:
             message, person = self._message(fresh, house), fresh
         raise UnavailableError("reading the person takes longer than an opt-out may wait; try again")
 
-    def _send(self, channel: Channel, message: Message) -> Outcome:
-        """SEND and RECORD."""
+    def _send(self, channel: Channel, message: Message, *, again: bool = False) -> Outcome:
+        """SEND and RECORD. What a repeat is told says nothing about the first call, which may have been accepted."""
         try:
             accepted = channel.send(message)
-        except NotSentError:
-            self._give_back(Reason.NONE)
-            raise
-        except StoppedError:
-            self._give_back(Reason.STOPPED)
+        except (NotSentError, StoppedError) as error:
+            if again:
+                self._leave_open()
+            else:
+                self._give_back(Reason.STOPPED if isinstance(error, StoppedError) else Reason.NONE)
             raise
         except RefusedError:
-            return self._withdraw_as(held_back(Reason.REJECTED))
-        except AmbiguousError:
-            return self._record(Outcome(SendState.UNKNOWN, Reason.AMBIGUOUS))
+            return self._record(IN_DOUBT) if again else self._withdraw_as(held_back(Reason.REJECTED))
+        except AmbiguousError as error:
+            if channel.repeats is None:
+                return self._record(IN_DOUBT)
+            self._leave_open()
+            raise UnavailableError(f"the answer to {self.key.send_id} was lost; repeat it with the same key") from error
         return self._record(Outcome(SendState.SENT, Reason.NONE, accepted.message_id))
+
+    def _may_repeat(self, channel: Channel, row: LedgerRow) -> bool:
+        """Was this send left in doubt, and does the provider still know a repeat of it by its key?"""
+        now = self.deps.clock.now()
+        if channel.repeats is None or row.marked_at is None or not _left_open(row, now):
+            return False
+        return now < row.marked_at + channel.repeats
+
+    def _repeat(self, channel: Channel, house: _Shop, contact: Contact, row: LedgerRow) -> Outcome:
+        """Send again what an attempt left in doubt: the provider drops it if it has it. A person who would be held
+        back by now gets no second call, and whether they got the first stays unknown.
+        """
+        if not self.deps.ledger.take_over(row, self.attempt, self.deps.clock.now()).mine:
+            self._lost()
+        read_at, person = self._read()
+        decision = decide(person, self.request, contact, house.policy, self.now)
+        if decision.action is Action.DEFER:
+            self._leave_open()
+            return DEFERRED
+        if person is None or decision.action is not Action.SEND:
+            return self._record(IN_DOUBT)
+        try:
+            message = self._message(person, house)
+        except TemplateError:
+            return self._record(IN_DOUBT)
+        if self.deps.monotonic() - read_at > FRESH_SECONDS:
+            self._leave_open()
+            raise UnavailableError("reading the person takes longer than an opt-out may wait; try again")
+        return self._send(channel, message, again=True)
+
+    def _leave_open(self) -> None:
+        """The row stays in doubt and is anybody's to repeat; if that cannot be written, once its lease is over."""
+        with suppress(UnavailableError):
+            self.deps.ledger.doubt(self.key, self.attempt, self.deps.clock.now())
 
     def _meet(self, row: LedgerRow) -> Outcome:
         """Somebody was here before: what the row says, once nobody works on it any more."""
         now = self.deps.clock.now()
-        over = row.lease_until is not None and row.lease_until < now
-        if row.state is SendState.SENDING and over:
+        if _left_open(row, now):
             row = self.deps.ledger.abandon(row, now).row
         if row.state in (SendState.RESERVED, SendState.SENDING):
             raise UnavailableError(f"another attempt is sending {self.key.send_id}; try again after its lease")
@@ -274,7 +315,7 @@ class _Delivery:
         )
         url = f"{house.shop.public_url}/v1/unsubscribe/{tokens.sign(token, self.deps.keys)}"
         context = template_context(profile, house.shop, house.sender, url, request.context)
-        rendered = self.deps.renderer.render(request.template, context)
+        parts = self.deps.renderer.render(request.template, self._channel().parts, context)
         return Message(
             key=self.key,
             scenario=request.scenario,
@@ -282,9 +323,7 @@ class _Delivery:
             purpose=request.purpose,
             sender=house.sender,
             to=address(profile, request.channel) or "",
-            subject=rendered.subject,
-            html=rendered.html,
-            text=rendered.text,
+            parts=parts,
             unsubscribe_url=url,
         )
 
@@ -301,3 +340,8 @@ class _Delivery:
                 f"public_url of shop {shop.tenant!r} is missing: every mail needs its unsubscribe link"
             )
         return _Shop(shop, contact_policy(shop), sender_of(shop))
+
+
+def _left_open(row: LedgerRow, now: datetime) -> bool:
+    """The provider may have been called, and nobody works on it any more."""
+    return row.state is SendState.SENDING and row.lease_until is not None and row.lease_until < now

@@ -96,6 +96,16 @@ class LedgerStore(Protocol):
         """A SENDING row whose lease is over becomes UNKNOWN (`mine`: it is now)."""
         ...
 
+    def take_over(self, seen: LedgerRow, attempt: Attempt, now: datetime) -> Held:
+        """A SENDING row whose lease is over is this attempt's to send again: only where the provider takes a repeat
+        for what it is (`mine`: it is ours now).
+        """
+        ...
+
+    def doubt(self, key: SendKey, attempt: Attempt, now: datetime) -> bool:
+        """The call's answer was lost: the row stays SENDING, and the lease ends, so that a repeat need not wait."""
+        ...
+
     def settle(self, key: SendKey, message_id: str, at: datetime) -> bool:
         """The provider itself says it accepted this send: SENT, from whatever state was in doubt."""
         ...
@@ -134,6 +144,8 @@ class LedgerStore(Protocol):
 
 
 UNKNOWN = Outcome(SendState.UNKNOWN, Reason.AMBIGUOUS)
+
+SENDING = frozenset({SendState.SENDING})
 
 DOUBTFUL = IN_FLIGHT | {SendState.UNKNOWN}
 """States in which the owner still knows best, and in which the provider's word settles the matter."""
@@ -188,7 +200,8 @@ class MemoryLedgerStore:
         with self._lock:
             found = self._owned(key, attempt.owner, IN_FLIGHT)
             if found is not None:
-                self._put(replace(found, state=SendState.SENDING, reason=Reason.NONE, lease_until=now + LEASE))
+                marked = replace(found, state=SendState.SENDING, reason=Reason.NONE, lease_until=now + LEASE)
+                self._put(replace(marked, marked_at=found.marked_at or now))
             return found is not None
 
     def record(self, key: SendKey, outcome: Outcome, attempt: Attempt, now: datetime) -> bool:
@@ -216,6 +229,26 @@ class MemoryLedgerStore:
             if found.state is not SendState.SENDING or found.lease_until != seen.lease_until:
                 return Held(found, mine=False)
             return Held(self._put(_recorded(found, UNKNOWN, found.decided_at, now)), mine=True)
+
+    def take_over(self, seen: LedgerRow, attempt: Attempt, now: datetime) -> Held:
+        """See LedgerStore."""
+        with self._lock:
+            found = self._rows.get(seen.key)
+            if found is None:
+                return _gone(seen)
+            if found.state is not SendState.SENDING:
+                return Held(found, mine=False)
+            if found.owner != attempt.owner and found.lease_until != seen.lease_until:
+                return Held(found, mine=False)
+            return Held(self._put(replace(found, owner=attempt.owner, lease_until=now + LEASE)), mine=True)
+
+    def doubt(self, key: SendKey, attempt: Attempt, now: datetime) -> bool:
+        """See LedgerStore."""
+        with self._lock:
+            found = self._owned(key, attempt.owner, SENDING)
+            if found is not None:
+                self._put(replace(found, lease_until=now))
+            return found is not None
 
     def settle(self, key: SendKey, message_id: str, at: datetime) -> bool:
         """See LedgerStore."""
@@ -314,6 +347,7 @@ def _reserved(found: LedgerRow | None, request: SendRequest, attempt: Attempt, n
         purpose=request.purpose,
         template=request.template,
         resent=found.resent if found else False,
+        marked_at=found.marked_at if found else None,
         unresolved_since=found.unresolved_since if found else None,
         request=request if request.purpose is Purpose.TRANSACTIONAL else None,
     )
@@ -364,7 +398,7 @@ class DynamoLedgerStore:
     def mark(self, key: SendKey, attempt: Attempt, now: datetime) -> bool:
         """See LedgerStore."""
         fields: Fields = {"state": SendState.SENDING, "reason": Reason.NONE, "lease_until": to_iso(now + LEASE)}
-        return self._update(key, fields, (), *_owned(attempt, IN_FLIGHT))[0]
+        return self._update(key, fields, (), *_owned(attempt, IN_FLIGHT), once={"marked_at": to_iso(now)})[0]
 
     def record(self, key: SendKey, outcome: Outcome, attempt: Attempt, now: datetime) -> bool:
         """See LedgerStore."""
@@ -382,6 +416,22 @@ class DynamoLedgerStore:
         values = {":sending": SendState.SENDING.value, ":lease": to_iso(seen.lease_until or now)}
         mine, item = self._update(seen.key, fields, removed, "#state = :sending AND #lease_until = :lease", values)
         return Held(_row(item), mine) if item else _gone(seen)
+
+    def take_over(self, seen: LedgerRow, attempt: Attempt, now: datetime) -> Held:
+        """See LedgerStore."""
+        fields: Fields = {"owner": attempt.owner, "lease_until": to_iso(now + LEASE)}
+        condition = "#state = :sending AND (#owner = :me OR #lease_until = :lease)"
+        values = {
+            ":sending": SendState.SENDING.value,
+            ":me": attempt.owner,
+            ":lease": to_iso(seen.lease_until or now),
+        }
+        mine, item = self._update(seen.key, fields, (), condition, values)
+        return Held(_row(item), mine) if item else _gone(seen)
+
+    def doubt(self, key: SendKey, attempt: Attempt, now: datetime) -> bool:
+        """See LedgerStore."""
+        return self._update(key, {"lease_until": to_iso(now)}, (), *_owned(attempt, SENDING))[0]
 
     def settle(self, key: SendKey, message_id: str, at: datetime) -> bool:
         """See LedgerStore."""
@@ -483,11 +533,23 @@ class DynamoLedgerStore:
         return len(items)
 
     def _update(
-        self, key: SendKey, fields: Fields, removed: Sequence[str], condition: str, values: Mapping[str, str]
+        self,
+        key: SendKey,
+        fields: Fields,
+        removed: Sequence[str],
+        condition: str,
+        values: Mapping[str, str],
+        once: Fields | None = None,
     ) -> tuple[bool, Item | None]:
-        """One conditional write: whether it was made, and the row as it now stands (None: there is none)."""
-        used = {*fields, *removed, *_NAME.findall(condition)}
-        sets = "SET " + ", ".join(f"#{name} = :{name}" for name in fields)
+        """One conditional write: whether it was made, and the row as it now stands (None: there is none).
+
+        `once` are attributes that keep the first value they were ever given.
+        """
+        once = once or {}
+        used = {*fields, *once, *removed, *_NAME.findall(condition)}
+        sets = "SET " + ", ".join(
+            [f"#{name} = :{name}" for name in fields] + [f"#{name} = if_not_exists(#{name}, :{name})" for name in once]
+        )
         removes = " REMOVE " + ", ".join(f"#{name}" for name in removed) if removed else ""
         with _ledger():
             try:
@@ -498,7 +560,7 @@ class DynamoLedgerStore:
                     ConditionExpression=condition,
                     ExpressionAttributeNames={f"#{name}": name for name in used},
                     ExpressionAttributeValues={
-                        **{f":{name}": {"S": str(value)} for name, value in fields.items()},
+                        **{f":{name}": {"S": str(value)} for name, value in {**fields, **once}.items()},
                         **{name: {"S": value} for name, value in values.items()},
                     },
                     ReturnValues="ALL_NEW",
@@ -606,6 +668,7 @@ def _row(item: Item | None) -> LedgerRow:
         reason=Reason(text["reason"]),
         owner=text["owner"],
         lease_until=_instant(text.get("lease_until")),
+        marked_at=_instant(text.get("marked_at")),
         decided_at=from_iso(text["decided_at"]),
         sent_at=_instant(text.get("sent_at")),
         message_id=text.get("message_id", ""),

@@ -1,6 +1,6 @@
 """Runs the examples of a scenario file: the live trigger, sweep, machine, step and delivery, over stores in memory.
 
-The mail provider is the only fake (`FakeSes`): what an example calls sent was rendered and handed over.
+The mail provider is the only fake (`FakeChannel`): what an example calls sent was rendered and handed over.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from shared.core.keys import derive_key_ring
 from shared.core.shop import Shop
 from shared.customers.model import Cart, Consent, ConsentStatus, Order, PersonState, Profile, Scores, Status, Summary
 from shared.customers.store import ChangedRow
-from shared.delivery.channels.ses_fake import FakeSes
+from shared.delivery.channels.fake import FakeChannel
 from shared.delivery.render import Renderer
 from shared.delivery.send import SendDeps
 from shared.delivery.store import MemoryLedgerStore
@@ -132,7 +132,7 @@ class _World:
     enrolments: _Journal = field(default_factory=_Journal)
     files: MemoryCohortFiles = field(default_factory=MemoryCohortFiles)
     ledger: MemoryLedgerStore = field(default_factory=MemoryLedgerStore)
-    ses: FakeSes = field(default_factory=FakeSes)
+    ses: FakeChannel = field(default_factory=FakeChannel)
 
     def __post_init__(self) -> None:
         self.touched_at = _instant(self.example.cart.touched_at)

@@ -1,5 +1,7 @@
 """What a channel must know how to do, and the four ways a call to a provider can fail.
 
+A channel is one file here: the parts of a template it is made of, and one call that hands a message over.
+
     ChannelError
     ├── NotSentError     surely not accepted, may be tried again (throttled, could not connect)
     ├── StoppedError     surely not accepted, and neither will the next be (account paused): stop the batch
@@ -11,7 +13,9 @@ The first two are `UnavailableError`s: the batch they are raised in is retried.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Protocol
 
 from shared.core.errors import MatakiteError, UnavailableError
@@ -49,10 +53,9 @@ class Message:
     purpose: Purpose
     sender: Sender
     to: str = field(repr=False)
-    """The person's address on this channel."""
-    subject: str = field(repr=False)
-    html: str = field(repr=False)
-    text: str = field(repr=False)
+    """The person's address on this channel (`rules.address`)."""
+    parts: Mapping[str, str] = field(repr=False)
+    """The rendered parts the channel asked for: `subject.txt`, `mail.html`, …"""
     unsubscribe_url: str = field(repr=False)
 
 
@@ -65,6 +68,19 @@ class Accepted:
 
 class Channel(Protocol):
     """One way to reach a person."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Files of a template's folder that a message on this channel is made of."""
+        ...
+
+    @property
+    def repeats(self) -> timedelta | None:
+        """How long the provider takes a repeat of the same send for what it is, and not for a second message.
+
+        None where it never does (SES): a send in doubt is then never repeated.
+        """
+        ...
 
     def send(self, message: Message) -> Accepted:
         """Hand the message over, once, without retries. Raises a ChannelError that says what is certain."""

@@ -47,6 +47,9 @@ _NOT_SENT = frozenset(
 _STOPPED = frozenset({"AccountSuspendedException", "SendingPausedException"})
 _REFUSED = frozenset({"MessageRejected", "BadRequestException", "ValidationException", "InvalidParameterValue"})
 
+SUBJECT, HTML, TEXT = "subject.txt", "mail.html", "mail.txt"
+"""What a mail is made of."""
+
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _NOT_A_TAG = re.compile(r"[^A-Za-z0-9_-]")
 _TAG_LENGTH = 256
@@ -54,6 +57,9 @@ _TAG_LENGTH = 256
 
 class SesChannel:
     """Sends through one configuration set, whose events come back tagged (sources/ses.py)."""
+
+    parts = (SUBJECT, HTML, TEXT)
+    repeats = None
 
     def __init__(self, configuration_set: str, client: SESV2Client) -> None:
         self._configuration_set = configuration_set
@@ -68,10 +74,10 @@ class SesChannel:
                 ReplyToAddresses=[message.sender.reply_to] if message.sender.reply_to else [],
                 Content={
                     "Simple": {
-                        "Subject": {"Data": _one_line(message.subject), "Charset": "UTF-8"},
+                        "Subject": {"Data": _one_line(message.parts[SUBJECT]), "Charset": "UTF-8"},
                         "Body": {
-                            "Text": {"Data": message.text, "Charset": "UTF-8"},
-                            "Html": {"Data": message.html, "Charset": "UTF-8"},
+                            "Text": {"Data": message.parts[TEXT], "Charset": "UTF-8"},
+                            "Html": {"Data": message.parts[HTML], "Charset": "UTF-8"},
                         },
                         "Headers": headers(message),
                     }

@@ -130,6 +130,45 @@ def test_writes_of_an_attempt_that_lost_the_row_do_nothing(ledger: LedgerStore, 
     assert (row.owner, row.state) == ("other", SendState.RESERVED)
 
 
+def test_a_send_in_doubt_is_taken_over_once_its_lease_is_over(ledger: LedgerStore, make: Any) -> None:
+    key = make().key
+    ledger.reserve(make(), ME, NOW)
+    ledger.mark(key, ME, NOW)
+    seen = ledger.row(key)
+    assert seen is not None
+    assert seen.marked_at == NOW
+    taken = ledger.take_over(seen, OTHER, LATER)
+    assert taken.mine
+    assert (taken.row.state, taken.row.owner, taken.row.lease_until) == (SendState.SENDING, "other", LATER + LEASE)
+    assert taken.row.marked_at == NOW, "how long a repeat is safe counts from the first call"
+    assert ledger.take_over(seen, OTHER, LATER).mine, "its reply may be lost, and the SDK repeats it"
+    assert not ledger.take_over(seen, ME, LATER).mine
+    assert not ledger.record(key, SENT, ME, LATER)
+    assert ledger.record(key, SENT, OTHER, LATER)
+
+
+def test_only_a_send_in_doubt_is_taken_over(ledger: LedgerStore, make: Any) -> None:
+    key = make().key
+    reserved = ledger.reserve(make(), ME, NOW).row
+    assert not ledger.take_over(reserved, OTHER, LATER).mine
+    ledger.mark(key, ME, NOW)
+    ledger.record(key, SENT, ME, NOW)
+    assert not ledger.take_over(reserved, ME, LATER).mine
+
+
+def test_a_call_without_an_answer_ends_the_lease_and_stays_marked(ledger: LedgerStore, make: Any) -> None:
+    key = make().key
+    ledger.reserve(make(), ME, NOW)
+    assert not ledger.doubt(key, ME, NOW), "nothing was called yet"
+    ledger.mark(key, ME, NOW)
+    assert not ledger.doubt(key, OTHER, NOW)
+    assert ledger.doubt(key, ME, NOW)
+    row = ledger.row(key)
+    assert row is not None
+    assert (row.state, row.lease_until) == (SendState.SENDING, NOW)
+    assert ledger.take_over(row, OTHER, NOW + timedelta(seconds=1)).mine
+
+
 def test_mark_and_record_may_be_repeated(ledger: LedgerStore, make: Any) -> None:
     key = make().key
     ledger.reserve(make(), ME, NOW)

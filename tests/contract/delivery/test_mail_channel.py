@@ -26,8 +26,8 @@ from shared.delivery.channels.channel import (
     RefusedError,
     StoppedError,
 )
-from shared.delivery.channels.ses import SesChannel
-from shared.delivery.channels.ses_fake import FakeSes, Fault
+from shared.delivery.channels.fake import FakeChannel, Fault
+from shared.delivery.channels.ses import HTML, SUBJECT, TEXT, SesChannel
 from shared.delivery.model import Purpose, SendKey
 from shared.delivery.sender import Sender
 
@@ -52,9 +52,11 @@ def message() -> Message:
         purpose=Purpose.MARKETING,
         sender=SENDER,
         to="hanako@example.com",
-        subject="【見本商店】カートにお品物が残っています 髙﨑①～𠮷😀",
-        html="<p>こんにちは</p>",
-        text="こんにちは\n",
+        parts={
+            SUBJECT: "【見本商店】カートにお品物が残っています 髙﨑①～𠮷😀",
+            HTML: "<p>こんにちは</p>",
+            TEXT: "こんにちは\n",
+        },
         unsubscribe_url="https://go.example.jp/v1/unsubscribe/v1.1.abc.def",
     )
 
@@ -71,7 +73,7 @@ class Provider(Protocol):
 
 class InMemory:
     def __init__(self) -> None:
-        self.fake = FakeSes()
+        self.fake = FakeChannel()
         self.channel: Channel = self.fake
 
     def plan(self, fault: Fault) -> None:
@@ -225,7 +227,11 @@ def test_who_it_is_from_and_to(local_ses: LocalSes, message: Message) -> None:
     name, address = parseaddr(mail["source"])
     assert (str(make_header(decode_header(name))), address) == (SENDER.from_name, SENDER.from_address)
     assert (mail["to"], mail["reply_to"]) == (["hanako@example.com"], ["support@shop.example.jp"])
-    assert (mail["subject"], mail["text"], mail["html"]) == (message.subject, message.text, message.html)
+    assert (mail["subject"], mail["text"], mail["html"]) == (
+        message.parts[SUBJECT],
+        message.parts[TEXT],
+        message.parts[HTML],
+    )
     assert mail["configuration_set"] == "contract"
 
 
@@ -260,7 +266,9 @@ def test_an_address_is_quoted_only_where_it_must_be(
 
 @pytest.mark.parametrize("evil", ["\r\nBcc: everyone@example.com", "\x00", "\x85", "\u2028"])
 def test_nothing_in_a_name_or_subject_makes_a_header(local_ses: LocalSes, message: Message, evil: str) -> None:
-    tricky = replace(message, subject=f"こんにちは{evil}", sender=replace(SENDER, from_name=f"店{evil}"))
+    tricky = replace(
+        message, parts={**message.parts, SUBJECT: f"こんにちは{evil}"}, sender=replace(SENDER, from_name=f"店{evil}")
+    )
     mail = sent(local_ses, tricky)
     assert len(mail["to"]) == 1
     assert not set(mail["subject"] + mail["source"]) & set("\r\n\x00\x85\u2028")

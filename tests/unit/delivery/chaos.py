@@ -19,7 +19,7 @@ from shared.core.errors import UnavailableError
 from shared.core.ids import CustomerId, TenantId
 from shared.customers.model import PersonState
 from shared.delivery.channels.channel import Accepted, Message
-from shared.delivery.channels.ses_fake import Fault as SesFault
+from shared.delivery.channels.fake import Fault as SesFault
 from shared.delivery.model import IN_FLIGHT, Outcome, SendRequest, SendState
 from shared.delivery.send import deliver
 from shared.delivery.store import LedgerStore
@@ -140,6 +140,14 @@ class Ports:
 
     def read_person(self, tenant: TenantId, customer: CustomerId) -> PersonState | None:
         return self.call("read_person", lambda: self.world.read_person(tenant, customer))
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return self.world.ses.parts
+
+    @property
+    def repeats(self) -> timedelta | None:
+        return self.world.ses.repeats
 
     def send(self, message: Message) -> Accepted:
         self.started.append((message, self.world.time.now()))

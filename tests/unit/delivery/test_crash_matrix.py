@@ -16,6 +16,7 @@ import pytest
 from shared.core.errors import UnavailableError
 from shared.core.ids import CustomerId
 from shared.delivery import rules, send, store
+from shared.delivery.channels.fake import FakeChannel
 from shared.delivery.model import Outcome, Reason, SendState
 from shared.delivery.render import TemplateStore
 from shared.delivery.store import Attempt
@@ -38,10 +39,12 @@ SEEDS = 100
 FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
 
 
-def crash(plain: TemplateStore, call: str, fault: Fault, seed: int) -> tuple[Outcome, AtCall, World, list[Ports]]:
+def crash(
+    plain: TemplateStore, call: str, fault: Fault, seed: int, repeats: timedelta | None = None
+) -> tuple[Outcome, AtCall, World, list[Ports]]:
     """One mail with one fault at one call (and sometimes more), retried until it is decided; judged by the oracle."""
     rng = random.Random(f"{call}/{fault}/{seed}")
-    world = World(plain)
+    world = World(plain, ses=FakeChannel(repeats=repeats))
     request = a_request(expires_at=NOON + timedelta(hours=2))
     plan = AtCall(call, fault, rng, more=rng.choice([0, 0, 0.1]))
     outcome, tried = until_decided(request, world, plan, rng)
@@ -68,6 +71,53 @@ def test_one_fault_at_one_call(plain: TemplateStore, call: str, fault: Fault) ->
             row = world.ledger.row(message.key)
             assert row is not None
             assert row.state is SendState.SENT
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("call", CALLS)
+def test_where_the_provider_knows_a_repeat_nothing_stays_in_doubt(
+    plain: TemplateStore, call: str, fault: Fault
+) -> None:
+    """LINE's retry key, a printer's file, a webhook's id: the same send again is no second message."""
+    for seed in range(SEEDS):
+        outcome, plan, world, _ = crash(plain, call, fault, seed, repeats=timedelta(hours=24))
+        assert plan.fired, "the fault never happened"
+        assert outcome.state is SendState.SENT, (seed, outcome, plan.fired)
+        assert len(world.ses.accepted) == 1
+
+
+@pytest.mark.parametrize("late", [timedelta(hours=23), timedelta(hours=25)])
+def test_a_repeat_is_made_only_while_the_provider_still_knows_the_first(plain: TemplateStore, late: timedelta) -> None:
+    world, request, rng = World(plain, ses=FakeChannel(repeats=timedelta(hours=24))), a_request(), random.Random(1)
+    with pytest.raises(Killed):
+        one_attempt(request, world, Ports(world, AtCall("send", Fault.KILL_AFTER, rng), rng))
+    world.time.pass_(late.total_seconds())
+    outcome = one_attempt(request, world, Ports(world, Never(), rng))
+    assert outcome.state is (SendState.SENT if late < timedelta(hours=24) else SendState.UNKNOWN)
+    assert len(world.ses.accepted) == 1
+
+
+@pytest.mark.parametrize("fault", [Fault.KILL, Fault.KILL_AFTER, Fault.LOST_REPLY])
+def test_who_says_no_before_the_repeat_gets_no_second_call(plain: TemplateStore, fault: Fault) -> None:
+    world, request, rng = World(plain, ses=FakeChannel(repeats=timedelta(hours=24))), a_request(), random.Random(2)
+    with pytest.raises((Killed, UnavailableError)):
+        one_attempt(request, world, Ports(world, AtCall("send", fault, rng), rng))
+    world.people[HANAKO] = opted_out(world.people[HANAKO])
+    world.time.pass_(61)
+    calm = Ports(world, Never(), rng)
+    assert one_attempt(request, world, calm).state is SendState.UNKNOWN
+    assert not calm.started
+
+
+@pytest.mark.parametrize("block", range(2))
+def test_workers_interleaved_over_a_channel_that_takes_repeats(plain: TemplateStore, block: int) -> None:
+    for seed in range(block * 500, (block + 1) * 500):
+        world = two_people(plain)
+        world.ses.repeats = timedelta(hours=24)
+        try:
+            interleaved(world, DUE, seed)
+        except Exception as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
 
 
 @pytest.mark.parametrize("fault", [Fault.EXCEPTION, Fault.KILL])

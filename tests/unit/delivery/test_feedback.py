@@ -13,7 +13,7 @@ from functions.delivery import receive_feedback, reconcile
 from shared.core.clock import SystemClock
 from shared.core.errors import RejectedError, UnavailableError
 from shared.core.ids import TenantId
-from shared.delivery.channels.ses_fake import Fault
+from shared.delivery.channels.fake import Fault
 from shared.delivery.feedback import FeedbackDeps, receive
 from shared.delivery.model import Purpose, Reason, SendKey, SendRequest, SendState
 from shared.delivery.reconcile import Reconciled, ReconcileDeps

@@ -12,7 +12,8 @@ from shared.core.ids import CustomerId
 from shared.core.shop import Shop
 from shared.customers.model import PersonState
 from shared.delivery.channels.channel import NotSentError, StoppedError
-from shared.delivery.channels.ses_fake import Fault
+from shared.delivery.channels.fake import Fault
+from shared.delivery.channels.ses import SUBJECT, TEXT
 from shared.delivery.model import Outcome, Purpose, Reason, SendState
 from shared.delivery.send import deliver, hold_back
 from tests.unit.delivery.world import HANAKO, NOON, TENANT, World, a_person, a_request, a_shop, jst, opted_out
@@ -34,7 +35,7 @@ def test_a_mail_goes_out_once_and_the_ledger_says_so(world: World) -> None:
 def test_the_message_carries_the_persons_address_and_a_way_out(world: World) -> None:
     deliver(a_request(), world.people[HANAKO], world.deps(), NOON)
     (message,) = world.ses.accepted
-    assert (message.to, message.subject, message.text) == ("hanako@example.com", "見本商店", "見本\n")
+    assert (message.to, message.parts[SUBJECT], message.parts[TEXT]) == ("hanako@example.com", "見本商店", "見本\n")
     assert message.unsubscribe_url.startswith("https://go.example.jp/v1/unsubscribe/v1.")
     assert "hanako@" not in message.unsubscribe_url
 

@@ -10,6 +10,8 @@ import pytest
 
 from infra.packaging.mjml import compile_mjml
 from shared.core.errors import MisconfiguredError
+from shared.delivery.channels.fake import MAIL
+from shared.delivery.channels.ses import HTML, SUBJECT, TEXT
 from shared.delivery.lint import GIVEN, lint_template, read_meta, template_names
 from shared.delivery.render import ROOT, TemplateError, TemplateStore
 
@@ -28,9 +30,9 @@ def test_every_template_may_go_out(compiled: TemplateStore, name: str) -> None:
 
 def test_a_cart_mail_names_what_is_in_the_cart_and_leads_back_to_it(compiled: TemplateStore) -> None:
     context = {**read_meta(compiled.root / "cart_abandoned/first").variables, **GIVEN}
-    mail = compiled.render("cart_abandoned/first", context)
-    assert mail.subject == "【見本商店】カートにお品物が残っています"
-    for part in (mail.html, mail.text):
+    mail = compiled.render("cart_abandoned/first", MAIL, context)
+    assert mail[SUBJECT] == "【見本商店】カートにお品物が残っています"
+    for part in (mail[HTML], mail[TEXT]):
         assert "静岡県産 深蒸し煎茶 100g" in part
         assert "¥8,800" in part
         assert "¥12,040" in part
@@ -41,10 +43,12 @@ def test_a_cart_mail_names_what_is_in_the_cart_and_leads_back_to_it(compiled: Te
 
 def test_the_last_mail_speaks_differently_to_the_best_customers(compiled: TemplateStore) -> None:
     cart = read_meta(compiled.root / "cart_abandoned/third").variables
-    best = compiled.render("cart_abandoned/third", {**cart, **GIVEN})
-    others = compiled.render("cart_abandoned/third", {**cart, **GIVEN, "person": {**GIVEN["person"], "ltv_tier": None}})
-    assert "担当の者がお好みに合うもの" in best.text
-    assert "担当の者がお好みに合うもの" not in others.text
+    best = compiled.render("cart_abandoned/third", MAIL, {**cart, **GIVEN})
+    others = compiled.render(
+        "cart_abandoned/third", MAIL, {**cart, **GIVEN, "person": {**GIVEN["person"], "ltv_tier": None}}
+    )
+    assert "担当の者がお好みに合うもの" in best[TEXT]
+    assert "担当の者がお好みに合うもの" not in others[TEXT]
 
 
 def test_a_product_title_cannot_become_markup(compiled: TemplateStore) -> None:
@@ -54,29 +58,29 @@ def test_a_product_title_cannot_become_markup(compiled: TemplateStore) -> None:
         ]
     }
     context = {**GIVEN, "cart": {**cart, "total": "¥1", "recovery_url": None}}
-    mail = compiled.render("cart_abandoned/first", context)
-    assert "<script>" not in mail.html
-    assert "&lt;script&gt;" in mail.html
-    assert "<script>alert(1)</script>" in mail.text, "plain text is not escaped"
-    assert "\x07" not in mail.text
+    mail = compiled.render("cart_abandoned/first", MAIL, context)
+    assert "<script>" not in mail[HTML]
+    assert "&lt;script&gt;" in mail[HTML]
+    assert "<script>alert(1)</script>" in mail[TEXT], "plain text is not escaped"
+    assert "\x07" not in mail[TEXT]
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "//evil.example.com", "file:///etc/passwd"])
 def test_a_link_that_would_leave_the_web_is_refused(compiled: TemplateStore, url: str) -> None:
     cart = {"lines": [], "total": "¥1", "recovery_url": url}
     with pytest.raises(TemplateError, match="recovery_url"):
-        compiled.render("cart_abandoned/first", {**GIVEN, "cart": cart})
+        compiled.render("cart_abandoned/first", MAIL, {**GIVEN, "cart": cart})
 
 
 def test_only_the_source_of_a_template_says_how_to_compile_it() -> None:
     with pytest.raises(MisconfiguredError, match=r"only mail\.mjml"):
-        TemplateStore(ROOT).render("cart_abandoned/first", {**GIVEN, "cart": {}})
+        TemplateStore(ROOT).render("cart_abandoned/first", MAIL, {**GIVEN, "cart": {}})
 
 
 @pytest.mark.parametrize("name", ["../secret", "cart_abandoned/nope", "/etc", "Cart", ""])
 def test_there_is_no_such_template(compiled: TemplateStore, name: str) -> None:
     with pytest.raises(MisconfiguredError):
-        compiled.render(name, GIVEN)
+        compiled.render(name, MAIL, GIVEN)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +103,7 @@ def test_no_template_can_hang_or_fill_a_function(tmp_path: Path, source: str, li
         (tmp_path / folder).mkdir(exist_ok=True)
         (tmp_path / folder / name).write_text(text)
     with pytest.raises(TemplateError, match=limit):
-        TemplateStore(tmp_path).render("bomb", {})
+        TemplateStore(tmp_path).render("bomb", MAIL, {})
 
 
 Edit = Callable[[Path], None]

@@ -14,7 +14,7 @@ from shared.core.keys import KeyRing, derive_key_ring
 from shared.core.shop import Shop
 from shared.customers.model import Consent, ConsentStatus, PersonState, Profile
 from shared.delivery.channels.channel import Channel
-from shared.delivery.channels.ses_fake import FakeSes
+from shared.delivery.channels.fake import FakeChannel
 from shared.delivery.model import Purpose, SendRequest
 from shared.delivery.render import TemplateStore
 from shared.delivery.send import SendDeps
@@ -110,7 +110,7 @@ class World:
     templates: TemplateStore
     time: VirtualTime = field(default_factory=VirtualTime)
     ledger: MemoryLedgerStore = field(default_factory=MemoryLedgerStore)
-    ses: FakeSes = field(default_factory=FakeSes)
+    ses: FakeChannel = field(default_factory=FakeChannel)
     people: dict[CustomerId, PersonState] = field(default_factory=lambda: {HANAKO: a_person()})
     shop: Shop = field(default_factory=a_shop)
 

@@ -12,7 +12,7 @@ import pytest
 
 from shared.core.errors import MisconfiguredError, UnavailableError
 from shared.customers.model import LtvTier, PersonState
-from shared.delivery.channels.ses_fake import Fault
+from shared.delivery.channels.fake import Fault
 from shared.scenarios.enrolment import EnrolmentState
 from shared.scenarios.step import StepDeps
 from tests.unit.scenarios.world import MORNING, World, a_cart, a_person, jst, preset, void

@@ -28,7 +28,7 @@ from shared.customers.model import (
     Status,
 )
 from shared.customers.store import ChangedRow
-from shared.delivery.channels.ses_fake import FakeSes
+from shared.delivery.channels.fake import FakeChannel
 from shared.delivery.model import SendState
 from shared.delivery.render import TemplateStore
 from shared.delivery.send import SendDeps
@@ -113,7 +113,7 @@ class World:
     enrolments: MemoryEnrolmentStore = field(default_factory=MemoryEnrolmentStore)
     files: MemoryCohortFiles = field(default_factory=MemoryCohortFiles)
     ledger: MemoryLedgerStore = field(default_factory=MemoryLedgerStore)
-    ses: FakeSes = field(default_factory=FakeSes)
+    ses: FakeChannel = field(default_factory=FakeChannel)
     people: dict[str, PersonState] = field(default_factory=dict)
     executions: dict[str, Any] = field(default_factory=dict)
     transitions: Counter[str] = field(default_factory=Counter)

@@ -1,9 +1,10 @@
-"""SES in memory: for tests and replay. Takes the same message, fails in the same ways, counts what it accepted."""
+"""A channel in memory: for tests and replay. Takes the same messages, fails in the same ways, keeps what it accepts."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from datetime import timedelta
 from enum import StrEnum
 
 from shared.delivery.channels.channel import (
@@ -34,14 +35,28 @@ class Fault(StrEnum):
     """taken, and no answer until the caller's timeout"""
 
 
+MAIL = ("subject.txt", "mail.html", "mail.txt")
+"""The parts of a mail."""
+
 ACCEPTING = frozenset({Fault.NONE, Fault.FAIL_AFTER, Fault.LOSE_REPLY, Fault.HANG})
 
 
-class FakeSes:
-    """A mail channel that keeps what it accepts. `plan` is the fault of each next call; afterwards all succeed."""
+class FakeChannel:
+    """A channel that keeps what it accepts. `plan` is the fault of each next call; afterwards all succeed.
 
-    def __init__(self, plan: Iterable[Fault] = ()) -> None:
+    With `repeats` it knows a send it already accepted and answers as it did, like LINE's retry key.
+    """
+
+    def __init__(
+        self,
+        plan: Iterable[Fault] = (),
+        *,
+        parts: tuple[str, ...] = MAIL,
+        repeats: timedelta | None = None,
+    ) -> None:
         self.accepted: list[Message] = []
+        self.parts = parts
+        self.repeats = repeats
         self._plan = deque(plan)
 
     def plan(self, *faults: Fault) -> None:
@@ -51,11 +66,12 @@ class FakeSes:
     def send(self, message: Message) -> Accepted:
         """See Channel."""
         fault = self._plan.popleft() if self._plan else Fault.NONE
-        if fault in ACCEPTING:
+        known = next((n for n, old in enumerate(self.accepted, 1) if old.key == message.key), 0) if self.repeats else 0
+        if fault in ACCEPTING and not known:
             self.accepted.append(message)
         match fault:
             case Fault.NONE:
-                return Accepted(f"fake-{len(self.accepted):06d}")
+                return Accepted(f"fake-{known or len(self.accepted):06d}")
             case Fault.THROTTLE | Fault.UNREACHABLE:
                 raise NotSentError(f"fake: {fault}")
             case Fault.PAUSE:
