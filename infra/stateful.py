@@ -29,6 +29,9 @@ class StatefulStack(Stack):
         access_logs = self._bucket("AccessLogs", expire_days=90)
         self.lake = self._bucket("Lake", logs=access_logs)
         self.work = self._bucket("Work", logs=access_logs, expire_days=30)
+        # A bucket of its own: whoever drops files here is granted nothing else, and only its objects make events.
+        self.inbox = self._bucket("Inbox", logs=access_logs, expire_days=30)
+        _tell_eventbridge(self.inbox)
         self.keys = secretsmanager.Secret(
             self,
             "Keys",
@@ -53,6 +56,7 @@ class StatefulStack(Stack):
             "ReportsTable": self.tables.reports.table_name,
             "LakeBucket": self.lake.bucket_name,
             "WorkBucket": self.work.bucket_name,
+            "InboxBucket": self.inbox.bucket_name,
             "KeysSecret": self.keys.secret_arn,
         }.items():
             CfnOutput(self, name, value=value)
@@ -93,6 +97,15 @@ class StatefulStack(Stack):
             ],
             removal_policy=RemovalPolicy.RETAIN,
         )
+
+
+def _tell_eventbridge(bucket: s3.Bucket) -> None:
+    """Publish the bucket's events: as a property of it, where the construct library would deploy a function for it."""
+    resource = bucket.node.default_child
+    assert isinstance(resource, s3.CfnBucket)  # noqa: S101 - for the type checker
+    resource.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+        event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
+    )
 
 
 def _index(table: dynamodb.Table, name: str, partition: str, sort: str, *, keys_only: bool = False) -> None:

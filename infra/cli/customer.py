@@ -25,9 +25,9 @@ from shared.customers.store import CustomerStore
 from shared.delivery.model import LedgerRow
 from shared.delivery.store import DynamoLedgerStore
 from shared.ingest.connections import ConnectionBook
-from shared.ingest.order_file import SOURCE
+from shared.ingest.files.model import SOURCE, STORE
 
-IMPORTED = (SOURCE, "history")
+IMPORTED = (SOURCE, STORE)
 """The store of files that were imported without naming one (`matakite import orders`)."""
 
 app = typer.Typer(name="customer", help="Look a person up / 顧客", no_args_is_help=True)

@@ -1,14 +1,16 @@
-"""`matakite import`: bring in history from files. Nothing imported starts a scenario."""
+"""`matakite import`: bring in a shop's files. Nothing imported starts a scenario."""
 
 from __future__ import annotations
 
 import json
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -19,140 +21,115 @@ from infra.cli.which_shop import which_shop
 from infra.names import IMPORT_MACHINE
 from shared.core.clock import SystemClock
 from shared.core.errors import RejectedError, UnavailableError
+from shared.core.keys import parse_key_ring
 from shared.core.shop import Shop
 from shared.ingest import history
-from shared.ingest.model import Event
-from shared.ingest.order_file import SOURCE, BadRow, FileOptions, OrderFile, parse_order_file, rejected_csv
-
-app = typer.Typer(
-    name="import", help="Bring in history from files / データ取り込み", no_args_is_help=True, add_completion=False
+from shared.ingest.connections import ConnectionBook
+from shared.ingest.files import report
+from shared.ingest.files.importing import (
+    Advance,
+    Home,
+    ImportPorts,
+    Wanted,
+    home,
+    import_name,
+    read_into,
+    start_import,
 )
+from shared.ingest.files.mapping import FileMapping, MappingBook
+from shared.ingest.files.model import FileOptions, Kind
+from shared.ingest.files.reading import Reading
+from shared.ingest.files.registry import kind as kind_named
+from shared.ingest.files.registry import kinds
+
+app = typer.Typer(name="import", help="Bring in a shop's files / データ取り込み", add_completion=False)
 _console = Console(soft_wrap=True, highlight=False)
 
-SHOWN_BAD_ROWS = 20
 POLL_SECONDS = 0.5
-_UPLOADS_AT_ONCE = 4
 _LOADED = frozenset({"LambdaFunctionSucceeded", "TaskSucceeded"})
-
-Advance = Callable[[str, int, int], None]
-"""Told (what, done, of how many) as the import goes on."""
+_KINDS = "、".join(f"{each.name}（{each.title}）" for each in kinds())
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
     """What an import did."""
 
-    orders: int
+    events: int
     changed: int
     """Orders that were new or different."""
     again: bool
     """This very file had been imported before."""
 
 
-@app.callback()
-def _import() -> None:
-    """One subcommand for each kind of file."""
-
-
-@app.command()
-def orders(
-    file: Annotated[
-        Path, typer.Argument(help="CSV: order_id 注文番号, ordered_at 注文日, amount 金額, customer_id/email …")
-    ],
-    shop: Annotated[str | None, typer.Option("--shop", help="Shop (tenant); needed when there are several.")] = None,
-    source: Annotated[str, typer.Option(help="Cart the numbers belong to, when its webhooks bring the same.")] = SOURCE,
-    store: Annotated[str, typer.Option(help="Store the numbers belong to, as in `connection add`.")] = "history",
-    revision: Annotated[int, typer.Option(min=1, max=9999, help="A corrected file wins with a higher number.")] = 1,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check the file only.")] = False,
+@app.command(no_args_is_help=True)
+def import_(
+    kind: Annotated[str, typer.Argument(help=f"種類 / kind: {_KINDS}")],
+    file: Annotated[Path, typer.Argument(help="CSV（UTF-8 または Shift_JIS）")],
+    shop: Annotated[str | None, typer.Option("--shop", help="店（複数あるときに必要） / shop (tenant)")] = None,
+    source: Annotated[str | None, typer.Option(help="番号の持ち主のカート / cart the numbers belong to")] = None,
+    store: Annotated[str | None, typer.Option(help="そのカートの店 / its store, as in `connection add`")] = None,
+    mapping: Annotated[list[str] | None, typer.Option(help="'見出し=項目'（何度でも） / HEADING=COLUMN")] = None,
+    value: Annotated[list[str] | None, typer.Option(help="全行に同じ値 '項目=値' / COLUMN=VALUE for every row")] = None,
+    save_mapping: Annotated[bool, typer.Option("--save-mapping", help="次回からこの対応を使う")] = False,
+    encoding: Annotated[str | None, typer.Option(help="文字コード utf-8 / cp932（通常は自動）")] = None,
+    as_of: Annotated[str | None, typer.Option(help="いつ時点のデータか 2026-01-31（既定: 今日）")] = None,
+    revision: Annotated[int, typer.Option(min=1, max=9999, help="訂正版は大きい番号が勝つ")] = 1,
+    rejected: Annotated[Path | None, typer.Option(help="取り込めない行の書き出し先 OUT.csv")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="読んで報告するだけ（何も変えない）")] = False,
 ) -> None:
-    """Import an order history (受注データ): good rows go in, bad rows are listed and written to FILE.rejected.csv."""
-    deployment = connect()
+    """ファイルを取り込む: good rows go in, bad rows are listed and written to FILE.rejected.csv."""
+    deployment, wanted = connect(), kind_named(kind)
     found = which_shop(deployment, shop)
-    content = _content(file)
-    options = FileOptions(found.tenant, found.timezone, found.currency, source, store, revision)
-    with _console.status("reading …"):
-        read = parse_order_file(content, options, SystemClock().now())
-    _report(file, read)
-    if dry_run or not read.events:
-        raise typer.Exit(1 if read.bad else 0)
-    with _progress() as progress:
-        done = import_events(deployment, found, read.events, import_name(content, options), _advance(progress))
-    if done.again:
-        _console.print("this file was imported before: nothing changed / 取り込み済みのファイルです。変更はありません")
-    _console.print(
-        f"{done.orders:,} orders, {done.changed:,} of them new or changed "
-        f"/ 受注 {done.orders:,} 件（うち新規・変更 {done.changed:,} 件）"
+    book = MappingBook(deployment.client("ssm"), deployment.prefix)
+    said = book.load(found.tenant, wanted.name).with_pairs(mapping or (), value or ())
+    whose = _home(deployment, found, said, source, store)
+    options = FileOptions(
+        found.tenant,
+        found.timezone,
+        found.currency,
+        whose.source,
+        whose.store,
+        revision,
+        _day(as_of, found.timezone),
+        _personal_key(deployment),
     )
+    with _open(file) as stream, history.Pack() as pack, _progress() as progress:
+        advance = _advance(progress)
+        reading = Wanted(stream, wanted, options, said, encoding).open(SystemClock().now())
+        read_into(reading, pack, advance)
+        _report(reading, rejected or file.with_name(f"{file.name}.rejected.csv"))
+        if dry_run:
+            _console.print("確認だけしました。何も取り込んでいません / dry run: nothing was imported")
+        if dry_run or not len(pack):
+            raise typer.Exit(1 if reading.bad else 0)
+        if save_mapping:
+            book.save(found.tenant, wanted.name, replace(said, source=whose.source, store=whose.store))
+            _console.print("列の対応を保存しました。次回から自動で使います / mapping saved")
+        done = import_pack(deployment, found, pack, import_name(reading, said), advance)
+    _tell(done, wanted)
 
 
-def import_name(content: bytes, options: FileOptions) -> str:
-    """The import's id: of the file's content and how it is read, so the same import is one execution."""
-    return history.import_id(content, *(str(getattr(options, name)) for name in FileOptions.__dataclass_fields__))
-
-
-def import_events(
-    deployment: Deployment, shop: Shop, events: Sequence[Event], name: str, advance: Advance = lambda *_: None
+def import_file(
+    deployment: Deployment, shop: Shop, file: Path, kind: str, options: FileOptions, advance: Advance
 ) -> Imported:
-    """Put the events into the work bucket, let the machine load them, and wait for it."""
+    """Import a file with nothing but its usual headings; rows that cannot be read are left out."""
+    mapping = FileMapping()
+    with _open(file) as stream, history.Pack() as pack:
+        reading = Wanted(stream, kind_named(kind), options, mapping).open(SystemClock().now())
+        read_into(reading, pack, advance)
+        return import_pack(deployment, shop, pack, import_name(reading, mapping), advance)
+
+
+def import_pack(deployment: Deployment, shop: Shop, pack: history.Pack, name: str, advance: Advance) -> Imported:
+    """Let the machine load the events, and wait for it."""
     machine = Machine(deployment)
-    before = machine.last_attempt(f"{shop.tenant}-{name}")
-    if before.status == "SUCCEEDED":
-        return _imported(before.output, again=True)
-    arn = before.arn
-    if before.status != "RUNNING":
-        keys = _upload(deployment, shop, events, name, advance)
-        arn = machine.start(
-            before.next_name,
-            {
-                "tenant": shop.tenant,
-                "import_id": name,
-                "bucket": deployment.outputs["WorkBucket"],
-                "keys": keys,
-            },
-        )
-    return _imported(machine.follow(arn, advance), again=False)
-
-
-def _imported(output: str, *, again: bool) -> Imported:
-    chunks = json.loads(output)
-    changed = 0 if again else sum(chunk["changed"] for chunk in chunks)
-    return Imported(sum(chunk["orders"] for chunk in chunks), changed, again)
-
-
-def _upload(deployment: Deployment, shop: Shop, events: Sequence[Event], name: str, advance: Advance) -> list[str]:
-    """One object for each chunk; returns their keys in order."""
-    chunks = list(history.chunks(events, history.CHUNK_EVENTS))
-    if len(chunks) > history.MAX_CHUNKS:
-        raise RejectedError(
-            f"the file is too long for one import: split it into {len(chunks) // history.MAX_CHUNKS + 1}"
-        )
-    s3, bucket = deployment.client("s3"), deployment.outputs["WorkBucket"]
-
-    def put(number: int) -> str:
-        key = history.chunk_key(shop.tenant, name, number)
-        s3.put_object(Bucket=bucket, Key=key, Body=history.write_chunk(chunks[number - 1]))
-        return key
-
-    keys = []
-    with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
-        for key in pool.map(put, range(1, len(chunks) + 1)):
-            keys.append(key)
-            advance("uploading / 送信", len(keys), len(chunks))
-    return keys
-
-
-# --- the state machine ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """The latest execution of an import, if any."""
-
-    arn: str = ""
-    status: str = ""
-    output: str = "[]"
-    next_name: str = ""
-    """Name of the execution that would come next: a failed one keeps its name for 90 days."""
+    ports = ImportPorts(
+        deployment.client("s3"), deployment.client("stepfunctions"), deployment.outputs["WorkBucket"], machine.arn
+    )
+    started = start_import(shop.tenant, name, pack, ports, advance)
+    chunks = json.loads(machine.follow(started.arn, advance))
+    changed = 0 if started.again else sum(chunk["changed"] for chunk in chunks)
+    return Imported(sum(chunk["orders"] for chunk in chunks), changed, started.again)
 
 
 class Machine:
@@ -165,40 +142,23 @@ class Machine:
         found = next((m["stateMachineArn"] for m in machines if m["name"] == IMPORT_MACHINE), None)
         if found is None:
             raise UnavailableError("the import machine is not deployed: deploy the stacks first")
-        self._arn: str = found
-
-    def last_attempt(self, name: str) -> Attempt:
-        """What became of this import so far."""
-        attempt = Attempt(next_name=name)
-        while True:
-            arn = f"{self._arn.replace(':stateMachine:', ':execution:')}:{attempt.next_name}"
-            try:
-                found = self._client.describe_execution(executionArn=arn)
-            except self._client.exceptions.ExecutionDoesNotExist:
-                return attempt
-            number = int(attempt.next_name.removeprefix(name).removeprefix("-again-") or "0") + 1
-            attempt = Attempt(arn, found["status"], found.get("output") or "[]", f"{name}-again-{number}")
-            if found["status"] in {"RUNNING", "SUCCEEDED"}:
-                return attempt
-
-    def start(self, name: str, given: Mapping[str, Any]) -> str:
-        """Start an execution; returns its ARN."""
-        answer = self._client.start_execution(stateMachineArn=self._arn, name=name, input=json.dumps(given))
-        arn: str = answer["executionArn"]
-        return arn
+        self.arn: str = found
 
     def follow(self, arn: str, advance: Advance) -> str:
         """Wait for an execution; returns its output. Raises UnavailableError when it failed."""
         while True:
             found = self._client.describe_execution(executionArn=arn)
             total = len(json.loads(found["input"])["keys"])
-            advance("loading / 取り込み", self._loaded(arn), total)
+            advance("取り込み", self._loaded(arn), total)
             if found["status"] == "SUCCEEDED":
                 output: str = found["output"]
                 return output
             if found["status"] != "RUNNING":
                 cause = f"{found.get('error', '')} {found.get('cause', '')}".strip()[:500]
-                raise UnavailableError(f"the import {found['status'].lower()}: {cause}. Run the same command again")
+                raise UnavailableError(
+                    "取り込みが止まりました。同じコマンドをもう一度実行してください "
+                    f"/ the import {found['status'].lower()}, run the same command again: {cause}"
+                )
             time.sleep(POLL_SECONDS)
 
     def _loaded(self, arn: str) -> int:
@@ -209,39 +169,85 @@ class Machine:
         return sum(event["type"] in _LOADED for page in pages for event in page["events"])
 
 
+# --- what was asked for -----------------------------------------------------------------------------------------------
+
+
+def _home(deployment: Deployment, shop: Shop, mapping: FileMapping, source: str | None, store: str | None) -> Home:
+    """Whose numbers the file holds; asks when nobody can know and somebody is there to answer."""
+    book = ConnectionBook(deployment.client("ssm"), deployment.prefix)
+    mine = [each for each in book.all() if each.tenant == shop.tenant]
+    found = home(mine, mapping, source, store)
+    if not found.sure and sys.stdin.isatty():
+        found = _asked(sorted({(each.source, each.store) for each in mine}), found)
+    _console.print(f"{found.because}、{found.source} / {found.store} の番号として読みます", markup=False)
+    if not found.sure:
+        _console.print(
+            "注意: カートの受注と番号がつながらず、二重に数えるおそれがあります。--source と --store で指定してください"
+            " / warning: name the cart with --source and --store, or orders may be counted twice",
+            style="yellow",
+        )
+    return found
+
+
+def _asked(stores: Sequence[tuple[str, str]], otherwise: Home) -> Home:
+    for number, (source, store) in enumerate(stores, 1):
+        _console.print(f"  {number}: {source} / {store}", markup=False)
+    chosen = typer.prompt("どのカートの番号ですか（0: どれでもない）", type=int, default=0)
+    if not 0 < chosen <= len(stores):
+        return otherwise
+    source, store = stores[chosen - 1]
+    return Home(source, store, "選ばれたとおり")
+
+
+def _personal_key(deployment: Deployment) -> bytes:
+    secrets = deployment.client("secretsmanager")
+    answer = secrets.get_secret_value(SecretId=deployment.outputs["KeysSecret"])
+    return parse_key_ring(answer["SecretString"]).personal
+
+
+def _day(written: str | None, timezone: str) -> datetime | None:
+    if written is None:
+        return None
+    try:
+        return datetime.strptime(written, "%Y-%m-%d").replace(tzinfo=ZoneInfo(timezone)).astimezone(UTC)
+    except ValueError:
+        raise RejectedError(f"--as-of は 2026-01-31 のように書いてください: {written[:20]!r}") from None
+
+
+def _open(file: Path) -> BinaryIO:
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise RejectedError(f"{file} を開けません: {error.strerror} / cannot read it") from None
+
+
 # --- the screen -------------------------------------------------------------------------------------------------------
 
 
-def _content(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise RejectedError(f"cannot read {file}: {error.strerror}") from None
+def _report(reading: Reading, rejected: Path) -> None:
+    for line in report.lines(reading):
+        _console.print(line, markup=False)
+    if reading.bad:
+        rejected.write_bytes(report.rejected_csv(reading))
+        _console.print(f"取り込めない行を書き出しました: {rejected} / refused rows", markup=False)
 
 
-def _report(file: Path, read: OrderFile) -> None:
-    _console.print(
-        f"{read.rows:,} rows ({read.encoding}): {len(read.events):,} orders, {len(read.bad):,} rows refused "
-        f"/ {read.rows:,} 行：受注 {len(read.events):,} 件、取り込めない行 {len(read.bad):,}"
-    )
-    if not read.bad:
-        return
-    for row in read.bad[:SHOWN_BAD_ROWS]:
-        _console.print(_shown(row), markup=False)
-    if len(read.bad) > SHOWN_BAD_ROWS:
-        _console.print(f"  … and {len(read.bad) - SHOWN_BAD_ROWS:,} more")
-    rejected = file.with_name(f"{file.name}.rejected.csv")
-    rejected.write_bytes(rejected_csv(read))
-    _console.print(f"refused rows: {rejected} / 取り込めなかった行を書き出しました", markup=False)
-
-
-def _shown(row: BadRow) -> str:
-    return f"  line {row.line:,}: {row.reason}"
+def _tell(done: Imported, kind: Kind) -> None:
+    if done.again:
+        _console.print("取り込み済みのファイルです。変更はありません / imported before: nothing changed")
+    changed = f"（うち新規・変更 {done.changed:,} 件）" if kind.name.endswith("orders") else ""
+    english = f", {done.changed:,} of them new or changed" if changed else ""
+    _console.print(f"{kind.title} {done.events:,} 件{changed}を取り込みました / {done.events:,} {kind.name}{english}")
 
 
 def _progress() -> Progress:
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=_console
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=_console,
+        transient=True,
     )
 
 
@@ -250,7 +256,7 @@ def _advance(progress: Progress) -> Advance:
 
     def advance(what: str, done: int, total: int) -> None:
         if what not in tasks:
-            tasks[what] = progress.add_task(what, total=total)
-        progress.update(tasks[what], completed=done, total=total)
+            tasks[what] = progress.add_task(what, total=total or None)
+        progress.update(tasks[what], completed=done, total=total or None)
 
     return advance

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from infra.cli.connection import add_connection, hook_url
-from infra.cli.importing import Advance, Imported, import_events, import_name
+from infra.cli.importing import Imported, import_file
 from infra.cli.session import Deployment
 from infra.demo import cdnow
 from infra.demo.post import Endpoint
@@ -17,7 +17,8 @@ from infra.demo.story import SHOP
 from shared.core.clock import SystemClock, shop_day
 from shared.core.ids import TenantId
 from shared.core.shop import Shop, parameter_name, parse_shop
-from shared.ingest.order_file import FileOptions, parse_order_file
+from shared.ingest.files.importing import Advance
+from shared.ingest.files.model import FileOptions
 
 TENANT = TenantId("default")
 SETTINGS = {
@@ -66,10 +67,8 @@ def import_history(
     """Write CDNOW as the CSV a shop would export, and import it; `customers` takes the first ones only."""
     yesterday = cdnow.yesterday(today(stage.shop))
     cdnow.write_csv(file, yesterday, customers)
-    content = file.read_bytes()
     options = FileOptions(stage.shop.tenant, stage.shop.timezone, stage.shop.currency)
-    read = parse_order_file(content, options, SystemClock().now())
-    return import_events(stage.deployment, stage.shop, read.events, import_name(content, options), advance)
+    return import_file(stage.deployment, stage.shop, file, "orders", options, advance)
 
 
 def today(shop: Shop) -> date:

@@ -18,16 +18,18 @@ from hypothesis import strategies as st
 from shared.core.errors import RejectedError
 from shared.core.ids import TenantId
 from shared.ingest import history
+from shared.ingest.files.model import FileOptions
+from shared.ingest.files.registry import kind
+from shared.ingest.files.report import rejected_csv
 from shared.ingest.model import Event, EventType, OrderFacts
-from shared.ingest.order_file import COLUMNS, FileOptions, OrderFile, parse_order_file, rejected_csv
+from tests.unit.ingest.files.reader import OPTIONS, Read, read_bytes
 
-NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
-OPTIONS = FileOptions(TenantId("sample"))
 HEADING = "order_id,customer_id,email,ordered_at,amount"
+COLUMNS = {column.name: column.words() for column in kind("orders").columns}
 
 
-def parse(*rows: str, heading: str = HEADING, encoding: str = "utf-8", options: FileOptions = OPTIONS) -> OrderFile:
-    return parse_order_file("\r\n".join((heading, *rows)).encode(encoding), options, NOW)
+def parse(*rows: str, heading: str = HEADING, encoding: str = "utf-8", options: FileOptions = OPTIONS) -> Read:
+    return read_bytes("orders", "\r\n".join((heading, *rows)).encode(encoding), options)
 
 
 def facts(event: Event) -> OrderFacts:
@@ -64,11 +66,15 @@ def test_japanese_headings_and_encodings(encoding: str) -> None:
 
 
 def test_every_heading_we_promise_is_understood() -> None:
+    needed = ("number", "email", "ordered_at", "amount")
     for name, words in COLUMNS.items():
-        for word in (name, *words):
-            others = [other for other in ("order_id", "email", "ordered_at", "amount") if other != name]
-            heading = ",".join([word, *others])
-            assert parse(heading=heading).heading[0] == word
+        for word in words:
+            others = [other for other in needed if other != name]
+            layout = parse(heading=",".join([word, *others])).reading.layout
+            meant = {column for column, index in layout.indexes.items() if index == 0}
+            # A word may mean two things (`小計`); what it means alone is the first of them.
+            assert meant, word
+            assert word not in layout.unused
 
 
 def test_tabs_separate_too() -> None:
@@ -196,7 +202,7 @@ def test_a_cancelled_order_goes_in_as_cancelled(written: str, cancelled: bool) -
     ("row", "why"),
     [
         (",C,,2026-01-05,1", "order_id is empty"),
-        ("A,,,2026-01-05,1", "both empty"),
+        ("A,,,2026-01-05,1", "all empty"),
         ("A,C,not-a-mail,2026-01-05,1", "mail address"),
         ("A,C,,2026-01-05", "4 columns"),
         ("A,C,,2026-01-05,1,2", "6 columns"),
@@ -220,17 +226,16 @@ def test_empty_rows_and_line_breaks_in_cells_do_not_shift_the_line_numbers() -> 
     [
         (b"", "heading lacks"),
         (b"order_id,amount\n", "ordered_at"),
-        (b"order_id,ordered_at,amount\n", "customer_id or email"),
-        ("注文番号,order_id,注文日,金額,顧客番号\n".encode(), "two columns"),
+        (b"order_id,ordered_at,amount\n", "customer_id or email or phone"),
         (b"order_id\x81\x20", "UTF-8"),
         (b"\xff\xfe\x00", "UTF-8"),
         (b'order_id,customer_id,ordered_at,amount\nA,"' + b"x" * 200_000, "quotation"),
     ],
-    ids=range(7),
+    ids=range(6),
 )
 def test_what_is_no_order_file_is_refused_as_a_whole(content: bytes, why: str) -> None:
     with pytest.raises(RejectedError, match=why):
-        parse_order_file(content, OPTIONS, NOW)
+        read_bytes("orders", content)
 
 
 def test_a_file_of_tabs_and_nul_bytes_harms_nobody() -> None:
@@ -239,7 +244,7 @@ def test_a_file_of_tabs_and_nul_bytes_harms_nobody() -> None:
 
 def test_refused_rows_come_back_as_a_file_to_correct() -> None:
     file = parse('=cmd|calc,C,,bad,"1,000"', "＋1,C,,bad,1")
-    rows = list(csv.reader(io.StringIO(rejected_csv(file).decode("utf-8-sig"))))
+    rows = list(csv.reader(io.StringIO(rejected_csv(file.reading).decode("utf-8-sig"))))
     assert rows[0][2:] == HEADING.split(",")
     assert rows[1][0] == "2"
     assert rows[1][2:] == ["'=cmd|calc", "C", "", "bad", "1,000"]
@@ -252,7 +257,7 @@ def test_refused_rows_come_back_as_a_file_to_correct() -> None:
 def test_the_same_file_is_the_same_events_and_the_same_import() -> None:
     rows = ("A,C,,2026-01-05,1", "B,D,d@example.com,2026-01-06,2")
     assert parse(*rows).events == parse(*rows).events
-    assert history.import_id(b"x", "1") == history.import_id(b"x", "1") != history.import_id(b"x", "2")
+    assert history.import_id("x", "1") == history.import_id("x", "1") != history.import_id("x", "2")
 
 
 def test_the_event_id_says_nothing_about_a_person() -> None:
@@ -290,7 +295,7 @@ def test_any_rows_are_read_or_listed_and_none_is_lost(rows: list[list[str]]) -> 
     writer.writerows(rows)
     content = out.getvalue().encode("utf-8", "surrogatepass")
     try:
-        file = parse_order_file(content, OPTIONS, NOW)
+        file = read_bytes("orders", content)
     except RejectedError:
         return
     assert all(bad.reason and bad.line > 1 for bad in file.bad)
@@ -306,7 +311,7 @@ def test_any_rows_are_read_or_listed_and_none_is_lost(rows: list[list[str]]) -> 
 def test_any_bytes_are_read_or_refused(content: bytes) -> None:
     for head in (b"", HEADING.encode() + b"\n"):
         with suppress(RejectedError):
-            parse_order_file(head + content, OPTIONS, NOW)
+            read_bytes("orders", head + content)
 
 
 # --- chunks
@@ -321,7 +326,10 @@ def test_a_person_is_in_one_chunk_however_their_rows_are_linked() -> None:
         mail = f"P{person}@Example.com" if not customer or rng.random() < 0.5 else ""
         rows.append(f"A{number},{customer},{mail},2026-01-05,1")
     events = parse(*rows).events
-    chunks = list(history.chunks(events, 500))
+    with history.Pack() as pack:
+        for event in events:
+            pack.add(event)
+        chunks = [history.read_chunk(chunk) for chunk in pack.chunks(500)]
     assert sorted(e.event_id for chunk in chunks for e in chunk) == sorted(e.event_id for e in events)
     assert 6 <= len(chunks) <= 9
     homes: dict[str, set[int]] = {}

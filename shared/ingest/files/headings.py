@@ -1,0 +1,87 @@
+"""From the headings of a real export to our columns: what was said explicitly first, then the usual words."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+
+from shared.core.errors import RejectedError
+from shared.ingest.files.mapping import FileMapping
+from shared.ingest.files.model import Kind, Layout
+
+_BRACKETS = re.compile(r"[(（\[【][^)）\]】]*[)）\]】]")
+_PREFIX = re.compile(r"^(ご?注文者様?|ご?購入者様?|お客様|顧客|会員|ユーザー|請求先|billing)の?")
+
+
+def layout(heading: Sequence[str], kind: Kind, mapping: FileMapping) -> Layout:
+    """Where the columns stand. Raises RejectedError naming what is missing or impossible."""
+    indexes = _said(heading, kind, mapping)
+    taken = set(indexes.values()) | {at for at, cell in enumerate(heading) if mapping.columns.get(cell.strip()) == ""}
+    for name, index in _guessed(heading, kind):
+        if name not in indexes and index not in taken:
+            indexes[name] = index
+            taken.add(index)
+    _check_constants(kind, mapping.values)
+    missing = [need for need in kind.needs if not set(need) & (indexes.keys() | mapping.values.keys())]
+    if missing:
+        shown = "、".join(" または ".join(_shown(kind, name) for name in need) for need in missing)
+        raise RejectedError(
+            f"見出し行に次の列がありません: {shown}。別の見出しなら --mapping '見出し=項目' で教えてください"
+            f" / the heading lacks: {'; '.join(' or '.join(need) for need in missing)}"
+        )
+    used = set(indexes.values())
+    unused = tuple(cell.strip() for at, cell in enumerate(heading) if at not in used and cell.strip())
+    return Layout(indexes, mapping.values, tuple(heading), unused)
+
+
+def _shown(kind: Kind, name: str) -> str:
+    column = kind.column(name)
+    return f"{column.title}（{name}）" if column else name
+
+
+def _said(heading: Sequence[str], kind: Kind, mapping: FileMapping) -> dict[str, int]:
+    places = {plain(cell): at for at, cell in reversed(list(enumerate(heading)))}
+    found: dict[str, int] = {}
+    for said, name in mapping.columns.items():
+        if not name:
+            continue
+        if not kind.column(name) and not name.startswith(kind.prefixes or ("\0",)):
+            known = ", ".join(column.name for column in kind.columns)
+            raise RejectedError(
+                f"項目 {name!r} は{kind.title}にありません。使えるのは: {known} / no such column of {kind.name}"
+            )
+        if plain(said) in places:
+            found[name] = places[plain(said)]
+    return found
+
+
+def _check_constants(kind: Kind, values: Mapping[str, str]) -> None:
+    for name in values:
+        if not kind.column(name):
+            raise RejectedError(f"項目 {name!r} は{kind.title}にありません / no such column of {kind.name}")
+
+
+def _guessed(heading: Sequence[str], kind: Kind) -> Iterator[tuple[str, int]]:
+    """(column, place), the surest first: the exact heading before one without brackets or `注文者`."""
+    exact: dict[str, int] = {}
+    bare: dict[str, int] = {}
+    for at, cell in enumerate(heading):
+        # The first of two equal headings is the buyer's in every export we know; the second is the recipient's.
+        exact.setdefault(plain(cell), at)
+        bare.setdefault(_bare(cell), at)
+    for places in (exact, bare):
+        for column in kind.columns:
+            for word in column.words():
+                if (place := places.get(plain(word))) is not None:
+                    yield column.name, place
+
+
+def plain(cell: str) -> str:
+    """A heading without case, width, spaces and underscores."""
+    return re.sub(r"[\s_\u3000\ufeff]", "", unicodedata.normalize("NFKC", cell)).lower()
+
+
+def _bare(cell: str) -> str:
+    text = plain(_BRACKETS.sub("", cell))
+    return _PREFIX.sub("", text) or text

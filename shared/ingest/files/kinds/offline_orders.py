@@ -1,0 +1,62 @@
+"""実店舗・電話の売上 (POS): orders of a shop or by telephone, matched by member number, telephone or e-mail.
+
+Member numbers are those of (source, store), so name the cart whose members these are. An order's id begins with `pos/`
+and the branch, so a slip number never meets the cart's. A sale without any buyer is refused: it is nobody's history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from shared.core.clock import to_iso
+from shared.ingest.body import key_part
+from shared.ingest.files import build, cells, lines, people, sales
+from shared.ingest.files.model import Column, Context, Kind, Refused, Row
+from shared.ingest.model import Event, EventType
+
+_NUMBER = Column(
+    "number", "伝票番号", ("レシート番号", "取引番号", "取引id", "売上番号", "売上id", "伝票no", "注文番号", "order_id")
+)
+_BRANCH = Column("branch", "店舗名", ("店舗", "店名", "販売店", "店舗コード", "location", "ロケーション"))
+
+
+def _key(row: Row) -> str:
+    number = cells.identifier(row, "number", "伝票番号")
+    branch = cells.nfkc(row.get("branch"))
+    if not branch:
+        raise Refused(
+            "店舗名が空です（1店舗だけなら --value branch=店舗名）",
+            "branch is empty: name the shop, or --value branch=…",
+        )
+    return f"pos/{branch}/{number}"
+
+
+def _events(rows: Sequence[Row], context: Context) -> Iterator[Event]:
+    key = _key(rows[0])
+    read = sales.sale(key, cells.nfkc(rows[0].get("number")), rows, context, offline=True)
+    if not (read.person.source_customer_id or read.person.email or read.person.phone):
+        raise Refused(
+            "会員番号・電話番号・メールアドレスがすべて空です（誰の購入か分からないため）",
+            "member number, phone and email are all empty: nobody is named",
+        )
+    yield build.thing_event(
+        EventType.ORDER_PLACED,
+        f"order/{key_part(key)}",
+        replace(read.facts, branch=cells.nfkc(rows[0].get("branch"))),
+        read.person,
+        context,
+        at=read.facts.ordered_at,
+        version=to_iso(read.updated_at or read.facts.ordered_at),
+    )
+
+
+KIND = Kind(
+    name="offline_orders",
+    title="店舗売上",
+    columns=(_NUMBER, _BRANCH, sales.ORDERED_AT, sales.AMOUNT, *sales.MONEY, *lines.COLUMNS, *people.COLUMNS),
+    needs=(("number",), ("branch",), ("ordered_at",), ("amount", "unit_price"), people.NEEDED),
+    events=_events,
+    key=_key,
+    aliases=("offline", "pos", "実店舗"),
+)

@@ -1,0 +1,88 @@
+"""What a file amounts to, in words a shop owner understands, and the refused rows as a file that Excel opens."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from shared.core.money import format_amount
+from shared.ingest.files.reading import Reading
+
+SHOWN_BAD_ROWS = 20
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+_ENCODINGS = {"utf-8-sig": "UTF-8", "cp932": "Shift_JIS (CP932)", "utf-16": "UTF-16", "euc_jp": "EUC-JP"}
+
+
+def lines(reading: Reading) -> Iterator[str]:
+    """The report, one line after another."""
+    figures, kind = reading.figures, reading.kind
+    encoding = _ENCODINGS.get(reading.encoding, reading.encoding)
+    bad = f"{len(reading.bad):,}"
+    yield (
+        f"{figures.rows:,} 行（{encoding}）: {kind.title} {figures.events:,} 件、取り込めない行 {bad} "
+        f"/ {figures.rows:,} rows: {figures.events:,} {kind.name}, {bad} rows refused"
+    )
+    if figures.first_on:
+        yield f"  期間 {figures.first_on} 〜 {figures.last_on}"
+    for currency, total in sorted(figures.amounts.items()):
+        yield f"  合計 {format_amount(total, currency)}"
+    if figures.words:
+        yield "  内訳 " + "、".join(f"{word} {count:,}" for word, count in figures.words.most_common())
+    yield "  読む列 " + "、".join(_used(reading))
+    if reading.layout.unused:
+        yield "  使わない列 " + "、".join(reading.layout.unused)
+    for row in reading.bad[:SHOWN_BAD_ROWS]:
+        yield f"  {row.line:,} 行目: {row.reason}"
+    if len(reading.bad) > SHOWN_BAD_ROWS:
+        yield f"  … ほか {len(reading.bad) - SHOWN_BAD_ROWS:,} 行 / and more"
+
+
+def _used(reading: Reading) -> Iterator[str]:
+    """heading → what it is read as, in the file's order."""
+    for name, index in sorted(reading.layout.indexes.items(), key=lambda item: item[1]):
+        column = reading.kind.column(name)
+        heading = reading.heading[index].strip()
+        title = column.title if column else name
+        yield heading if heading == title else f"{heading}→{title}"
+    for name, value in sorted(reading.layout.constants.items()):
+        column = reading.kind.column(name)
+        yield f"（全行）{column.title if column else name}={value}"
+
+
+def document(reading: Reading) -> dict[str, Any]:
+    """The report as JSON. Reasons and headings only: no cell of the file is in it."""
+    figures = reading.figures
+    return {
+        "kind": reading.kind.name,
+        "encoding": reading.encoding,
+        "digest": reading.digest,
+        "source": reading.options.source,
+        "store": reading.options.store,
+        "rows": figures.rows,
+        "events": figures.events,
+        "refused": len(reading.bad),
+        "first_on": figures.first_on.isoformat() if figures.first_on else None,
+        "last_on": figures.last_on.isoformat() if figures.last_on else None,
+        "amounts": dict(figures.amounts),
+        "counts": dict(figures.words),
+        "columns": list(_used(reading)),
+        "unused_columns": list(reading.layout.unused),
+        "refused_rows": [{"line": row.line, "reason": row.reason} for row in reading.bad[:SHOWN_BAD_ROWS]],
+    }
+
+
+def rejected_csv(reading: Reading) -> bytes:
+    """The refused rows as a CSV file that Excel opens in Japanese, to correct and import again."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(("行 / line", "理由 / reason", *map(_no_formula, reading.heading)))
+    for row in reading.bad:
+        writer.writerow((row.line, row.reason, *map(_no_formula, row.cells)))
+    return out.getvalue().encode("utf-8-sig")
+
+
+def _no_formula(cell: str) -> str:
+    """A cell that a spreadsheet would run is shown as text instead."""
+    return f"'{cell}" if cell.lstrip(" ").startswith(_FORMULA) else cell
