@@ -37,6 +37,8 @@ class QuietHours:
 MAIL_NIGHT = QuietHours(time(22), time(8))
 PHONE_NIGHT = QuietHours(time(21), time(9))
 """For channels that ring: LINE, SMS."""
+_NIGHTS = {"email": MAIL_NIGHT, "line": PHONE_NIGHT, "sms": PHONE_NIGHT}
+"""Letters are printed by day and calls made by people: they have no night of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,7 @@ class ContactPolicy:
 
     def quiet_hours(self, channel: str) -> QuietHours | None:
         """The hours during which a channel stays silent."""
-        default = MAIL_NIGHT if channel == "email" else PHONE_NIGHT
-        return self.quiet.get(channel, default)
+        return self.quiet.get(channel, _NIGHTS.get(channel))
 
 
 def contact_policy(shop: Shop) -> ContactPolicy:

@@ -17,12 +17,16 @@ from zoneinfo import ZoneInfo
 from shared.core.clock import shop_day
 from shared.core.ids import SendId
 from shared.core.shop import Shop
-from shared.customers.model import ConsentStatus, PersonState, Profile
+from shared.customers.model import ConsentStatus, PersonState
 from shared.customers.rules import EVERY_STORE
 from shared.delivery.model import Contact, Outcome, Purpose, Reason, SendRequest, SendState
 from shared.delivery.policy import ContactPolicy, contact_policy
 
 WEEK = timedelta(days=7)
+
+UNLESS_REFUSED = frozenset({"postal", "call"})
+"""Channels that 特定電子メール法 does not bind to an opt-in: a letter or a call to a customer goes out unless they
+said no (個人情報保護法, 特定商取引法 §17)."""
 
 
 class Action(StrEnum):
@@ -54,7 +58,7 @@ def decide(
     """May `request` go to `person` now? Transactional mail is exempt from consent, caps and quiet hours only."""
     if person is None or person.profile.erased:
         return Decision(Action.HOLD, Reason.ERASED)
-    if not address(person.profile, request.channel):
+    if not address(person, request.channel):
         return Decision(Action.HOLD, Reason.NO_ADDRESS)
     if request.channel in person.suppressed:
         return Decision(Action.HOLD, _why_suppressed(person, request.channel))
@@ -99,15 +103,31 @@ def held_back(reason: Reason) -> Outcome:
             return Outcome(SendState.SUPPRESSED, reason)
 
 
-def address(profile: Profile, channel: str) -> str | None:
+def address(person: PersonState, channel: str) -> str | None:
     """Where this channel reaches the person; None where it cannot."""
     match channel:
         case "email":
-            return profile.email
-        case "sms":
-            return profile.phone
+            return person.profile.email
+        case "sms" | "call":
+            return person.profile.phone
+        case "line":
+            return person.profile.line_user_id
+        case "postal":
+            return _postal_address(person)
         case _:
             return None
+
+
+def _postal_address(person: PersonState) -> str | None:
+    """宛名: postal code, address and name as three lines of a label; None unless all three are known."""
+    profile, prefecture = person.profile, person.attributes.get("prefecture")
+    name = " ".join(part for part in (profile.last_name, profile.first_name) if part)
+    if not (profile.postal_code and profile.address and name):
+        return None
+    place = profile.address
+    if prefecture and not place.startswith(str(prefecture.value)):
+        place = f"{prefecture.value}{place}"
+    return f"〒{profile.postal_code}\n{place}\n{name} 様"
 
 
 def quiet_seconds(shop: Shop, purpose: Purpose, channel: str, now: datetime) -> int:
@@ -145,7 +165,7 @@ def _refused(person: PersonState, request: SendRequest) -> Decision | None:
         case ConsentStatus.OPT_OUT:
             return Decision(Action.HOLD, Reason.OPTED_OUT)
         case ConsentStatus.UNKNOWN:
-            return Decision(Action.HOLD, Reason.NO_CONSENT)
+            return None if request.channel in UNLESS_REFUSED else Decision(Action.HOLD, Reason.NO_CONSENT)
         case _:
             assert_never(status)
 

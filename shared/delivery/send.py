@@ -322,7 +322,7 @@ class _Delivery:
             step=request.step,
             purpose=request.purpose,
             sender=house.sender,
-            to=address(profile, request.channel) or "",
+            to=address(person, request.channel) or "",
             parts=parts,
             unsubscribe_url=url,
         )

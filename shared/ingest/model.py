@@ -227,7 +227,7 @@ class ConsentFacts:
     """Consent to marketing on one channel (配信許諾)."""
 
     kind: Literal["consent"] = "consent"
-    channel: Literal["email", "sms", "line"]
+    channel: Literal["email", "sms", "line", "postal", "call"]
     granted: bool
     method: str
     """How it was said: `shopify:single_opt_in`, `one_click`, `page`, `import`, `complaint`."""

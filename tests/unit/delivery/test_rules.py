@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,11 +15,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from shared.core.clock import shop_day
 from shared.core.ids import SendId
-from shared.customers.model import ConsentStatus, PersonState
+from shared.customers.model import Attribute, Consent, ConsentStatus, PersonState
 from shared.delivery.model import Contact, Purpose, Reason, SendRequest, SendState
 from shared.delivery.policy import ContactPolicy, QuietHours, contact_policy
-from shared.delivery.rules import Action, Decision, decide, held, held_back, quiet_seconds, with_slot
-from tests.unit.delivery.world import NOON, a_consent, a_person, a_request, a_shop, jst
+from shared.delivery.rules import Action, Decision, address, decide, held, held_back, quiet_seconds, with_slot
+from tests.unit.delivery.world import NOON, STORE, a_consent, a_person, a_request, a_shop, jst
 
 POLICY = ContactPolicy()
 NOBODY = Contact()
@@ -258,3 +259,56 @@ class Schedule(RuleBasedStateMachine):
 
 TestSchedule = Schedule.TestCase
 TestSchedule.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+# --- the other channels -----------------------------------------------------------------------------------------------
+def reachable(**profile: Any) -> PersonState:
+    person = a_person(phone="+818000000001", postal_code="100-0000", address="千代田区見本町1-2-3", **profile)
+    return replace(person, attributes={"prefecture": Attribute("東京都", NOON, "e1")}, consents=())
+
+
+def test_a_letter_is_addressed_as_a_label_is_written() -> None:
+    assert address(reachable(first_name="花子"), "postal") == "〒100-0000\n東京都千代田区見本町1-2-3\n見本 花子 様"
+
+
+def test_a_prefecture_is_not_written_twice() -> None:
+    person = replace(reachable(), profile=replace(reachable().profile, address="東京都千代田区見本町1-2-3"))
+    assert address(person, "postal") == "〒100-0000\n東京都千代田区見本町1-2-3\n見本 様"
+
+
+@pytest.mark.parametrize("unknown", ["postal_code", "address", "last_name"])
+def test_a_letter_needs_code_address_and_name(unknown: str) -> None:
+    person = reachable()
+    person = replace(person, profile=replace(person.profile, **{unknown: None}))
+    assert address(person, "postal") is None
+
+
+@pytest.mark.parametrize(
+    ("channel", "found"), [("sms", "+818000000001"), ("call", "+818000000001"), ("line", None), ("pigeon", None)]
+)
+def test_each_channel_has_its_own_address(channel: str, found: str | None) -> None:
+    assert address(reachable(), channel) == found
+
+
+@pytest.mark.parametrize(
+    ("channel", "reason"),
+    [("postal", Reason.NONE), ("call", Reason.NONE), ("sms", Reason.NO_CONSENT), ("email", Reason.NO_CONSENT)],
+)
+def test_letters_and_calls_go_out_unless_refused_all_else_only_when_agreed(channel: str, reason: Reason) -> None:
+    request = a_request(channel=channel)
+    assert decide(reachable(), request, Contact(), POLICY, NOON).reason is reason
+
+
+@pytest.mark.parametrize("channel", ["postal", "call"])
+def test_a_refused_letter_or_call_stays_refused(channel: str) -> None:
+    said_no = Consent(channel, STORE, ConsentStatus.OPT_OUT, NOON, "page")
+    person = replace(reachable(), consents=(said_no,))
+    assert decide(person, a_request(channel=channel), Contact(), POLICY, NOON).reason is Reason.OPTED_OUT
+
+
+def test_only_what_rings_or_arrives_keeps_the_night() -> None:
+    night = jst("2026-11-20 23:00")
+    kept = {
+        c: quiet_seconds(a_shop(), Purpose.MARKETING, c, night) > 0 for c in ("email", "line", "sms", "postal", "call")
+    }
+    assert kept == {"email": True, "line": True, "sms": True, "postal": False, "call": False}
