@@ -279,7 +279,8 @@ def test_a_prefecture_is_not_written_twice() -> None:
 @pytest.mark.parametrize("unknown", ["postal_code", "address", "last_name"])
 def test_a_letter_needs_code_address_and_name(unknown: str) -> None:
     person = reachable()
-    person = replace(person, profile=replace(person.profile, **{unknown: None}))
+    less: dict[str, Any] = {unknown: None}
+    person = replace(person, profile=replace(person.profile, **less))
     assert address(person, "postal") is None
 
 
