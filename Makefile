@@ -28,7 +28,7 @@ say = @if [ -t 1 ]; then printf '\033[2m%s\033[0m\n' "$(1)"; else echo "$(1)"; f
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
-setup: .venv/.ready .venv-cloud/.ready .venv-runtime/.ready ## install everything, into this folder only
+setup: .venv/.ready .venv-cloud/.ready .venv-runtime/.ready .venv-sdk/.ready ## install everything, into this folder only
 
 .venv/.ready: requirements/bootstrap.txt requirements/dev.txt requirements/demo.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -91,7 +91,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 RUNTIME = $(foreach name,boto3 botocore s3transfer jmespath python-dateutil six urllib3,--no-emit-package $(name))
 
 lock: setup ## resolve requirements/*.in again (UPGRADE=1 takes newer versions)
-	@cd requirements && for group in bootstrap runtime light lake cloud demo dev; do \
+	@cd requirements && for group in bootstrap runtime light lake cloud sdk demo dev; do \
 	  echo "locking $$group"; extra=""; \
 	  case $$group in \
 	    light|lake) extra='$(RUNTIME) -c runtime.txt' ;; \
@@ -109,4 +109,4 @@ clean: ## forget what was built
 	@rm -rf .build cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 distclean: clean ## … and what was installed
-	@rm -rf .venv .venv-cloud .venv-runtime .matakite
+	@rm -rf .venv .venv-cloud .venv-runtime .venv-sdk .matakite

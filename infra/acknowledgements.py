@@ -38,12 +38,12 @@ ACCEPTED = (
     Accepted(
         "AwsSolutions-IAM5",
         "One prefix of one of our buckets: the objects below it are named while the product runs",
-        r"Resource::MatakiteData:ExportsOutputFnGetAtt(Lake|Work)\w+/[\w-]+/\*",
+        r"Resource::MatakiteData:ExportsOutputFnGetAtt(Lake|Work|Inbox)\w+/[\w-]+/\*",
     ),
     Accepted(
         "AwsSolutions-IAM5",
         "Shops and connections are added while the product runs; the prefix holds nothing else",
-        r"Resource::arn:.*:parameter/matakite/(shops|connections)/\*",
+        r"Resource::arn:.*:parameter/matakite/(shops|connections|file-mappings)/\*",
     ),
     Accepted(
         "AwsSolutions-IAM5",
@@ -81,6 +81,11 @@ ACCEPTED = (
         "AwsSolutions-APIG4",
         "A cart cannot sign in: webhooks are authenticated by HMAC over the body, unsubscribing by a signed token",
         path=r".*/(POST|GET|HEAD)--v1--(hooks|unsubscribe)--.*",
+    ),
+    Accepted(
+        "AwsSolutions-APIG4",
+        "An SDK signs in with its write key, which the function checks; surveys and sign-ups with a signed link",
+        path=r".*/(POST|GET|HEAD)--v1--(\{call\}|surveys|subscribe|confirm).*",
     ),
     Accepted(
         "AwsSolutions-SQS3",

@@ -13,9 +13,11 @@ from infra.customers import Customers
 from infra.delivery import Delivery
 from infra.functions import LOG_RETENTION, FunctionFactory
 from infra.house import House
+from infra.inbox import Inbox
 from infra.ingest import ImportOrders, Ingest
 from infra.scenarios import Scenarios
 from infra.stateful import StatefulStack
+from infra.tracking import CORS, Tracking
 
 _ACCESS_LOG = {
     "requestId": "$context.requestId",
@@ -45,16 +47,24 @@ class StatelessStack(Stack):
             api=self._api(),
         )
         Ingest(self, "Ingest", house=house)
+        Tracking(self, "Tracking", house=house)
         Customers(self, "Customers", house=house)
         analytics = Analytics(self, "Analytics", house=house)
-        ImportOrders(self, "ImportOrders", load_history=analytics.load_history)
+        imports = ImportOrders(self, "ImportOrders", load_history=analytics.load_history)
+        Inbox(self, "Inbox", house=house, bucket=stateful.inbox, machine=imports.machine)
         delivery = Delivery(self, "Delivery", house=house)
         scenarios = Scenarios(self, "Scenarios", house=house, delivery=delivery)
         Admin(self, "Admin", house=house, scenarios=scenarios)
         self._outputs(house)
 
     def _api(self) -> apigw.HttpApi:
-        api = apigw.HttpApi(self, "Api", create_default_stage=False, description="Matakite: webhooks and public pages")
+        api = apigw.HttpApi(
+            self,
+            "Api",
+            create_default_stage=False,
+            cors_preflight=CORS,
+            description="Matakite: webhooks, tracking and public pages",
+        )
         log_group = logs.LogGroup(self, "ApiAccessLogs", retention=LOG_RETENTION, removal_policy=RemovalPolicy.DESTROY)
         stage = api.add_stage(
             "Live",

@@ -17,6 +17,7 @@ from shared.core.errors import RejectedError
 from shared.core.ids import ConnectionId
 from shared.ingest.adapter import Connection
 from shared.ingest.connections import ConnectionBook, new_connection, rotated
+from shared.ingest.registry import sources
 
 app = typer.Typer(name="connection", help="Connect a cart / カート接続", no_args_is_help=True, add_completion=False)
 add = typer.Typer(help="Connect a cart and print the URL and secret to give it.", no_args_is_help=True)
@@ -102,6 +103,45 @@ def square(
     _console.print("  customer.created  customer.updated  customer.deleted")
 
 
+@add.command()
+def website(
+    store: Annotated[str, typer.Option("--store", help="The site's domain, www.example.jp.")],
+    shop: Annotated[str | None, _SHOP_OPTION] = None,
+    users_of: Annotated[
+        str | None,
+        typer.Option("--users-of", help="Whose customer numbers the site's user ids are: shopify/a.myshopify.com."),
+    ] = None,
+) -> None:
+    """Connect a website or app that uses a Segment SDK: prints its write keys and a snippet."""
+    deployment = connect()
+    tenant = which_shop(deployment, shop).tenant
+    connection = add_connection(deployment, tenant, "track", store, users_of=_users_of(users_of))
+    _console.print(f"write key (public, in pages)     {connection.connection_id}")
+    _console.print(f"write key (secret, for servers)  {connection.connection_id}_{connection.secret}")
+    _console.print(f"API host                         {deployment.outputs['ApiUrl']}/v1")
+    _console.print("ページに次のように組み込んでください（@segment/analytics-next）:")
+    _console.print(snippet(deployment.outputs["ApiUrl"], connection.connection_id), markup=False)
+
+
+def snippet(api_url: str, write_key: str) -> str:
+    """What a page needs to load the browser SDK with our API and without its vendor's settings server."""
+    protocol, _, host = api_url.partition("://")
+    return f"""\
+import {{ AnalyticsBrowser }} from "@segment/analytics-next";
+const analytics = AnalyticsBrowser.load(
+  {{ writeKey: "{write_key}", cdnSettings: {{ integrations: {{ "Segment.io": {{ apiKey: "{write_key}" }} }} }} }},
+  {{ integrations: {{ "Segment.io": {{ apiHost: "{host}/v1", protocol: "{protocol}" }} }} }},
+);
+analytics.page();"""
+
+
+def _users_of(written: str | None) -> str | None:
+    source, _, store = (written or "").partition("/")
+    if written and (source not in sources() or not store):
+        raise RejectedError(f"--users-of is a cart and its store, such as shopify/a.myshopify.com, got {written!r}")
+    return written
+
+
 @app.command("list")
 def list_() -> None:
     """Every connection, without its secret."""
@@ -132,10 +172,11 @@ def add_connection(
     store: str,
     secret: str | None = None,
     url: str | Callable[[Deployment, Connection], str] | None = None,
+    users_of: str | None = None,
 ) -> Connection:
     """Create a connection and store it. `url`: as registered, or what makes it; for carts whose signature covers it."""
     _check_secret(source, secret)
-    connection = new_connection(tenant, source, store, secret)
+    connection = replace(new_connection(tenant, source, store, secret), users_of=users_of)
     if url is not None:
         connection = replace(connection, url=url if isinstance(url, str) else url(deployment, connection))
     _book(deployment).save(connection)

@@ -21,6 +21,7 @@ PATCHES = (
     "secure_loopback",
     "function_worker",
     "reachable_urls",
+    "cors_settings",
     "resource_arns",
     "secret_refs",
     "grant_recorder",

@@ -35,14 +35,6 @@ from shared.ingest.store import EventStore
 from shared.ingest.tracking import calls as wire
 from shared.ingest.tracking.pages import page_rules
 
-CORS: Mapping[str, str] = {
-    # Any site may call: the key in its page is public, and nothing is answered that another site may not read.
-    "access-control-allow-origin": "*",
-    "access-control-allow-methods": "POST",
-    "access-control-allow-headers": "authorization, content-type, x-retry-count",
-    "access-control-max-age": "86400",
-}
-
 MAX_PLAIN_BYTES = 4_000_000
 """Of an unpacked body: room to say 400 to what is merely too large, none for a bomb."""
 
@@ -67,8 +59,6 @@ class TrackDeps:
 
 def track_http(event: Mapping[str, Any], deps: TrackDeps, now: datetime) -> dict[str, Any]:
     """Answer an API Gateway HTTP API event (payload 2.0) of `/v1/{call}`."""
-    if event["requestContext"]["http"]["method"] == "OPTIONS":
-        return {"statusCode": 204, "headers": dict(CORS), "body": ""}
     kind = str((event.get("pathParameters") or {}).get("call") or "")
     try:
         kept = keep(kind, request_of(event), deps, now)
@@ -163,5 +153,5 @@ def _refused(status: int, code: str, message: str, deps: TrackDeps) -> dict[str,
 
 
 def _answer(status: int, document: Mapping[str, object]) -> dict[str, Any]:
-    headers = {"content-type": "application/json", "cache-control": "no-store", **CORS}
+    headers = {"content-type": "application/json", "cache-control": "no-store"}
     return {"statusCode": status, "headers": headers, "body": json.dumps(document)}

@@ -89,7 +89,6 @@ def test_what_segment_refuses_is_refused() -> None:
     ):
         answer = Site().post(kind, body)
         assert answer["statusCode"] == 400, (kind, body)
-        assert answer["headers"]["access-control-allow-origin"] == "*"
 
 
 def test_a_packed_body_is_unpacked_and_a_bomb_is_not() -> None:
@@ -121,17 +120,6 @@ def test_a_call_sent_again_is_the_same_event_whatever_batch_it_comes_in() -> Non
     same = [event for event in site.events() if event.event_id == site.events()[1].event_id]
     assert len(same) == 2
     assert {(event.occurred_at, event.facts.kind) for event in same} == {(same[0].occurred_at, "tracked")}
-
-
-def test_the_preflight_lets_the_sdk_in_and_nothing_else() -> None:
-    from shared.ingest.tracking.receive import TrackDeps, track_http
-
-    event = {"requestContext": {"http": {"method": "OPTIONS"}}, "pathParameters": {"call": "t"}}
-    answer = track_http(event, TrackDeps(None, None), NOW)  # type: ignore[arg-type]
-    assert answer["statusCode"] == 204
-    assert answer["headers"]["access-control-allow-methods"] == "POST"
-    assert "authorization" in answer["headers"]["access-control-allow-headers"]
-    assert "access-control-allow-credentials" not in answer["headers"]
 
 
 # --- when ------------------------------------------------------------------------------------------------------------
@@ -367,7 +355,7 @@ def test_a_visitor_becomes_a_customer_and_brings_what_they_did() -> None:
 # --- hostile ---------------------------------------------------------------------------------------------------------
 HOSTILE: tuple[Any, ...] = (
     "", " ", "0", "x" * 3000, "\ud800", "\x00", "a@b.c", "https://[", "//", "http://\u2100/", "?", "%", "%ff%fe",
-    "&=;" * 900, 0, -1, 2**70, 10**400, 1.5, 1e300, True, False, None, [], {}, [None], [[]], {"": None}, {"a": {"b": {}}},
+    "&=;" * 900, 0, -1, 2**70, 10**400, 1.5, 1e300, True, False, None, [], {}, [None], [[]], {"": None}, {"a": {}},
     "2026-02-30T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1" * 13, "﷽" * 90,
 )  # fmt: skip
 FIELDS = (

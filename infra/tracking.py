@@ -1,0 +1,52 @@
+"""Tracking: the SDKs' API, hosted survey pages, and the page that confirms a sign-up (double opt-in)."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration
+from aws_cdk import aws_apigatewayv2 as apigw
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.house import House
+from shared.ingest import oversize
+
+CORS = apigw.CorsPreflightOptions(
+    # Any site may call: the key in its page is public, nothing is answered to a browser that needs a cookie, and
+    # every page of ours is opened by its own token. API Gateway answers the browser's question itself, once a day.
+    allow_origins=["*"],
+    allow_methods=[apigw.CorsHttpMethod.POST],
+    allow_headers=["authorization", "content-type", "x-retry-count"],
+    max_age=Duration.days(1),
+)
+
+GET_HEAD = [apigw.HttpMethod.GET, apigw.HttpMethod.HEAD]
+POST = [apigw.HttpMethod.POST]
+
+
+class Tracking(Construct):
+    """POST /v1/{track|identify|page|batch|…}: fixed routes such as /v1/subscribe go before it."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, house: House) -> None:
+        super().__init__(scope, construct_id)
+        self._house = house
+        self.receive_tracking = self._receive_tracking()
+
+    def _receive_tracking(self) -> lambda_.Function:
+        house = self._house
+        function = house.functions.make(
+            self,
+            "ingest/receive_tracking",
+            settings={
+                "events_table": house.tables.events.table_name,
+                "work_bucket": house.work.bucket_name,
+                "prefix": house.prefix,
+            },
+            timeout=Duration.seconds(10),
+            memory_mb=512,
+        )
+        house.tables.events.grant(function, "dynamodb:PutItem")
+        house.grant_parameters(function, "connections/*", "ssm:GetParameter")
+        house.grant_shops(function)
+        house.grant_objects(function, house.work, oversize.PREFIX, "s3:PutObject")
+        house.route(self, POST, "/v1/{call}", function)
+        return function
