@@ -44,6 +44,10 @@ class Connection:
     """The first link of a rotating chain (BASE, EC-CUBE); the later ones are in the pulls table."""
     redirect_url: str | None = None
     """As registered with the vendor's application; BASE wants it with every refresh."""
+    locations: str | None = None
+    """Ids of the locations whose orders are polled, separated by commas (Square)."""
+    poll_minutes: int | None = None
+    """How often its API is polled, where it is not the vendor's usual interval."""
     users_of: str | None = None
     """`source/store` whose customer numbers the user ids of a tracked site are (`shopify/a.myshopify.com`)."""
 

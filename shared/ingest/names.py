@@ -1,0 +1,15 @@
+"""A person's name that a cart keeps in one field."""
+
+from __future__ import annotations
+
+import re
+
+_JAPANESE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff66-\uff9f]")
+
+
+def split_name(name: str | None) -> tuple[str | None, str | None]:
+    """(姓, 名): only a Japanese name of two parts says which is which; else all of it is the last name."""
+    parts = (name or "").split()
+    if len(parts) == 2 and _JAPANESE.search(name or ""):
+        return parts[0], parts[1]
+    return name, None

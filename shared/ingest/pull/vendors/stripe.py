@@ -1,0 +1,51 @@
+"""Stripe's own list of events, for what webhooks did not tell: the same events with the same ids, kept for 30 days."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from shared.ingest.adapter import Connection, Request
+from shared.ingest.polled import record_bytes
+from shared.ingest.pull.lists import bearer, records
+from shared.ingest.pull.model import Answer, Call, Feed, Page, Record, Vendor, Window
+from shared.ingest.sources.stripe import NAME, TYPES
+
+LIMIT = 100
+
+
+def _list(connection: Connection, window: Window, position: str | None) -> Call:
+    after = (("starting_after", position),) if position else ()
+    kinds = tuple(("types[]", name) for name in sorted(TYPES)[:20])
+    since = ("created[gte]", str(int(window.since.timestamp())))
+    return Call(path="/v1/events", query=(since, *kinds, ("limit", str(LIMIT)), *after))
+
+
+def _page(answer: Answer, position: str | None) -> Page:
+    found = records(answer.document, "data")
+    more = answer.document.get("has_more") is True and bool(found)
+    return Page(found, found[-1].key if more else None)
+
+
+def _request(record: Record, connection: Connection) -> Request:
+    return Request({}, record_bytes(record.body))
+
+
+VENDOR = Vendor(
+    name=NAME,
+    api_url="https://api.stripe.com",
+    headers=bearer,
+    feeds=(
+        Feed(
+            name="events",
+            call=_list,
+            page=_page,
+            request=_request,
+            overlap=timedelta(hours=1),
+            initial=timedelta(days=3),
+            own_ids=True,
+            known_from_webhooks=True,
+        ),
+    ),
+    requests_per_second=10,
+    every=timedelta(hours=1),
+)
