@@ -1,9 +1,9 @@
--- Every valid order as of a day with what is known of it. Which state of an order counts is decided as in orders_v1
--- (definitions.md §0); the amount is what amount_basis says:
+-- Every valid order as of a day with what is known of it. Which state of an order counts is decided in
+-- valid_orders_v1; the amount is what amount_basis says:
 --   order_total    受注金額 less refunds
 --   goods_total    商品代金 less refunds; null where the source does not split it
 --   gross_margin   margin_percent of 商品代金 (of 受注金額 where it is not split); null while margin_percent is not set
-WITH states AS (
+WITH valued AS (
   SELECT
     customer_id,
     source,
@@ -11,49 +11,11 @@ WITH states AS (
     order_id,
     ordered_at,
     ordered_on,
-    total,
-    amount,
-    goods_total,
-    currency,
-    valid,
-    media,
-    offline,
-    discount,
-    coupons,
-    subscription_id,
-    delivery_number,
-    line_count,
-    FIRST_VALUE(removed) OVER (
-      PARTITION BY customer_id, source, store, order_id
-      ORDER BY written_at DESC, sequence DESC
-    ) AS gone,
-    ROW_NUMBER() OVER (
-      PARTITION BY customer_id, source, store, order_id
-      ORDER BY
-        -- The newest state that held by then; an order first heard of later counts with its first state.
-        CASE WHEN removed THEN 2 WHEN changed_on <= :as_of THEN 0 ELSE 1 END,
-        CASE WHEN changed_on <= :as_of THEN written_at END DESC NULLS LAST,
-        CASE WHEN changed_on <= :as_of THEN sequence END DESC NULLS LAST,
-        written_at,
-        sequence
-    ) AS held
-  FROM order_states
-  WHERE tenant = :tenant
-    AND month <= :as_of_month
-),
-valued AS (
-  SELECT
-    customer_id,
-    source,
-    store,
-    order_id,
-    ordered_at,
-    ordered_on,
-    CASE WHEN currency = :currency THEN amount END AS order_amount,
+    amount AS order_amount,
     -- What was refunded is taken from the goods first.
     CASE
-      WHEN currency = :currency AND goods_total >= total - amount THEN goods_total - (total - amount)
-      WHEN currency = :currency AND goods_total IS NOT NULL THEN 0
+      WHEN goods_total >= total - amount THEN goods_total - (total - amount)
+      WHEN goods_total IS NOT NULL THEN 0
     END AS goods_amount,
     COALESCE(NULLIF(media, ''), '不明') AS media,
     COALESCE(offline, FALSE) AS offline,
@@ -61,11 +23,9 @@ valued AS (
     subscription_id,
     delivery_number,
     line_count
-  FROM states
-  WHERE held = 1
-    AND NOT gone
-    AND valid
-    AND ordered_on <= :as_of
+  FROM valid_orders_v1
+  WHERE tenant = :tenant
+    AND dt = :as_of
 ),
 numbered AS (
   SELECT
