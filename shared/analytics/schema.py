@@ -362,6 +362,22 @@ PERSON_LINKS = Table(
     ),
 )
 
+MEDIA_COSTS = Table(
+    name="media_costs",
+    meaning="What a medium cost in a month (広告費), as the shop told us; the newest row of a (media, month) counts",
+    partition=Partition.MONTH,
+    key=("media", "spent_on"),
+    sort=("media", "spent_on", "written_at"),
+    columns=_columns(
+        ("media", Kind.STRING, "広告媒体, as the orders say it"),
+        ("spent_on", Kind.DATE, "first day of the month the cost belongs to"),
+        ("amount", Kind.BIGINT, "広告費, minor units"),
+        ("currency", Kind.STRING, "of the amount"),
+        ("written_at", Kind.TIMESTAMP, "when we knew"),
+        ("removed", Kind.BOOLEAN, "taken back"),
+    ),
+)
+
 BASE_TABLES = (
     EVENTS,
     ORDER_STATES,
@@ -373,6 +389,7 @@ BASE_TABLES = (
     PAGE_VIEWS,
     PRODUCTS,
     PERSON_LINKS,
+    MEDIA_COSTS,
 )
 """Filled by the stream consumers and the import; the nightly analyses add one table each (`analyses/*/schema.yaml`)."""
 
