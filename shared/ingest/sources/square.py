@@ -4,8 +4,11 @@ The signature covers the notification URL, byte for byte as it was registered: i
 rebuilt from the request. Decided here:
 
 - One application may serve several merchants, so `merchant_id` in the signed body must be the connection's store.
-- `order.*` carries an id and a state, no amount and no buyer; `payment.*` and `refund.*` name an order we then do not
-  have. They are kept unread until the order can be read back from Square's API.
+- `order.*` is thin: an id and a state, no amount and no buyer, so it is a step of the order. What an order is worth
+  comes with its completed payment; where the whole order is in the body (read back over the API, feed `order`), that
+  beats every payment. An order paid in several parts counts its latest part until it was read back.
+- Only a completed refund lowers an order: a pending one may still fail.
+- A subscription with a `canceled_date` still runs: ACTIVE, with the time it was cancelled and no next delivery.
 - `email_unsubscribed: true` is an opt-out. `false` is what Square writes for everybody who never said anything, so it
   is no consent (特定電子メール法).
 - Merging customers makes a new one and deletes the old ones; both notices name all of them, and either is the merge.
@@ -16,7 +19,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from shared.core.errors import RejectedError
 from shared.core.ids import EventId
@@ -30,10 +35,20 @@ from shared.ingest.model import (
     Envelope,
     Event,
     EventType,
+    Line,
     MergeFacts,
+    OrderFacts,
+    OrderStatusFacts,
     Person,
+    ProductFacts,
     ProfileFacts,
+    Refund,
+    RefundFacts,
+    SubscriptionFacts,
+    SubscriptionState,
 )
+from shared.ingest.polled import feed_of, polled_envelope
+from shared.ingest.prefectures import prefecture
 from shared.ingest.signing import hmac_base64, is_any, live_secrets
 
 NAME = "square"
@@ -41,6 +56,25 @@ CLOCK_TOLERANCE = timedelta(days=1)
 """A time further ahead than this is not believed."""
 MAX_MERGED = 100
 """Customers of one merge: more are refused as no merge of people."""
+
+SUBSCRIPTION_STATES: Mapping[str, SubscriptionState] = {
+    "active": SubscriptionState.ACTIVE,
+    "paused": SubscriptionState.PAUSED,
+    "deactivated": SubscriptionState.PAST_DUE,  # nobody paid
+    "canceled": SubscriptionState.CANCELLED,
+    "completed": SubscriptionState.EXPIRED,
+}
+"""Status of a subscription → ours; whatever is not here (`pending`) is UNKNOWN."""
+
+_Status = Literal["placed", "payment", "shipped", "out_for_delivery", "delivered", "failed", "cancelled", "other"]
+FULFILMENTS: Mapping[str, _Status] = {"completed": "shipped", "failed": "failed"}
+"""State of a fulfilment → the order's step; whatever is not here is `other`."""
+
+AT_THE_COUNTER = frozenset({"swiped", "emv", "contactless"})
+"""How a card was read by somebody who stood before it (実店舗)."""
+
+FEEDS = frozenset({"order", "customer", "subscription"})
+"""Whole records the poller reads from Square's API."""
 
 _EVENT_ID = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
 _TYPE = re.compile(r"[a-z0-9_.]{1,100}", re.ASCII)
@@ -66,6 +100,10 @@ class Square:
     def envelopes(self, request: Request, connection: Connection, now: datetime) -> Sequence[Envelope]:
         """The event in a verified request; none for tests and the sandbox."""
         body = read.parse_object(request.body)
+        feed = feed_of(request)
+        if feed in FEEDS:
+            key = read.required(read.opaque_id(body), "id")
+            return (polled_envelope(request, connection, feed, key, read.time(body, "updated_at"), now),)
         topic = read.word(body, "type")
         sandbox = request.headers.get("square-environment", "").strip().lower() == "sandbox"
         if topic == _TEST or sandbox:
@@ -93,7 +131,12 @@ class Square:
     def events(self, envelope: Envelope) -> Sequence[Event]:
         """What the envelope says. A type without a reading is one UNKNOWN event."""
         reading = TYPES.get(envelope.topic)
-        return reading(envelope, _data(read.parse_object(envelope.raw))) if reading else (unknown(envelope),)
+        body = read.parse_object(envelope.raw)
+        if envelope.topic in FEEDS:
+            return TYPES[f"{envelope.topic}.updated"](
+                envelope, {"id": body.get("id"), "object": {envelope.topic: body}}
+            )
+        return reading(envelope, _data(body)) if reading else (unknown(envelope),)
 
 
 ADAPTER = Square()
@@ -101,13 +144,14 @@ ADAPTER = Square()
 ABOUT = About(
     title="Square",
     arrives="webhook",
-    orders="not yet: the notice is thin, reading the order back is still to come; kept unread",
-    customers="yes, merges too",
+    orders="yes: from payments and refunds; lines once the order was read back; subscriptions; stock per variation",
+    customers="yes: birthday, address, merges too",
     consent="opt-out only (`email_unsubscribed`)",
     carts="no: Square sends none",
     signature="base64 HMAC-SHA256 of registered URL and raw body; the merchant is compared",
     dedupe="`event_id`, the same on every retry",
-    limits="11 retries in 24 h, in any order; payments, refunds, invoices and subscriptions are kept unread",
+    limits="11 retries in 24 h, in any order; order notices are thin, so an order paid in parts counts its latest "
+    "part until it was read back; test mode and the sandbox are answered and not kept",
     webhook=True,
 )
 
@@ -133,12 +177,30 @@ def _occurred_at(body: Body, now: datetime) -> datetime:
 def _subject(topic: str, body: Body, store: str, event_id: str) -> str:
     """`square/{store}/{kind}/{id}`: one partition per thing, so that the stream keeps the order of its events."""
     try:
-        key = read.opaque_id(_data(body))
+        kind, key = _about(topic, _data(body))
     except RejectedError:
-        key = None
+        kind, key = topic.partition(".")[0], None
     if topic in TYPES and key is None:
         raise RejectedError(f"the body of {topic} has no id of its object")
-    return "/".join((NAME, store, read.key_part(topic.partition(".")[0]), read.key_part(key or event_id)))
+    return "/".join((NAME, store, read.key_part(kind), read.key_part(key or event_id)))
+
+
+def _about(topic: str, data: Body) -> tuple[str, str | None]:
+    """(kind, id) of the thing: payments and refunds are about their order, so that their order is kept."""
+    kind = topic.partition(".")[0]
+    if kind in {"payment", "refund"}:
+        return "order", read.opaque_id(_inside(data, kind), "order_id") or read.opaque_id(data)
+    if kind == "invoice":
+        contract = read.opaque_id(_inside(data, kind), "subscription_id")
+        # An invoice's own id has a colon.
+        return ("subscription", contract) if contract else (kind, read.text(data, "id"))
+    return kind, read.opaque_id(data)
+
+
+def _inside(data: Body, *names: str) -> Body:
+    """The first of these objects that is there."""
+    holder = read.inner(data, "object") or {}
+    return next((found for name in names if (found := read.inner(holder, name))), {})
 
 
 # --- customers --------------------------------------------------------------------------------------------------------
@@ -154,9 +216,26 @@ def _customer(envelope: Envelope, data: Body) -> Sequence[Event]:
         last_name=read.text(customer, "family_name"),
         first_name=read.text(customer, "given_name"),
     )
+    person = _placed(person, read.inner(customer, "address") or {})
     updated_at = read.time(customer, "updated_at")
-    changed = event(envelope, EventType.CUSTOMER_UPDATED, ProfileFacts(), person, updated_at)
+    changed = event(envelope, EventType.CUSTOMER_UPDATED, _profile(customer), person, updated_at)
     return (changed, *_opt_out(envelope, customer, person), *_merges(envelope, data))
+
+
+def _profile(customer: Body) -> ProfileFacts:
+    """Birthday and the day of registration; a birthday without its year begins with 0000 and is none."""
+    days = {"birth_on": read.day(customer, "birthday"), "registered_on": read.day(customer, "created_at")}
+    return ProfileFacts(attributes={name: found.isoformat() for name, found in days.items() if found})
+
+
+def _placed(person: Person, place: Body) -> Person:
+    parts = (read.text(place, name) for name in ("locality", "address_line_1", "address_line_2", "address_line_3"))
+    return replace(
+        person,
+        postal_code=read.text(place, "postal_code"),
+        prefecture=prefecture(read.text(place, "administrative_district_level_1")),
+        address=" ".join(part for part in parts if part) or None,
+    )
 
 
 def _customer_deleted(envelope: Envelope, data: Body) -> Sequence[Event]:
@@ -200,11 +279,237 @@ def _merges(envelope: Envelope, data: Body) -> Sequence[Event]:
     )
 
 
+# --- orders -----------------------------------------------------------------------------------------------------------
+
+
+def _order(envelope: Envelope, data: Body) -> Sequence[Event]:
+    """The whole order where the body has it, else the step that the notice tells."""
+    order = _inside(data, "order")
+    if order:
+        return _whole_order(envelope, order)
+    notice = _inside(data, "order_created", "order_updated")
+    state = read.word(notice, "state")
+    if state == "draft":
+        return (unknown(envelope),)
+    order_id = read.required(read.opaque_id(notice, "order_id") or read.opaque_id(data), "order_id")
+    if state == "canceled":
+        return (_step(envelope, order_id, "cancelled", state, EventType.ORDER_CANCELLED),)
+    if envelope.topic == "order.created":
+        return (_step(envelope, order_id, "placed", state, EventType.ORDER_PLACED),)
+    return (_step(envelope, order_id, "other", state, EventType.ORDER_UPDATED),)
+
+
+def _step(envelope: Envelope, order_id: str, status: _Status, word: str, event_type: EventType) -> Event:
+    facts = OrderStatusFacts(order_id=order_id, status=status, word=word if _TYPE.fullmatch(word) else None)
+    return event(envelope, event_type, facts, Person(anonymous_ids=(f"order/{order_id}",)))
+
+
+def _fulfilled(envelope: Envelope, data: Body) -> Sequence[Event]:
+    notice = _inside(data, "order_fulfillment_updated")
+    order_id = read.required(read.opaque_id(notice, "order_id") or read.opaque_id(data), "order_id")
+    words = [read.word(each, "new_state") for each in read.items(notice, "fulfillment_update")]
+    word = words[-1] if words else ""
+    return (_step(envelope, order_id, FULFILMENTS.get(word, "other"), word, EventType.ORDER_UPDATED),)
+
+
+def _whole_order(envelope: Envelope, order: Body) -> Sequence[Event]:
+    """An order with its lines; a draft is none, nor is what Square makes of a return."""
+    state, total = read.word(order, "state"), _money(order, "total_money")
+    lines = read.items(order, "line_items")
+    ordered_at = read.time(order, "created_at")
+    if state == "draft" or total is None or ordered_at is None or (not lines and read.items(order, "returns")):
+        return (unknown(envelope),)
+    currency, amount = total
+    beside = sum(_amount(order, name) for name in ("total_tip_money", "total_service_charge_money"))
+    facts = OrderFacts(
+        order_id=read.required(read.opaque_id(order), "id"),
+        number=read.text(order, "reference_id") or read.text(order, "ticket_name"),
+        ordered_at=ordered_at,
+        currency=currency,
+        total=amount,
+        paid=state == "completed" or _is_settled(order),
+        cancelled_at=envelope.occurred_at if state == "canceled" else None,
+        lines=tuple(_line(line) for line in lines),
+        refunds=tuple(_refund(each) for each in read.items(order, "refunds") if _has_refunded(each)),
+        goods_total=max(0, amount - beside),
+        discount=_amount(order, "total_discount_money"),
+        offline="point of sale" in read.word(read.inner(order, "source") or {}, "name"),
+    )
+    said = EventType.ORDER_CANCELLED if state == "canceled" else EventType.ORDER_UPDATED
+    person = Person(source_customer_id=read.opaque_id(order, "customer_id"))
+    # Sorts behind every payment's version, which is a time.
+    return (event(envelope, said, facts, person, f"order/{read.count(order, 'version'):012d}"),)
+
+
+def _is_settled(order: Body) -> bool:
+    due = _money(order, "net_amount_due_money")
+    return due is not None and due[1] == 0 and bool(read.items(order, "tenders"))
+
+
+def _line(line: Body) -> Line:
+    pieces = read.number(line, "quantity")
+    variation = read.opaque_id(line, "catalog_object_id")
+    return Line(
+        # An amount typed in at the register has no catalogue entry.
+        product_id=variation or "custom",
+        variant_id=variation,
+        title=read.text(line, "name") or "",
+        quantity=max(0, min(read.MAX_COUNT, int(pieces))) if pieces is not None else 0,
+        unit_amount=_amount(line, "base_price_money"),
+    )
+
+
+def _money(body: Body, name: str) -> tuple[str, int] | None:
+    """(currency, smallest units) of a Money object; None where there is none."""
+    money = read.inner(body, name)
+    amount = read.number(money, "amount") if money else None
+    currency = read.currency(money) if money else None
+    return None if amount is None or currency is None else (currency, max(0, int(amount)))
+
+
+def _amount(body: Body, name: str) -> int:
+    money = _money(body, name)
+    return money[1] if money else 0
+
+
+def _payment(envelope: Envelope, data: Body) -> Sequence[Event]:
+    """A completed payment is an order that was paid: until the whole order is read, all we know of it."""
+    payment = _inside(data, "payment")
+    money = _money(payment, "total_money") or _money(payment, "amount_money")
+    ordered_at = read.time(payment, "created_at") or envelope.occurred_at
+    if read.word(payment, "status") != "completed" or money is None:
+        return (unknown(envelope),)
+    currency, total = money
+    card = read.inner(payment, "card_details") or {}
+    order_id = read.opaque_id(payment, "order_id") or read.opaque_id(payment) or read.opaque_id(data)
+    facts = OrderFacts(
+        order_id=read.required(order_id, "order_id"),
+        number=read.text(payment, "receipt_number"),
+        ordered_at=ordered_at,
+        currency=currency,
+        total=total,
+        paid=True,
+        goods_total=max(0, total - _amount(payment, "tip_money")),
+        offline=read.word(card, "entry_method") in AT_THE_COUNTER or read.word(payment, "source_type") == "cash",
+    )
+    version = read.time(payment, "updated_at") or envelope.occurred_at
+    return (event(envelope, EventType.ORDER_UPDATED, facts, _payer(payment), version),)
+
+
+def _payer(payment: Body) -> Person:
+    bill = read.inner(payment, "billing_address") or {}
+    person = Person(
+        source_customer_id=read.opaque_id(payment, "customer_id"),
+        email=read.email(payment, "buyer_email_address"),
+        last_name=read.text(bill, "last_name"),
+        first_name=read.text(bill, "first_name"),
+    )
+    return _placed(person, bill)
+
+
+def _refunded(envelope: Envelope, data: Body) -> Sequence[Event]:
+    refund = _inside(data, "refund")
+    order_id = read.opaque_id(refund, "order_id")
+    if order_id is None or not _has_refunded(refund):
+        return (unknown(envelope),)
+    facts = RefundFacts(order_id=order_id, refunds=(_refund(refund),))
+    return (event(envelope, EventType.ORDER_REFUNDED, facts, version=read.time(refund, "updated_at")),)
+
+
+def _has_refunded(refund: Body) -> bool:
+    return read.word(refund, "status") in {"completed", "approved"} and _money(refund, "amount_money") is not None
+
+
+def _refund(refund: Body) -> Refund:
+    return Refund(refund_id=read.required(read.opaque_id(refund), "id"), amount=_amount(refund, "amount_money"))
+
+
+# --- subscriptions and stock ------------------------------------------------------------------------------------------
+
+
+def _subscription(envelope: Envelope, data: Body) -> Sequence[Event]:
+    contract = _inside(data, "subscription")
+    subscription_id = read.required(read.opaque_id(contract) or read.opaque_id(data), "id")
+    state = SUBSCRIPTION_STATES.get(read.word(contract, "status"), SubscriptionState.UNKNOWN)
+    ends = read.day(contract, "canceled_date")
+    cancelled = state is SubscriptionState.CANCELLED or ends is not None
+    price, plan = _money(contract, "price_override_money"), read.opaque_id(contract, "plan_variation_id")
+    facts = SubscriptionFacts(
+        subscription_id=subscription_id,
+        state=state,
+        started_at=_start_of_day(contract, "start_date"),
+        lines=(Line(product_id=plan, title="", quantity=1, unit_amount=price[1] if price else 0, subscription=True),)
+        if plan
+        else (),
+        currency=price[0] if price else None,
+        amount=price[1] if price else None,
+        next_delivery_on=None if cancelled else read.day(contract, "charged_through_date"),
+        cancelled_at=envelope.occurred_at if cancelled else None,
+    )
+    person = Person(
+        source_customer_id=read.opaque_id(contract, "customer_id"), anonymous_ids=(f"subscription/{subscription_id}",)
+    )
+    return (event(envelope, EventType.SUBSCRIPTION_UPDATED, facts, person, _milliseconds(contract, "version")),)
+
+
+def _start_of_day(body: Body, name: str) -> datetime | None:
+    found = read.day(body, name)
+    return datetime(found.year, found.month, found.day, tzinfo=UTC) if found else None
+
+
+def _milliseconds(body: Body, name: str) -> datetime | None:
+    """A subscription's version is the time of its change."""
+    version = read.number(body, name)
+    within = version is not None and 10**12 < version < 10**13
+    return datetime.fromtimestamp(int(version) / 1000, UTC) if version is not None and within else None
+
+
+def _charge_failed(envelope: Envelope, data: Body) -> Sequence[Event]:
+    """The invoice of a subscription could not be charged."""
+    invoice = _inside(data, "invoice")
+    subscription_id = read.opaque_id(invoice, "subscription_id")
+    if subscription_id is None:
+        return (unknown(envelope),)
+    facts = SubscriptionFacts(subscription_id=subscription_id, state=SubscriptionState.PAST_DUE)
+    recipient = read.inner(invoice, "primary_recipient") or {}
+    person = Person(
+        source_customer_id=read.opaque_id(recipient, "customer_id"), anonymous_ids=(f"subscription/{subscription_id}",)
+    )
+    return (event(envelope, EventType.SUBSCRIPTION_UPDATED, facts, person),)
+
+
+def _stock(envelope: Envelope, data: Body) -> Sequence[Event]:
+    """Pieces of each variation that can be sold, at one location."""
+    holder = read.inner(data, "object") or {}
+    counted = [each for each in read.items(holder, "inventory_counts") if read.word(each, "state") == "in_stock"]
+    return tuple(_counted(envelope, each, f"count-{n}") for n, each in enumerate(counted)) or (unknown(envelope),)
+
+
+def _counted(envelope: Envelope, count: Body, part: str) -> Event:
+    variation = read.required(read.opaque_id(count, "catalog_object_id"), "catalog_object_id")
+    pieces = read.number(count, "quantity")
+    stock = max(0, int(pieces)) if pieces is not None else None
+    facts = ProductFacts(product_id=variation, variant_id=variation, title="", stock=stock)
+    at = read.time(count, "calculated_at")
+    return event(envelope, EventType.PRODUCT_UPDATED, facts, version=at, part=part)
+
+
 # --- vendor word → our word -------------------------------------------------------------------------------------------
 
 TYPES: Mapping[str, Callable[[Envelope, Body], Sequence[Event]]] = {
     "customer.created": _customer,
     "customer.updated": _customer,
     "customer.deleted": _customer_deleted,
+    "order.created": _order,
+    "order.updated": _order,
+    "order.fulfillment.updated": _fulfilled,
+    "payment.created": _payment,
+    "payment.updated": _payment,
+    "refund.created": _refunded,
+    "refund.updated": _refunded,
+    "subscription.created": _subscription,
+    "subscription.updated": _subscription,
+    "invoice.scheduled_charge_failed": _charge_failed,
+    "inventory.count.updated": _stock,
 }
 """Every other type is UNKNOWN: kept with its raw body."""

@@ -174,5 +174,5 @@ def pushing() -> list[str]:
 
 
 def carts() -> list[Cart]:
-    """Every cart of the registry that posts webhooks; `test_every_cart_of_the_registry…` finds one not described here."""
+    """Every cart of the registry that posts webhooks and is described here; a test finds one that is not."""
     return [CARTS[source] for source in pushing() if source in CARTS]

@@ -1,16 +1,28 @@
-"""Square: the registered URL in the signature, whole customers, thin orders."""
+"""Square: the registered URL in the signature, whole customers, thin orders and what their payments say."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
 from shared.core.errors import RejectedError
 from shared.ingest.adapter import Request
-from shared.ingest.model import ConsentFacts, EventType, MergeFacts
+from shared.ingest.model import (
+    ConsentFacts,
+    EventType,
+    MergeFacts,
+    OrderFacts,
+    OrderStatusFacts,
+    ProductFacts,
+    ProfileFacts,
+    RefundFacts,
+    SubscriptionFacts,
+    SubscriptionState,
+)
+from shared.ingest.polled import polled_request
 from shared.ingest.sources.square import ADAPTER, MAX_MERGED, TYPES, signature
 from tests.contract.carts.carts import CARTS, NOW, Sample
 
@@ -26,10 +38,26 @@ SAID = {
     "customer.updated@register-sale": [EventType.CUSTOMER_UPDATED],
     "customer.updated@unsubscribed": [EventType.CUSTOMER_UPDATED, EventType.CONSENT_CHANGED],
     "oauth.authorization.revoked": [EventType.UNKNOWN],
-    "order.updated": [EventType.UNKNOWN],
-    "payment.updated": [EventType.UNKNOWN],
-    "refund.updated": [EventType.UNKNOWN],
-    "subscription.created": [EventType.UNKNOWN],
+    "inventory.count.updated": [EventType.PRODUCT_UPDATED],
+    "invoice.scheduled_charge_failed": [EventType.SUBSCRIPTION_UPDATED],
+    "order.created": [EventType.ORDER_PLACED],
+    "order.fulfillment.updated": [EventType.ORDER_UPDATED],
+    "order.updated": [EventType.ORDER_UPDATED],
+    "order.updated@canceled": [EventType.ORDER_CANCELLED],
+    "order.updated@draft": [EventType.UNKNOWN],
+    "order.updated@return": [EventType.UNKNOWN],
+    "order.updated@whole": [EventType.ORDER_UPDATED],
+    "payment.created": [EventType.UNKNOWN],
+    "payment.updated": [EventType.ORDER_UPDATED],
+    "payment.updated@at-the-counter": [EventType.ORDER_UPDATED],
+    "payment.updated@guest-dollars": [EventType.ORDER_UPDATED],
+    "refund.created": [EventType.UNKNOWN],
+    "refund.updated": [EventType.ORDER_REFUNDED],
+    "refund.updated@without-order": [EventType.UNKNOWN],
+    "subscription.created": [EventType.SUBSCRIPTION_UPDATED],
+    "subscription.updated": [EventType.SUBSCRIPTION_UPDATED],
+    "subscription.updated@canceled": [EventType.SUBSCRIPTION_UPDATED],
+    "subscription.updated@ends": [EventType.SUBSCRIPTION_UPDATED],
 }
 
 
@@ -127,3 +155,122 @@ def test_a_merge_of_nonsense_is_refused(merged: object) -> None:
     data = {**body["data"], "object": {**body["data"]["object"], "event_context": merge}}
     with pytest.raises(RejectedError):
         CART.read(changed("customer.deleted@merged", data=data))
+
+
+# --- orders, payments, refunds
+
+
+def order(name: str) -> OrderFacts:
+    facts = CART.read(SAMPLES[name])[0].facts
+    assert isinstance(facts, OrderFacts)
+    return facts
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("order.created", "placed"),
+        ("order.updated", "other"),
+        ("order.updated@canceled", "cancelled"),
+        ("order.fulfillment.updated", "shipped"),
+    ],
+)
+def test_a_thin_order_is_a_step_and_never_an_order_worth_nothing(name: str, status: str) -> None:
+    (event,) = CART.read(SAMPLES[name])
+    assert isinstance(event.facts, OrderStatusFacts)
+    assert event.facts.status == status
+    assert event.person.anonymous_ids == (f"order/{event.facts.order_id}",)
+
+
+def test_a_completed_payment_is_a_paid_order_of_its_buyer() -> None:
+    (event,) = CART.read(SAMPLES["payment.updated@at-the-counter"])
+    facts = order("payment.updated@at-the-counter")
+    assert (facts.order_id, facts.total, facts.goods_total, facts.paid) == ("sqSampleOrder04", 2_000, 1_800, True)
+    assert facts.offline, "the card was held to the reader"
+    assert event.subject.endswith("/order/sqSampleOrder04")
+    assert (event.person.source_customer_id, event.person.email) == (
+        "SQSAMPLECUSTOMER0001",
+        "ichiyo.higuchi@example.jp",
+    )
+    assert (event.person.last_name, event.person.prefecture) == ("樋口", "東京都"), "the bill's, not the receiver's"
+    dollars = order("payment.updated@guest-dollars")
+    assert (dollars.order_id, dollars.currency, dollars.total, dollars.offline) == (
+        "sqSamplePayment03", "USD", 40_495, False,
+    )  # fmt: skip
+
+
+def test_the_whole_order_has_lines_and_beats_every_payment() -> None:
+    facts = order("order.updated@whole")
+    assert [(line.product_id, line.quantity, line.unit_amount) for line in facts.lines] == [
+        ("SQVARIATION01", 2, 2_220),
+        ("custom", 1, 100),
+    ]
+    assert (facts.total, facts.goods_total, facts.discount, facts.paid) == (5_040, 4_440, 100, True)
+    assert [(refund.refund_id, refund.amount) for refund in facts.refunds] == [("sqSampleRefund01", 2_220)]
+    whole, paid = CART.read(SAMPLES["order.updated@whole"])[0], CART.read(SAMPLES["payment.updated"])[0]
+    assert whole.version > paid.version
+
+
+def test_an_order_read_back_says_the_same_as_the_same_order_in_a_webhook() -> None:
+    record = SAMPLES["order.updated@whole"].body["data"]["object"]["order"]
+    (envelope,) = ADAPTER.envelopes(polled_request("order", record), CART.connection, NOW)
+    (event,) = ADAPTER.events(envelope)
+    assert event.facts == order("order.updated@whole")
+    assert envelope.subject == f"square/{CART.store}/order/sqSampleOrder01"
+
+
+def test_a_refund_lowers_its_order_once_it_is_completed() -> None:
+    facts = CART.read(SAMPLES["refund.updated"])[0].facts
+    assert isinstance(facts, RefundFacts)
+    assert (facts.order_id, facts.refunds[0].amount) == ("sqSampleOrder01", 2_220)
+
+
+# --- subscriptions, stock, customers
+
+
+def test_a_subscription_its_price_and_the_day_it_is_charged_next() -> None:
+    facts = CART.read(SAMPLES["subscription.updated"])[0].facts
+    assert isinstance(facts, SubscriptionFacts)
+    assert (facts.state, facts.amount, facts.currency) == (SubscriptionState.ACTIVE, 3_000, "JPY")
+    assert (facts.next_delivery_on, facts.lines[0].product_id) == (date(2026, 12, 3), "SQPLANVARIATION01")
+    assert CART.read(SAMPLES["subscription.updated"])[0].version == "2026-11-03T03:00:01.123000Z"
+
+
+@pytest.mark.parametrize(
+    ("name", "state"), [("ends", SubscriptionState.ACTIVE), ("canceled", SubscriptionState.CANCELLED)]
+)
+def test_a_cancelled_subscription_runs_to_its_end(name: str, state: SubscriptionState) -> None:
+    (event,) = CART.read(SAMPLES[f"subscription.updated@{name}"])
+    assert isinstance(event.facts, SubscriptionFacts)
+    assert (event.facts.state, event.facts.next_delivery_on) == (state, None)
+    assert event.facts.cancelled_at == event.occurred_at
+
+
+def test_a_charge_that_failed_is_past_due_and_an_invoice_of_no_subscription_is_kept_unread() -> None:
+    sample = SAMPLES["invoice.scheduled_charge_failed"]
+    (event,) = CART.read(sample)
+    assert isinstance(event.facts, SubscriptionFacts)
+    assert event.facts.state is SubscriptionState.PAST_DUE
+    invoice = {**sample.body["data"]["object"]["invoice"], "subscription_id": None}
+    (other,) = CART.read(replace(sample, body={**sample.body, "data": {"id": "inv:1", "object": {"invoice": invoice}}}))
+    assert other.event_type is EventType.UNKNOWN
+
+
+def test_only_what_can_be_sold_is_stock() -> None:
+    (event,) = CART.read(SAMPLES["inventory.count.updated"])
+    assert isinstance(event.facts, ProductFacts)
+    assert (event.facts.variant_id, event.facts.stock) == ("SQVARIATION01", 10)
+
+
+def test_a_birthday_without_its_year_is_none() -> None:
+    sample = SAMPLES["customer.created"]
+    (event,) = CART.read(sample)
+    assert isinstance(event.facts, ProfileFacts)
+    assert event.facts.attributes == {"birth_on": "1990-05-02", "registered_on": "2026-10-01"}
+    assert (event.person.postal_code, event.person.address) == ("1130033", "文京区 本郷0-0-0")
+    customer = {**sample.body["data"]["object"]["customer"], "birthday": "0000-05-02"}
+    (event,) = CART.read(
+        replace(sample, body={**sample.body, "data": {**sample.body["data"], "object": {"customer": customer}}})
+    )
+    assert isinstance(event.facts, ProfileFacts)
+    assert "birth_on" not in event.facts.attributes
