@@ -1,7 +1,8 @@
 """Stripe webhooks (v1 events): https://docs.stripe.com/webhooks
 
-Stripe takes the money of orders that other carts report, so nothing here becomes an order: it would count every sale
-twice. Decided here:
+Stripe takes the money of orders that other carts report, so a charge or a checkout never becomes an order: it would
+count every sale twice. A paid invoice does: Stripe Billing alone writes invoices, and each one of a subscription is a
+delivery (お届け) of it. Decided here:
 
 - A signature is believed for TOLERANCE before *and* after its own time. Stripe's library checks the age only; a
   signature from the future is no more genuine.
@@ -9,8 +10,11 @@ twice. Decided here:
   is refused. "Thin" v2 events (`object: v2.core.event`) have another shape: answered 200, not kept.
 - A checkout session is a checkout. Stripe does not say what is in it, so an expired one is known but too little to
   mail about; `completed` closes it.
-- `charge.refunded` belongs to an order of another source: kept unread, as are subscriptions and invoices until the
-  event model has them.
+- An invoice over nothing (a free trial) is no order. `charge.refunded` lowers the invoice it names; since 2025-03-31 a
+  charge names none, and belongs to an order of another source anyway: kept unread.
+- `pause_collection` is a pause. `cancel_at_period_end` (解約予約) still runs: ACTIVE, with the time it was cancelled
+  and no next delivery. A cancel reason is a word of Stripe's list; what a person typed (`comment`) is never taken.
+- Where the shape changed with 2025-03-31 (periods, an invoice's subscription), both shapes are read.
 - `customer.deleted` is a deleted record, not an erasure request: shops tidy up doubles with it.
 """
 
@@ -21,6 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from shared.core.clock import shop_day
 from shared.core.errors import RejectedError
 from shared.core.ids import EventId
 from shared.ingest import body as read
@@ -33,9 +38,16 @@ from shared.ingest.model import (
     Envelope,
     Event,
     EventType,
+    Line,
+    OrderFacts,
     Person,
     ProfileFacts,
+    Refund,
+    RefundFacts,
+    SubscriptionFacts,
+    SubscriptionState,
 )
+from shared.ingest.prefectures import prefecture
 from shared.ingest.signing import hmac_hex, is_any, live_secrets
 
 NAME = "stripe"
@@ -44,6 +56,20 @@ TOLERANCE = timedelta(seconds=300)
 MAX_SIGNATURES = 10
 """Signatures of one header that are tried: Stripe sends one for each live secret."""
 
+SUBSCRIPTION_STATES: Mapping[str, SubscriptionState] = {
+    "active": SubscriptionState.ACTIVE,
+    "trialing": SubscriptionState.ACTIVE,
+    "past_due": SubscriptionState.PAST_DUE,
+    "unpaid": SubscriptionState.PAST_DUE,
+    "paused": SubscriptionState.PAUSED,
+    "canceled": SubscriptionState.CANCELLED,
+}
+"""Status of a subscription → ours; whatever is not here (`incomplete`: never paid) is UNKNOWN."""
+
+TIMEZONE = "Asia/Tokyo"
+"""The day of a period's end is of this zone: a body does not say its own."""
+
+_WORD = re.compile(r"[a-z_]{1,40}", re.ASCII)
 _EVENT_ID = re.compile(r"evt_[A-Za-z0-9_]{4,250}", re.ASCII)
 _TYPE = re.compile(r"[a-z0-9_.]{1,100}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
@@ -113,14 +139,14 @@ ADAPTER = Stripe()
 ABOUT = About(
     title="Stripe",
     arrives="webhook, v1 events",
-    orders="no: it takes the money of orders another cart reports",
+    orders="paid invoices only: one of a subscription is its delivery; other money is of orders another cart reports",
     customers="yes",
     consent="no: no such field",
     carts="checkout sessions, without their products",
     signature="`t`/`v1` hex HMAC-SHA256 of time and raw body, 300 s either way",
     dedupe="event `id` (`evt_…`), the same on every retry",
-    limits="retried for 3 days; test mode and thin v2 events are answered and not kept; subscriptions, invoices and "
-    "`charge.refunded` are kept unread; ISK and UGX amounts are not converted",
+    limits="retried for 3 days; test mode and thin v2 events are answered and not kept; since 2025-03-31 a refunded "
+    "charge names no invoice and is kept unread; ISK and UGX amounts are not converted",
     webhook=True,
 )
 
@@ -159,7 +185,7 @@ def _thing(topic: str, body: Body) -> tuple[str, str | None]:
     """(kind, id) of what the event is about."""
     try:
         thing = _object(body)
-        kind, key = read.word(thing, "object"), read.opaque_id(thing)
+        kind, key = _of_subscription(topic, thing) or (read.word(thing, "object"), read.opaque_id(thing))
     except RejectedError:
         kind, key = "", None
     if topic in TYPES and key is None:
@@ -167,12 +193,20 @@ def _thing(topic: str, body: Body) -> tuple[str, str | None]:
     return kind or topic.partition(".")[0], key
 
 
+def _of_subscription(topic: str, thing: Body) -> tuple[str, str] | None:
+    """A failed payment is about the subscription, whose other events it must stay in order with."""
+    contract = _contract_of(thing) if topic == _PAYMENT_FAILED else None
+    return ("subscription", contract) if contract else None
+
+
 # --- events -----------------------------------------------------------------------------------------------------------
 
 
 def _customer(envelope: Envelope, customer: Body) -> Sequence[Event]:
     person = _person(customer, read.required(read.opaque_id(customer), "id"))
-    return (event(envelope, EventType.CUSTOMER_UPDATED, ProfileFacts(), person),)
+    created = read.epoch_time(customer, "created")
+    facts = ProfileFacts(attributes={"registered_on": shop_day(created, TIMEZONE).isoformat()} if created else {})
+    return (event(envelope, EventType.CUSTOMER_UPDATED, facts, person),)
 
 
 def _customer_deleted(envelope: Envelope, customer: Body) -> Sequence[Event]:
@@ -198,6 +232,193 @@ def _checkout(envelope: Envelope, session: Body) -> Sequence[Event]:
     return (event(envelope, EventType.CHECKOUT_UPDATED, facts, known),)
 
 
+# --- subscriptions and invoices (Stripe Billing) ----------------------------------------------------------------------
+
+
+def _subscription(envelope: Envelope, contract: Body) -> Sequence[Event]:
+    subscription_id = read.required(read.opaque_id(contract), "id")
+    state = _state(envelope.topic, contract)
+    ends = state is SubscriptionState.CANCELLED or read.flag(contract, "cancel_at_period_end")
+    asked = read.epoch_time(contract, "canceled_at") or read.epoch_time(contract, "ended_at") or envelope.occurred_at
+    currency = read.currency(contract)
+    items = read.items(read.inner(contract, "items") or {}, "data")
+    lines = tuple(_item(item) for item in items)
+    rhythm = _rhythm(items)
+    unit = read.word(rhythm, "interval")
+    next_at = _period_end(contract, items)
+    facts = SubscriptionFacts(
+        subscription_id=subscription_id,
+        state=state,
+        started_at=read.epoch_time(contract, "start_date") or read.epoch_time(contract, "created"),
+        lines=lines,
+        currency=currency,
+        amount=sum(line.unit_amount * line.quantity for line in lines) if lines else None,
+        interval_unit=unit if unit in ("day", "week", "month", "year") else None,  # type: ignore[arg-type]
+        interval_count=read.count(rhythm, "interval_count") or None,
+        next_delivery_on=None if ends or next_at is None else shop_day(next_at, TIMEZONE),
+        cancelled_at=asked if ends else None,
+        cancel_reason=_cancel_reason(contract) if ends else None,
+    )
+    return (event(envelope, EventType.SUBSCRIPTION_UPDATED, facts, _subscriber(contract, subscription_id)),)
+
+
+def _state(topic: str, contract: Body) -> SubscriptionState:
+    if topic == "customer.subscription.deleted":
+        return SubscriptionState.CANCELLED
+    state = SUBSCRIPTION_STATES.get(read.word(contract, "status"), SubscriptionState.UNKNOWN)
+    paused = state is SubscriptionState.ACTIVE and read.inner(contract, "pause_collection")
+    return SubscriptionState.PAUSED if paused else state
+
+
+def _price(item: Body) -> Body:
+    """The price of an item; `plan` is what it was called before."""
+    return read.inner(item, "price") or read.inner(item, "plan") or {}
+
+
+def _item(item: Body) -> Line:
+    price = _price(item)
+    product = price.get("product")
+    product_id = read.opaque_id(product) if isinstance(product, dict) else read.opaque_id(price, "product")
+    price_id = read.opaque_id(price)
+    name = read.text(product, "name") if isinstance(product, dict) else None
+    return Line(
+        product_id=product_id or price_id or "custom",
+        variant_id=price_id,
+        title=name or read.text(price, "nickname") or "",
+        quantity=1 if item.get("quantity") is None else read.count(item, "quantity"),
+        unit_amount=_minor(price, "unit_amount") or _minor(price, "amount"),
+        subscription=True,
+    )
+
+
+def _minor(body: Body, name: str) -> int:
+    """Stripe counts in the smallest unit already; yen are whole."""
+    return max(0, int(read.number(body, name) or 0))
+
+
+def _rhythm(items: Sequence[Body]) -> Body:
+    for item in items:
+        price = _price(item)
+        rhythm = read.inner(price, "recurring") or price
+        if read.word(rhythm, "interval"):
+            return rhythm
+    return {}
+
+
+def _period_end(contract: Body, items: Sequence[Body]) -> datetime | None:
+    """The end of the paid period: of the contract before 2025-03-31, of its items since."""
+    ends = (read.epoch_time(each, "current_period_end") for each in (contract, *items))
+    return min((end for end in ends if end), default=None)
+
+
+def _cancel_reason(contract: Body) -> str | None:
+    details = read.inner(contract, "cancellation_details") or {}
+    word = read.word(details, "feedback") or read.word(details, "reason")
+    return word if _WORD.fullmatch(word) else None
+
+
+def _subscriber(body: Body, subscription_id: str) -> Person:
+    return Person(source_customer_id=_customer_id(body), anonymous_ids=(f"subscription/{subscription_id}",))
+
+
+def _contract_of(invoice: Body) -> str | None:
+    """The subscription an invoice is of: a field before 2025-03-31, inside `parent` since."""
+    details = read.inner(read.inner(invoice, "parent") or {}, "subscription_details") or {}
+    for holder in (details, invoice):
+        named = holder.get("subscription")
+        found = read.opaque_id(named) if isinstance(named, dict) else read.opaque_id(holder, "subscription")
+        if found:
+            return found
+    return None
+
+
+def _invoice_paid(envelope: Envelope, invoice: Body) -> Sequence[Event]:
+    currency, total = read.currency(invoice), _minor(invoice, "total") or _minor(invoice, "amount_paid")
+    if currency is None or total == 0:
+        return (unknown(envelope),)
+    contract = _contract_of(invoice)
+    first = read.word(invoice, "billing_reason") == "subscription_create"
+    facts = OrderFacts(
+        order_id=read.required(read.opaque_id(invoice), "id"),
+        number=read.text(invoice, "number"),
+        ordered_at=read.epoch_time(invoice, "created") or envelope.occurred_at,
+        currency=currency,
+        total=total,
+        paid=True,
+        lines=tuple(_invoice_line(each, contract) for each in read.items(read.inner(invoice, "lines") or {}, "data")),
+        goods_total=max(0, total - _minor(read.inner(invoice, "shipping_cost") or {}, "amount_total")),
+        discount=sum(_minor(each, "amount") for each in read.items(invoice, "total_discount_amounts")),
+        subscription_id=contract,
+        delivery_number=1 if contract and first else None,
+    )
+    return (event(envelope, EventType.ORDER_UPDATED, facts, _billed(invoice, contract)),)
+
+
+def _invoice_line(line: Body, contract: str | None) -> Line:
+    pricing = read.inner(read.inner(line, "pricing") or {}, "price_details") or {}
+    price = _price(line)
+    quantity = 1 if line.get("quantity") is None else read.count(line, "quantity")
+    product = price.get("product")
+    product_id = read.opaque_id(pricing, "product") or (
+        read.opaque_id(product) if isinstance(product, dict) else read.opaque_id(price, "product")
+    )
+    return Line(
+        product_id=product_id or "custom",
+        variant_id=read.opaque_id(pricing, "price") if isinstance(pricing.get("price"), str) else read.opaque_id(price),
+        title=read.text(line, "description") or "",
+        quantity=quantity,
+        unit_amount=_minor(line, "amount") // quantity if quantity else 0,
+        subscription=contract is not None,
+    )
+
+
+def _billed(invoice: Body, contract: str | None) -> Person:
+    """Whom an invoice names, as they were when it was written."""
+    last, first = split_name(read.text(invoice, "customer_name"))
+    person = Person(
+        source_customer_id=_customer_id(invoice),
+        email=read.email(invoice, "customer_email"),
+        phone=read.text(invoice, "customer_phone"),
+        last_name=last,
+        first_name=first,
+        anonymous_ids=(f"subscription/{contract}",) if contract else (),
+    )
+    return _placed(person, read.inner(invoice, "customer_address") or {})
+
+
+def _placed(person: Person, place: Body) -> Person:
+    parts = (read.text(place, name) for name in ("city", "line1", "line2"))
+    return replace(
+        person,
+        postal_code=read.text(place, "postal_code"),
+        prefecture=prefecture(read.text(place, "state")),
+        address=" ".join(part for part in parts if part) or None,
+    )
+
+
+def _payment_failed(envelope: Envelope, invoice: Body) -> Sequence[Event]:
+    """A payment of a subscription failed: it is past due until the next one works."""
+    contract = _contract_of(invoice)
+    if contract is None:
+        return (unknown(envelope),)
+    facts = SubscriptionFacts(subscription_id=contract, state=SubscriptionState.PAST_DUE)
+    return (event(envelope, EventType.SUBSCRIPTION_UPDATED, facts, _subscriber(invoice, contract)),)
+
+
+def _refunded(envelope: Envelope, charge: Body) -> Sequence[Event]:
+    """`amount_refunded` is what went back so far, so the charge is its own one refund that grows."""
+    invoice = charge.get("invoice")
+    order_id = read.opaque_id(invoice) if isinstance(invoice, dict) else read.opaque_id(charge, "invoice")
+    if order_id is None:
+        return (unknown(envelope),)
+    refund = Refund(refund_id=read.required(read.opaque_id(charge), "id"), amount=_minor(charge, "amount_refunded"))
+    facts = RefundFacts(order_id=order_id, refunds=(refund,))
+    return (event(envelope, EventType.ORDER_REFUNDED, facts),)
+
+
+# --- people -----------------------------------------------------------------------------------------------------------
+
+
 def _customer_id(session: Body) -> str | None:
     """`customer` is an id, or the whole record where the shop asked for it."""
     customer = session.get("customer")
@@ -206,13 +427,14 @@ def _customer_id(session: Body) -> str | None:
 
 def _person(body: Body, customer_id: str | None, email: str | None = None) -> Person:
     last, first = split_name(read.text(body, "name"))
-    return Person(
+    person = Person(
         source_customer_id=customer_id,
         email=read.email(body) or email,
         phone=read.text(body, "phone"),
         last_name=last,
         first_name=first,
     )
+    return _placed(person, read.inner(body, "address") or {})
 
 
 def split_name(name: str | None) -> tuple[str | None, str | None]:
@@ -226,6 +448,7 @@ def split_name(name: str | None) -> tuple[str | None, str | None]:
 # --- vendor word → our word -------------------------------------------------------------------------------------------
 
 _COMPLETED = "checkout.session.completed"
+_PAYMENT_FAILED = "invoice.payment_failed"
 
 TYPES: Mapping[str, Callable[[Envelope, Body], Sequence[Event]]] = {
     "customer.created": _customer,
@@ -233,5 +456,12 @@ TYPES: Mapping[str, Callable[[Envelope, Body], Sequence[Event]]] = {
     "customer.deleted": _customer_deleted,
     _COMPLETED: _checkout,
     "checkout.session.expired": _checkout,
+    **{
+        f"customer.subscription.{happened}": _subscription
+        for happened in ("created", "updated", "deleted", "paused", "resumed", "trial_will_end")
+    },
+    "invoice.paid": _invoice_paid,
+    _PAYMENT_FAILED: _payment_failed,
+    "charge.refunded": _refunded,
 }
 """Every other type is UNKNOWN: kept with its raw body."""

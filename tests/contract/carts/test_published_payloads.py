@@ -12,7 +12,7 @@ import pytest
 
 from shared.core.ids import ConnectionId, TenantId
 from shared.ingest.adapter import Adapter, Connection, Request
-from shared.ingest.model import CartFacts, Event, EventType, OrderFacts
+from shared.ingest.model import CartFacts, Event, EventType, OrderFacts, SubscriptionFacts
 from shared.ingest.registry import adapter
 from shared.ingest.sources import square, stripe, woocommerce
 from shared.ingest.sources.shopify import ADAPTER, TOPICS, signature
@@ -151,6 +151,27 @@ def test_what_stripe_published_about_test_mode_reads_as_live_too() -> None:
         request = CARTS["stripe"].ask("", json.dumps(body).encode(), connection, NOW)
         (envelope,) = stripe.ADAPTER.envelopes(request, connection, NOW)
         assert [event.event_type for event in stripe.ADAPTER.events(envelope)] == [EventType.UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    ("file", "topic", "says"),
+    [
+        ("openapi_subscription.json", "customer.subscription.updated", EventType.SUBSCRIPTION_UPDATED),
+        ("djstripe_subscription_sub_0001.json", "customer.subscription.updated", EventType.SUBSCRIPTION_UPDATED),
+        ("openapi_invoice.json", "invoice.paid", EventType.ORDER_UPDATED),
+        ("openapi_invoice.json", "invoice.payment_failed", EventType.SUBSCRIPTION_UPDATED),
+    ],
+)
+def test_the_objects_stripe_publishes_are_read_in_both_shapes(file: str, topic: str, says: EventType) -> None:
+    thing = json.loads((PAYLOADS / "stripe" / file).read_text())
+    body = {"id": "evt_1Published", "object": "event", "livemode": True, "created": 1_793_674_801, "type": topic}
+    raw = json.dumps({**body, "data": {"object": thing}}).encode()
+    cart = CARTS["stripe"]
+    (envelope,) = cart.adapter.envelopes(cart.ask(topic, raw), cart.connection, NOW)
+    (event,) = cart.adapter.events(envelope)
+    assert event.event_type is says
+    if isinstance(event.facts, SubscriptionFacts) and topic.startswith("customer"):
+        assert (event.facts.interval_unit, bool(event.facts.lines)) == ("month", True)
 
 
 def test_the_published_ping_of_woocommerce_is_answered_and_not_kept() -> None:

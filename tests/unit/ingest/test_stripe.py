@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from shared.core.errors import RejectedError
 from shared.ingest.adapter import Request
-from shared.ingest.model import CartFacts, Event, EventType
+from shared.ingest.model import (
+    CartFacts,
+    Event,
+    EventType,
+    OrderFacts,
+    RefundFacts,
+    SubscriptionFacts,
+    SubscriptionState,
+)
 from shared.ingest.sources.stripe import ADAPTER, MAX_SIGNATURES, TOLERANCE, TYPES, parse_header, signature, split_name
 from tests.contract.carts.carts import CARTS, NOW, SECRET, Sample
 
@@ -26,11 +34,26 @@ SAID = {
     "checkout.session.expired@guest": EventType.CHECKOUT_UPDATED,
     "customer.created": EventType.CUSTOMER_UPDATED,
     "customer.deleted": EventType.CUSTOMER_DELETED,
-    "customer.subscription.deleted@shape-before-2025": EventType.UNKNOWN,
-    "customer.subscription.updated": EventType.UNKNOWN,
+    "charge.refunded@of-an-invoice": EventType.ORDER_REFUNDED,
+    "customer.subscription.created": EventType.SUBSCRIPTION_UPDATED,
+    "customer.subscription.deleted": EventType.SUBSCRIPTION_UPDATED,
+    "customer.subscription.deleted@shape-before-2025": EventType.SUBSCRIPTION_UPDATED,
+    "customer.subscription.paused": EventType.SUBSCRIPTION_UPDATED,
+    "customer.subscription.resumed": EventType.SUBSCRIPTION_UPDATED,
+    "customer.subscription.trial_will_end": EventType.SUBSCRIPTION_UPDATED,
+    "customer.subscription.updated": EventType.SUBSCRIPTION_UPDATED,
+    "customer.subscription.updated@collection-paused": EventType.SUBSCRIPTION_UPDATED,
+    "customer.subscription.updated@ends": EventType.SUBSCRIPTION_UPDATED,
+    "customer.subscription.updated@in-full": EventType.SUBSCRIPTION_UPDATED,
+    "customer.subscription.updated@past-due": EventType.SUBSCRIPTION_UPDATED,
     "customer.updated@latin-name": EventType.CUSTOMER_UPDATED,
     "customer.updated@nothing-known": EventType.CUSTOMER_UPDATED,
-    "invoice.paid": EventType.UNKNOWN,
+    "invoice.paid": EventType.ORDER_UPDATED,
+    "invoice.paid@in-full": EventType.ORDER_UPDATED,
+    "invoice.paid@shape-before-2025": EventType.ORDER_UPDATED,
+    "invoice.paid@trial": EventType.UNKNOWN,
+    "invoice.payment_failed": EventType.SUBSCRIPTION_UPDATED,
+    "invoice.payment_failed@manual": EventType.UNKNOWN,
 }
 
 
@@ -158,3 +181,94 @@ def test_a_completed_checkout_is_closed_and_an_expired_one_has_its_link_back() -
     assert expired.person.email == "shiki.masaoka@example.jp"
     expanded = only(SAMPLES["checkout.session.completed@customer-expanded"])
     assert expanded.person.source_customer_id == "cus_Sample00000001"
+
+
+# --- subscriptions and invoices
+
+
+def subscription(name: str, **changes: Any) -> SubscriptionFacts:
+    sample = SAMPLES[f"customer.subscription.{name}"]
+    data = {**sample.body["data"], "object": {**sample.body["data"]["object"], **changes}}
+    facts = only(replace(sample, body={**sample.body, "data": data})).facts
+    assert isinstance(facts, SubscriptionFacts)
+    return facts
+
+
+def order(name: str) -> OrderFacts:
+    facts = only(SAMPLES[name]).facts
+    assert isinstance(facts, OrderFacts)
+    return facts
+
+
+def test_a_subscription_in_full() -> None:
+    facts = subscription("updated@in-full")
+    assert (facts.state, facts.amount, facts.currency) == (SubscriptionState.ACTIVE, 6_000, "JPY")
+    assert (facts.interval_unit, facts.interval_count) == ("month", 1)
+    assert facts.next_delivery_on == date(2026, 12, 3)
+    assert [(line.product_id, line.title, line.quantity) for line in facts.lines] == [("prod_Sample", "毎月コース", 2)]
+    person = only(SAMPLES["customer.subscription.updated@in-full"]).person
+    assert person.source_customer_id == "cus_Sample00000001"
+
+
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [
+        ("created", SubscriptionState.UNKNOWN),
+        ("updated@past-due", SubscriptionState.PAST_DUE),
+        ("updated@ends", SubscriptionState.ACTIVE),
+        ("updated@collection-paused", SubscriptionState.PAUSED),
+        ("deleted", SubscriptionState.CANCELLED),
+        ("deleted@shape-before-2025", SubscriptionState.CANCELLED),
+        ("paused", SubscriptionState.PAUSED),
+        ("resumed", SubscriptionState.ACTIVE),
+        ("trial_will_end", SubscriptionState.ACTIVE),
+    ],
+)
+def test_every_state_of_a_subscription(name: str, state: SubscriptionState) -> None:
+    assert subscription(name).state is state
+
+
+def test_a_cancelled_one_says_when_and_why_and_never_what_was_typed() -> None:
+    ends, gone = subscription("updated@ends"), subscription("deleted")
+    assert (ends.cancel_reason, ends.next_delivery_on) == ("too_expensive", None)
+    assert ends.cancelled_at == datetime.fromtimestamp(1_793_600_000, UTC)
+    assert (gone.cancel_reason, gone.cancelled_at) == ("payment_failed", datetime.fromtimestamp(1_793_674_700, UTC))
+    typed = {"comment": "花子です", "feedback": None, "reason": "Hanako said so"}
+    assert subscription("deleted", cancellation_details=typed).cancel_reason is None
+
+
+def test_the_period_stands_on_the_contract_in_the_old_shape_and_on_its_items_in_the_new() -> None:
+    assert subscription("updated").next_delivery_on == date(2026, 12, 3)
+    old = subscription("updated", items={"data": []}, current_period_end=1_796_266_800)
+    assert old.next_delivery_on == date(2026, 12, 3)
+    assert old.amount is None
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "total"), [("invoice.paid@in-full", 1, 6_100), ("invoice.paid@shape-before-2025", None, 6_100)]
+)
+def test_a_paid_invoice_of_a_subscription_is_a_delivery_of_it(name: str, number: int | None, total: int) -> None:
+    facts = order(name)
+    assert (facts.subscription_id, facts.delivery_number, facts.total) == ("sub_Sample0002", number, total)
+    assert facts.paid
+    assert (facts.goods_total, facts.discount) == (5_500, 500)
+    assert [(line.product_id, line.unit_amount, line.subscription) for line in facts.lines] == [
+        ("prod_Sample", 3_000, True)
+    ]
+    person = only(SAMPLES[name]).person
+    assert (person.email, person.last_name, person.prefecture) == ("ichiyo.higuchi@example.jp", "樋口", "東京都")
+
+
+def test_a_failed_payment_is_past_due_and_stays_in_order_with_its_subscription() -> None:
+    event = only(SAMPLES["invoice.payment_failed"])
+    assert isinstance(event.facts, SubscriptionFacts)
+    assert event.facts.state is SubscriptionState.PAST_DUE
+    assert event.subject == f"stripe/{CART.store}/subscription/sub_Sample0002"
+
+
+def test_a_refund_grows_and_is_the_charges_own() -> None:
+    facts = only(SAMPLES["charge.refunded@of-an-invoice"]).facts
+    assert isinstance(facts, RefundFacts)
+    assert (facts.order_id, facts.refunds[0].refund_id, facts.refunds[0].amount) == (
+        "in_Sample0003", "ch_Sample0002", 2_000,
+    )  # fmt: skip
