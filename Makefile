@@ -91,14 +91,14 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 RUNTIME = $(foreach name,boto3 botocore s3transfer jmespath python-dateutil six urllib3,--no-emit-package $(name))
 
 lock: setup ## resolve requirements/*.in again (UPGRADE=1 takes newer versions)
-	@cd requirements && for group in bootstrap runtime light lake cloud sdk demo dev; do \
+	@cd requirements && for group in bootstrap runtime light lake model cloud sdk demo dev peers; do \
 	  echo "locking $$group"; extra=""; \
 	  case $$group in \
-	    light|lake) extra='$(RUNTIME) -c runtime.txt' ;; \
+	    light|lake|model) extra='$(RUNTIME) -c runtime.txt' ;; \
 	    demo) extra=--no-deps ;; \
-	    dev) extra='-c light.txt -c lake.txt' ;; \
+	    dev) extra='-c light.txt -c lake.txt -c model.txt' ;; \
 	  esac; \
-	  test $$group != lake || extra="$$extra -c light.txt"; \
+	  case $$group in lake|model) extra="$$extra -c light.txt" ;; esac; \
 	  ../$(COMPILE) $${UPGRADE:+--upgrade} $$group.in $$extra -o $$group.txt; \
 	done
 

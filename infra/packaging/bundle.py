@@ -36,6 +36,7 @@ UNUSED = (
     ".lock", "bin", "**/__pycache__",
     "pyarrow/tests", "pyarrow/include", "pyarrow/src", "pyarrow/*.pxd", "pyarrow/*.pyx",
     "pyarrow/*flight*",
+    "numpy/**/tests", "scipy/**/tests", "numpy/f2py", "numpy/_core/include", "numpy/_core/lib", "**/*.pyi",
 )  # fmt: skip
 LOCALES = re.compile(r"(root|en|ja)(_\w+)?")  # of babel's thousand, 29 MB: those the screens and mails are written in
 
@@ -45,6 +46,7 @@ class Group(StrEnum):
 
     LIGHT = "light"
     LAKE = "lake"
+    MODEL = "model"
 
 
 class Platform(StrEnum):
@@ -167,7 +169,7 @@ def _install(lock: Path, platform: Platform, folder: Path) -> None:
 def _remove_unused(folder: Path) -> None:
     for pattern in UNUSED:
         for found in sorted(folder.glob(pattern)):
-            shutil.rmtree(found) if found.is_dir() else found.unlink()
+            shutil.rmtree(found, ignore_errors=True) if found.is_dir() else found.unlink(missing_ok=True)
     for locale in folder.glob("babel/locale-data/*.dat"):
         if not LOCALES.fullmatch(locale.stem):
             locale.unlink()

@@ -64,11 +64,11 @@ class Audit:
         return asdict(self) | {"source": self.source}
 
 
-def audit(held: Held, unit_days: float) -> Audit:
+def audit(held: Held, unit_days: float, regularity: int | None = None) -> Audit:
     """Learn every model from the hold-out's past and score it. Never refuses: too little data is `untested`."""
     rows = held.groups
     groups, place = grouped(rows.x, rows.t_x, rows.t_cal, rows.count)
-    fits = learn_all(Groups(groups.x, groups.t_x, groups.t_cal, groups.count, rows.log_gaps), unit_days)
+    fits = learn_all(Groups(groups.x, groups.t_x, groups.t_cal, groups.count, rows.log_gaps), unit_days, regularity)
     return judge(held, groups, place, fits, HIATUS_DAYS / unit_days)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from shared.analytics.models import priors
 from shared.analytics.models.bg_nbd import BgNbd
-from shared.analytics.models.fitting import Fit
+from shared.analytics.models.fitting import Fit, Prior
 from shared.analytics.models.gamma_gamma import GammaGamma, Spend
 from shared.analytics.models.groups import Groups
 from shared.analytics.models.mbg_cnbd import MbgCnbd
@@ -25,17 +25,27 @@ PURCHASES: Mapping[str, type[BgNbd] | type[MbgNbd] | type[ParetoNbd] | type[MbgC
 
 def learn(name: str, groups: Groups, unit_days: float) -> PurchaseFit:
     """Fit one model; few buyers are pooled with the published parameters, so nobody is too small."""
-    prior = priors.of_purchases(name, unit_days) if groups.customers < priors.FEW else None
-    return PURCHASES[name].fit(groups, prior)
+    return PURCHASES[name].fit(groups, _prior(name, groups, unit_days))
 
 
-def learn_all(groups: Groups, unit_days: float) -> dict[str, PurchaseFit]:
-    """Fit every model that can differ: MBG/CNBD-k only where purchases are known to be regular (k > 1)."""
+def _prior(name: str, groups: Groups, unit_days: float) -> Prior | None:
+    return priors.of_purchases(name, unit_days) if groups.customers < priors.FEW else None
+
+
+def learn_all(groups: Groups, unit_days: float, regularity: int | None = None) -> dict[str, PurchaseFit]:
+    """Fit every model that can differ: MBG/CNBD-k only where purchases are regular (k > 1).
+
+    `regularity`: k where it is known from elsewhere; otherwise it is found, if the gaps are known.
+    """
     found = {name: learn(name, groups, unit_days) for name in ("bg_nbd", "mbg_nbd", "pareto_nbd")}
-    if groups.log_gaps is not None:
+    if regularity is None and groups.log_gaps is not None:
         regular = learn("mbg_cnbd", groups, unit_days)
-        if isinstance(regular.model, MbgCnbd) and regular.model.k > 1:
-            found["mbg_cnbd"] = regular
+    elif regularity is not None and regularity > 1:
+        regular = MbgCnbd.of_regularity(regularity, groups, _prior("mbg_cnbd", groups, unit_days))
+    else:
+        return found
+    if isinstance(regular.model, MbgCnbd) and regular.model.k > 1:
+        found["mbg_cnbd"] = regular
     return found
 
 

@@ -24,6 +24,9 @@ class PurchaseModel(Protocol):
     def expected_orders_by(self, groups: Groups, times: FloatArray) -> FloatArray:
         """Per group and horizon."""
 
+    def weighted_orders(self, groups: Groups, times: FloatArray, weights: FloatArray) -> FloatArray:
+        """Combinations of the horizons, per group."""
+
     def p_order_within(self, groups: Groups, time: float) -> FloatArray:
         """Per group."""
 
@@ -46,10 +49,10 @@ def discounted_orders(
     `unit_days`: days in the model's unit of time.
     """
     ends = np.arange(1, months + 1, dtype=np.float64)
-    expected = model.expected_orders_by(groups, ends * (DAYS_PER_MONTH / unit_days))
     factors = (1 + annual_discount) ** (-ends / 12)
     # Σ d_m (E_m - E_{m-1}), by the cumulative columns as they are
-    return np.asarray(expected @ (factors - np.append(factors[1:], 0.0)))
+    weights = factors - np.append(factors[1:], 0.0)
+    return model.weighted_orders(groups, ends * (DAYS_PER_MONTH / unit_days), weights)
 
 
 def customer_lifetime_value(orders_by_group: FloatArray, group: IntArray, mean_value: FloatArray) -> FloatArray:

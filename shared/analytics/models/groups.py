@@ -79,6 +79,16 @@ class Groups:
         return Pairs(x_levels, times, codes // len(times), codes % len(times), place[:size], place[size:])
 
     @cached_property
+    def ends(self) -> Pairs:
+        """The distinct (x, T) alone: what the future of somebody alive depends on. Only `at_end` has a meaning."""
+        pairs = self.pairs
+        used = np.zeros(len(pairs.row), np.bool_)
+        used[pairs.at_end] = True
+        place = np.cumsum(used) - 1
+        at_end = place[pairs.at_end]
+        return Pairs(pairs.x_levels, pairs.t_levels, pairs.row[used], pairs.column[used], at_end, at_end)
+
+    @cached_property
     def counted_by_x(self) -> FloatArray:
         """Customers at each level of x."""
         return tally(self.pairs.row[self.pairs.at_last], self.count, len(self.pairs.x_levels))

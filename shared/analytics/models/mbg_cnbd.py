@@ -39,10 +39,12 @@ class MbgCnbd:
         """By maximum likelihood, k included. Raises RejectedError when the gaps between purchases are not known."""
         if groups.log_gaps is None:
             raise RejectedError("how regular purchases are is in the gaps between them: an order log is needed")
-        return max((cls._of(k, groups, prior) for k in range(1, MOST_REGULAR + 1)), key=lambda fit: fit.log_likelihood)
+        fits = (cls.of_regularity(k, groups, prior) for k in range(1, MOST_REGULAR + 1))
+        return max(fits, key=lambda fit: fit.log_likelihood)
 
     @classmethod
-    def _of(cls, k: int, groups: Groups, prior: Prior | None) -> Fit[MbgCnbd]:
+    def of_regularity(cls, k: int, groups: Groups, prior: Prior | None = None) -> Fit[MbgCnbd]:
+        """The same with k given. Without the gaps the likelihood lacks what they add, which no parameter changes."""
         found = beta_geometric.estimate(groups, lost_at_first=True, regularity=k, prior=prior)
         model = cls(k, *map(float, found.parameters))
         fit = Fit.at(model, found, groups.customers)
@@ -55,10 +57,8 @@ class MbgCnbd:
 
     def _of_gaps(self, groups: Groups) -> float:
         """What the gaps themselves add: (k-1) Σ ln gap - Σx ln (k-1)!"""
-        if self.k == 1:
+        if self.k == 1 or groups.log_gaps is None:
             return 0.0
-        if groups.log_gaps is None:
-            raise RejectedError("how regular purchases are is in the gaps between them: an order log is needed")
         return float((self.k - 1) * groups.log_gaps - (groups.count @ groups.x) * gammaln(self.k))
 
     def p_alive(self, groups: Groups) -> FloatArray:
@@ -77,6 +77,10 @@ class MbgCnbd:
             for place, time in enumerate(times):
                 if_alive[:, place] += share * self._orders_from(groups, phase, float(time))
         return if_alive * self.p_alive(groups)[:, None]
+
+    def weighted_orders(self, groups: Groups, times: FloatArray, weights: FloatArray) -> FloatArray:
+        """Combinations of them, `weights` (times, …) each."""
+        return np.asarray(self.expected_orders_by(groups, times) @ weights)
 
     def p_order_within(self, groups: Groups, time: float) -> FloatArray:
         """P(at least one order within `time` from now), per group."""

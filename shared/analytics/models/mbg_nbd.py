@@ -40,9 +40,13 @@ class MbgNbd:
 
     def expected_orders_by(self, groups: Groups, times: FloatArray) -> FloatArray:
         """The same for several horizons; shape (groups, times)."""
-        pairs = groups.pairs
-        if_alive = beta_geometric.orders_if_alive(pairs, self.r, self.alpha, self.a, self.b + 1, times)
-        return np.asarray(if_alive[pairs.at_end] * self.p_alive(groups)[:, None])
+        return self.weighted_orders(groups, times, np.eye(len(times)))
+
+    def weighted_orders(self, groups: Groups, times: FloatArray, weights: FloatArray) -> FloatArray:
+        """Combinations of them, `weights` (times, …) each, made before the groups are: there are fewer (x, T)."""
+        ends = groups.ends
+        if_alive = beta_geometric.orders_if_alive(ends, self.r, self.alpha, self.a, self.b + 1, times) @ weights
+        return np.asarray((if_alive[ends.at_end].T * self.p_alive(groups)).T)
 
     def p_order_within(self, groups: Groups, time: float) -> FloatArray:
         """P(at least one order within `time` from now), per group."""

@@ -57,16 +57,20 @@ class ParetoNbd:
         return self.expected_orders_by(groups, np.array([time]))[:, 0]
 
     def expected_orders_by(self, groups: Groups, times: FloatArray) -> FloatArray:
-        """The same for several horizons; shape (groups, times).
+        """The same for several horizons; shape (groups, times)."""
+        return self.weighted_orders(groups, times, np.eye(len(times)))
+
+    def weighted_orders(self, groups: Groups, times: FloatArray, weights: FloatArray) -> FloatArray:
+        """Combinations of them, `weights` (times, …) each, made before the groups are: there are fewer (x, T).
 
         P(alive) · (r+x)/(α+T) · (β+T) · (1 - u^(s-1)) / (s-1) with u = (β+T)/(β+T+time), also where s = 1.
         """
-        pairs = groups.pairs
+        pairs = groups.ends
         ends = pairs.t_levels[pairs.column, None]
         log_u = np.log(self.beta + ends) - np.log(self.beta + ends + times)
         lasting = (self.beta + ends) * -log_u * exprel((self.s - 1) * log_u)
-        if_alive = (self.r + pairs.x)[:, None] / (self.alpha + ends) * lasting
-        return np.asarray(if_alive[pairs.at_end] * self.p_alive(groups)[:, None])
+        if_alive = ((self.r + pairs.x)[:, None] / (self.alpha + ends) * lasting) @ weights
+        return np.asarray((if_alive[pairs.at_end].T * self.p_alive(groups)).T)
 
     def p_order_within(self, groups: Groups, time: float) -> FloatArray:
         """P(at least one order within `time` from now), per group."""

@@ -17,7 +17,7 @@ from shared.analytics.models.pareto_nbd import ParetoNbd
 
 Array = npt.NDArray[np.float64]
 SPEND = GammaGamma(6.25, 3.74, 1544.0)
-MODELS = {
+MODELS: dict[str, MbgNbd | ParetoNbd | MbgCnbd] = {
     "mbg_nbd": MbgNbd(0.9, 6.0, 0.9, 2.6),
     "pareto_nbd": ParetoNbd(0.9, 8.0, 0.6, 11.7),
     "mbg_cnbd": MbgCnbd(2, 1.8, 6.0, 0.9, 2.6),
