@@ -18,7 +18,7 @@ from infra.functions import LOG_RETENTION
 from infra.house import House, dead_letter_queue, on_stream
 from infra.names import ATHENA_WORKGROUP, GLUE_DATABASE, NIGHTLY_MACHINE
 from infra.nightly import NightlyParts, nightly_machine
-from shared.analytics.meaning import analyses, result_tables
+from shared.analytics.meaning import analyses, night_catalog, result_tables
 from shared.analytics.schema import BASE_TABLES, EVENTS, ORDER_STATES, Table
 from shared.ingest import history, oversize
 
@@ -239,7 +239,7 @@ class Analytics(Construct):
             state_machine_name=NIGHTLY_MACHINE,
             comment="One shop's nightly run",
             definition_body=sfn.DefinitionBody.from_string(
-                Stack.of(self).to_json_string(nightly_machine(parts, analyses()))
+                Stack.of(self).to_json_string(nightly_machine(parts, night_catalog()))
             ),
             role=role,
             tracing_enabled=True,
@@ -307,7 +307,7 @@ class Analytics(Construct):
                 stack,
             )
 
-        read = {name for analysis in analyses() for name in analysis.reads}
+        read = {name for analysis in night_catalog() for name in analysis.reads}
         lake_tables = [*(table for table in BASE_TABLES if table.name in read), *self._results]
         catalogue = [stack.format_arn(service="glue", resource="catalog"), arn("glue", "database", GLUE_DATABASE)]
         return [

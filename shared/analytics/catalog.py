@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from shared.analytics.definitions import Definitions
 from shared.analytics.sql import Value, bind, literal
@@ -20,6 +21,14 @@ FOLDER = Path(__file__).parent / "analyses"
 NEVER = date(1990, 1, 1)
 """Stands for "no earlier run": a day no result is filed under."""
 
+ALWAYS = datetime(9999, 1, 1, tzinfo=UTC)
+"""Stands for "as known now": whatever we know, we knew before."""
+
+
+def end_of_day(as_of: date, timezone: str) -> datetime:
+    """The instant at which a shop's day is over: what came before it was known then."""
+    return datetime.combine(as_of + timedelta(days=1), time(), ZoneInfo(timezone)).astimezone(UTC)
+
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
@@ -30,6 +39,8 @@ class Analysis:
     report: bool = False
     title: Mapping[str, str] = field(default_factory=dict)
     """Language → title; with it the record of a night can be read without the folder."""
+    stored: bool = True
+    """The night writes its rows. Else it is a view: its SQL becomes part of whatever reads it."""
 
     def document(self) -> dict[str, Any]:
         """As it stands in the nightly machine's definition."""
@@ -39,7 +50,10 @@ class Analysis:
 def from_documents(documents: Iterable[Mapping[str, Any]]) -> list[Analysis]:
     """The analyses named in the nightly machine's definition."""
     return [
-        Analysis(each["name"], tuple(each["reads"]), bool(each["report"]), each.get("title", {})) for each in documents
+        Analysis(
+            each["name"], tuple(each["reads"]), bool(each["report"]), each.get("title", {}), each.get("stored", True)
+        )
+        for each in documents
     ]
 
 
@@ -88,9 +102,11 @@ def parameters(
     *,
     previous_on: date | None = None,
     written_on: date | None = None,
+    known_before: datetime | None = None,
 ) -> dict[str, Value]:
     """Everything a query may ask for. `previous_on` is the last complete run (statuses carry over from it),
-    `written_on` the run whose scores the live state holds.
+    `written_on` the run whose scores the live state holds, `known_before` the instant before which something must have
+    reached us to count (as known then); without it everything counts (as known now).
     """
     return {
         "tenant": tenant,
@@ -99,6 +115,7 @@ def parameters(
         "currency": currency,
         "previous_on": previous_on or NEVER,
         "written_on": written_on or NEVER,
+        "known_before": known_before or ALWAYS,
         **definitions.parameters(),
     }
 
@@ -126,6 +143,23 @@ def standalone_query(name: str, catalog: Sequence[Analysis], values: Mapping[str
     """
     reads = next(analysis.reads for analysis in catalog if analysis.name == name)
     return over_base_tables(bound_query(name, values), reads, catalog, values)
+
+
+def nightly_query(name: str, catalog: Sequence[Analysis], values: Mapping[str, Value]) -> str:
+    """The SQL of an analysis over what the night has stored so far: only views become common table expressions."""
+    reads = next(analysis.reads for analysis in catalog if analysis.name == name)
+    views = [analysis for analysis in catalog if not analysis.stored]
+    return over_base_tables(bound_query(name, values), reads, views, values)
+
+
+def stored_reads(name: str, catalog: Sequence[Analysis]) -> list[str]:
+    """The stored results and base tables an analysis reads, directly or through views."""
+    by_name = {analysis.name: analysis for analysis in catalog}
+    found: list[str] = []
+    for read in by_name[name].reads:
+        view = by_name.get(read)
+        found += [read] if view is None or view.stored else stored_reads(read, catalog)
+    return list(dict.fromkeys(found))
 
 
 def over_base_tables(query: str, reads: Sequence[str], catalog: Sequence[Analysis], values: Mapping[str, Value]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
 
@@ -70,6 +70,20 @@ def result_tables() -> list[Table]:
 def analyses() -> list[Analysis]:
     """The analyses of the nightly run, as its machine is told of them."""
     return [analysis for analysis in every_analysis() if meaning(analysis.name).freshness == "nightly"]
+
+
+def night_catalog() -> list[Analysis]:
+    """The analyses of the nightly run, and the on-demand ones that some of them read, as views."""
+    every = {analysis.name: analysis for analysis in every_analysis()}
+    nightly = analyses()
+    views: dict[str, Analysis] = {}
+    wanted = [read for analysis in nightly for read in analysis.reads]
+    while wanted:
+        name = wanted.pop()
+        if name in every and name not in views and meaning(name).freshness != "nightly":
+            views[name] = replace(every[name], report=False, stored=False)
+            wanted += every[name].reads
+    return [*nightly, *(views[name] for name in sorted(views))]
 
 
 def every_analysis() -> list[Analysis]:

@@ -153,12 +153,12 @@ def advance(
     """
     outcomes = [*night.outcomes, *(judge(result) for result in results)]
     ended = {outcome.name: outcome for outcome in outcomes}
-    mine = {analysis.name for analysis in analyses}
+    mine = {analysis.name for analysis in analyses if analysis.stored}
     ready: list[Analysis] = []
     for analysis in in_order(analyses):
-        if analysis.name in ended:
+        if analysis.name in ended or not analysis.stored:
             continue
-        needed = [name for name in analysis.reads if name in mine]
+        needed = [name for name in catalog.stored_reads(analysis.name, analyses) if name in mine]
         lost = [name for name in needed if name in ended and ended[name].state != "done"]
         if lost:
             outcomes.append(Outcome(analysis.name, "skipped", f"needs {', '.join(lost)}"))
@@ -179,7 +179,7 @@ def advance(
         previous_on=night.previous_on,
         written_on=night.written_on,
         outcomes=tuple(outcomes),
-        queries=tuple(_statements(analysis.name, values, lake) for analysis in ready),
+        queries=tuple(_statements(analysis.name, analyses, values, lake) for analysis in ready),
     )
 
 
@@ -196,11 +196,11 @@ def in_order(analyses: Sequence[Analysis]) -> list[Analysis]:
     return ordered
 
 
-def _statements(name: str, values: Mapping[str, Value], lake: Objects) -> dict[str, str]:
+def _statements(name: str, analyses: Sequence[Analysis], values: Mapping[str, Value], lake: Objects) -> dict[str, str]:
     prefix = result_prefix(name, TenantId(str(values["tenant"])), values["as_of"])
     # UNLOAD refuses a place that holds something.
     lake.delete([stored.key for stored in lake.list(prefix)])
-    query = unload(catalog.bound_query(name, values), f"s3://{lake.bucket}/{prefix}")
+    query = unload(catalog.nightly_query(name, analyses, values), f"s3://{lake.bucket}/{prefix}")
     return {"name": name, "query": query, "checks": catalog.checks_query(name, values)}
 
 

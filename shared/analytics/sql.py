@@ -1,16 +1,16 @@
 """Named parameters of an analysis, bound as typed literals.
 
 Athena's own parameters are positional and allowed in WHERE only, so an as-of day in a CASE could not be one. A value
-here is a date, a whole number or a text; anything else is refused, and a text cannot leave its quotes.
+here is a day, an instant, a whole number or a text; anything else is refused, and a text cannot leave its quotes.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
-Value = date | int | str
+Value = date | datetime | int | str
 
 _TOKENS = re.compile(
     r"""
@@ -22,9 +22,13 @@ _TOKENS = re.compile(
 
 
 def literal(value: Value) -> str:
-    """A value as an Athena literal. Raises TypeError for anything but a date, a whole number or a text."""
-    if isinstance(value, bool | datetime):
+    """A value as an Athena literal. Raises TypeError for anything but a day, an instant, a whole number or a text."""
+    if isinstance(value, bool):
         raise TypeError(f"not a parameter type: {type(value).__name__}")
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise TypeError("a time without its zone is no instant")
+        return f"TIMESTAMP '{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}.{value.microsecond // 1000:03d}'"
     if isinstance(value, date):
         return f"DATE '{value.isoformat()}'"
     if isinstance(value, int):

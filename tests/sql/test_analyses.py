@@ -9,7 +9,7 @@ import pytest
 
 from shared.analytics import catalog, sqllint
 from shared.analytics.definitions import Definitions
-from shared.analytics.meaning import analyses, every_analysis, meaning, result_table, result_tables
+from shared.analytics.meaning import analyses, every_analysis, meaning, night_catalog, result_table, result_tables
 from shared.analytics.nightly import in_order
 from shared.analytics.parquet import arrow_schema
 from shared.analytics.schema import BASE_TABLES
@@ -75,13 +75,15 @@ def test_every_analysis_runs_after_those_it_reads() -> None:
         assert all(order.index(read) < order.index(name) for read in meaning(name).reads if read in order)
 
 
-def test_the_nightly_run_reads_nothing_that_is_only_asked_on_demand() -> None:
+def test_the_nightly_run_reads_results_base_tables_and_views() -> None:
     nightly = {analysis.name for analysis in analyses()}
     assert nightly == {table.name for table in result_tables()}
     assert nightly == {name for name in NAMES if meaning(name).freshness == "nightly"}
     assert {meaning(name).freshness for name in NAMES} == {"nightly", "on_demand"}
+    views = {analysis.name for analysis in night_catalog() if not analysis.stored}
+    known = nightly | views | {table.name for table in BASE_TABLES}
     for name in nightly:
-        assert set(meaning(name).reads) <= nightly | {table.name for table in BASE_TABLES}, name
+        assert set(meaning(name).reads) <= known, name
     assert not [name for name in NAMES if meaning(name).report and name not in nightly]
 
 

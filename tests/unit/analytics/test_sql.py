@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import duckdb
@@ -36,7 +36,12 @@ def test_days_and_numbers_are_typed_literals() -> None:
     assert bind("SELECT :a, :b", {"a": date(2026, 3, 31), "b": -5}) == "SELECT DATE '2026-03-31', -5"
 
 
-@pytest.mark.parametrize("value", [True, 1.5, None, datetime(2026, 1, 1, tzinfo=UTC), ["a"]])
+def test_an_instant_is_written_in_utc() -> None:
+    tokyo = datetime(2026, 4, 1, 0, 0, 0, 5000, tzinfo=timezone(timedelta(hours=9)))
+    assert literal(tokyo) == "TIMESTAMP '2026-03-31 15:00:00.005'"
+
+
+@pytest.mark.parametrize("value", [True, 1.5, None, datetime(2026, 1, 1), ["a"]])  # noqa: DTZ001 - no instant
 def test_other_types_are_refused(value: object) -> None:
     with pytest.raises(TypeError):
         literal(value)  # type: ignore[arg-type]

@@ -147,7 +147,7 @@ class World:
 
     def run_night(self, as_of: str, *, write_back: bool = True) -> dict[str, Any]:
         """The nightly machine, state by state."""
-        catalog = [analysis.document() for analysis in meaning.analyses()]
+        catalog = [analysis.document() for analysis in meaning.night_catalog()]
         event: dict[str, Any] = {"night": {"tenant": TENANT, "as_of": as_of}, "results": [], "catalog": catalog}
         while True:
             event["night"] = nights.plan_stage(event, self.shop, self.lake, self.reports, self.clock.now())

@@ -31,6 +31,7 @@ WITH states AS (
   FROM order_lines
   WHERE tenant = :tenant
     AND month <= :as_of_month
+    AND written_at < :known_before
 ),
 known AS (
   SELECT
@@ -43,6 +44,7 @@ known AS (
   -- What a product is is told once, maybe after it was sold: every month is read.
   WHERE tenant = :tenant
     AND month >= '1990-01'
+    AND written_at < :known_before
     AND category IS NOT NULL
 ),
 bought AS (

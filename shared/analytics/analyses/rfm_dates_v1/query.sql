@@ -30,6 +30,7 @@ states AS (
   CROSS JOIN days
   WHERE tenant = :tenant
     AND month <= :as_of_month
+    AND written_at < :known_before
     AND month <= SUBSTR(CAST(days.evaluated_on AS varchar), 1, 7)
 ),
 people AS (
