@@ -29,6 +29,7 @@ class Tables:
     scenarios: dynamodb.Table
     deliveries: dynamodb.Table
     reports: dynamodb.Table
+    pulls: dynamodb.Table
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_apigatewayv2 as apigw
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
@@ -21,7 +22,7 @@ CHUNKS_AT_ONCE = 4
 class Ingest(Construct):
     """POST /v1/hooks/{connection}."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, house: House) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, house: House, read_backs: sqs.Queue) -> None:
         super().__init__(scope, construct_id)
         self.receive_webhook = house.functions.make(
             self,
@@ -30,6 +31,7 @@ class Ingest(Construct):
                 "events_table": house.tables.events.table_name,
                 "work_bucket": house.work.bucket_name,
                 "prefix": house.prefix,
+                "read_back_queue": read_backs.queue_url,
             },
             # Shopify hangs up after 5 s; a cold start gets its processor by memory.
             timeout=Duration.seconds(10),
@@ -38,6 +40,7 @@ class Ingest(Construct):
         house.tables.events.grant(self.receive_webhook, "dynamodb:PutItem")
         house.grant_parameters(self.receive_webhook, "connections/*", "ssm:GetParameter")
         house.grant_objects(self.receive_webhook, house.work, oversize.PREFIX, "s3:PutObject")
+        read_backs.grant(self.receive_webhook, "sqs:SendMessage")
         house.route(self, [apigw.HttpMethod.POST], "/v1/hooks/{connection}", self.receive_webhook)
 
 

@@ -22,6 +22,7 @@ class StatefulStack(Stack):
             scenarios=self._table("Scenarios", ttl="expires_at"),
             deliveries=self._table("Deliveries"),
             reports=self._table("Reports", ttl="expires_at"),
+            pulls=self._table("Pulls", ttl="expires_at"),
         )
         _index(self.tables.scenarios, "due", "due_key", "due_at")
         _index(self.tables.scenarios, "by_customer", "customer_key", "pk", keys_only=True)
@@ -54,6 +55,7 @@ class StatefulStack(Stack):
             "ScenariosTable": self.tables.scenarios.table_name,
             "DeliveriesTable": self.tables.deliveries.table_name,
             "ReportsTable": self.tables.reports.table_name,
+            "PullsTable": self.tables.pulls.table_name,
             "LakeBucket": self.lake.bucket_name,
             "WorkBucket": self.work.bucket_name,
             "InboxBucket": self.inbox.bucket_name,

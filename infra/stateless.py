@@ -15,6 +15,7 @@ from infra.functions import LOG_RETENTION, FunctionFactory
 from infra.house import House
 from infra.inbox import Inbox
 from infra.ingest import ImportOrders, Ingest
+from infra.polling import Polling
 from infra.scenarios import Scenarios
 from infra.stateful import StatefulStack
 from infra.tracking import CORS, Tracking
@@ -46,7 +47,8 @@ class StatelessStack(Stack):
             functions=functions,
             api=self._api(),
         )
-        Ingest(self, "Ingest", house=house)
+        polling = Polling(self, "Polling", house=house)
+        Ingest(self, "Ingest", house=house, read_backs=polling.read_backs)
         Tracking(self, "Tracking", house=house)
         Customers(self, "Customers", house=house)
         analytics = Analytics(self, "Analytics", house=house)

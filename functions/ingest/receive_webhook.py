@@ -12,6 +12,7 @@ from shared.core.settings import load
 from shared.core.telemetry import metrics
 from shared.ingest.connections import SsmConnections
 from shared.ingest.oversize import S3Oversize
+from shared.ingest.pull.follow_up import SqsQueue, follow_up
 from shared.ingest.receive import ReceiveDeps, receive_http
 from shared.ingest.store import DynamoEventStore
 
@@ -23,17 +24,18 @@ class Settings:
     events_table: str
     work_bucket: str
     prefix: str
+    read_back_queue: str
 
 
 @cache
 def _dependencies() -> ReceiveDeps:
     settings = load(Settings)
+    oversize = S3Oversize(client("s3"), settings.work_bucket)
     return ReceiveDeps(
         connections=SsmConnections(client("ssm"), settings.prefix),
-        store=DynamoEventStore(
-            client("dynamodb"), settings.events_table, S3Oversize(client("s3"), settings.work_bucket)
-        ),
+        store=DynamoEventStore(client("dynamodb"), settings.events_table, oversize),
         count=count,
+        follow_up=follow_up(SqsQueue(lambda: client("sqs"), settings.read_back_queue)),
     )
 
 

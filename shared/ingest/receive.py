@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,6 +22,7 @@ from shared.core.errors import RejectedError, UnavailableError
 from shared.core.telemetry import logger
 from shared.ingest.adapter import Adapter, Connection, Request
 from shared.ingest.connections import Connections
+from shared.ingest.model import Envelope
 from shared.ingest.registry import adapter
 from shared.ingest.store import EventStore
 
@@ -50,6 +51,8 @@ class ReceiveDeps:
     count: Callable[[str, int], None] = lambda _name, _value: None
     """Counts one of ACCEPTED, DUPLICATE, REFUSED and FAILED."""
     adapters: Callable[[str], Adapter] = adapter
+    follow_up: Callable[[Sequence[Envelope]], None] = lambda _envelopes: None
+    """For deliveries that only name a thing: queues reading it at its source. Safe to repeat."""
 
 
 _UNKNOWN = Answer(401, "unknown connection or wrong signature")
@@ -79,7 +82,10 @@ def _authenticated(request: Request, connection_id: str, deps: ReceiveDeps, now:
 
 
 def _keep(request: Request, connection: Connection, deps: ReceiveDeps, now: datetime) -> Answer:
-    kept = [deps.store.put_once(e) for e in deps.adapters(connection.source).envelopes(request, connection, now)]
+    envelopes = deps.adapters(connection.source).envelopes(request, connection, now)
+    kept = [deps.store.put_once(envelope) for envelope in envelopes]
+    # Of duplicates too: the first time may have ended between the two.
+    deps.follow_up(envelopes)
     deps.count(ACCEPTED, kept.count(True))
     deps.count(DUPLICATE, kept.count(False))
     if not kept:

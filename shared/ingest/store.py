@@ -74,6 +74,23 @@ class DynamoEventStore:
                 return False
         return True
 
+    def of_subject(self, tenant: TenantId, subject: str) -> list[Envelope]:
+        """Every delivery kept about one thing: what a reconciling poll compares with."""
+        asked: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": {"S": f"{tenant}#{subject}"}},
+            "ConsistentRead": True,
+        }
+        found: list[Envelope] = []
+        while True:
+            with domain_errors("read the deliveries about one thing"):
+                answer = self._client.query(**asked)
+            found += [decode_image(item, self._oversize) for item in answer["Items"]]
+            if "LastEvaluatedKey" not in answer:
+                return found
+            asked["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
 
 class MemoryEventStore:
     """The events table in a dict: rows as a stream would show them, in order of arrival."""
@@ -87,6 +104,10 @@ class MemoryEventStore:
         item = encode_item(envelope, self._oversize, attempt=secrets.token_hex(8))
         key = (item["pk"]["S"], item["sk"]["S"])
         return self.rows.setdefault(key, item) is item
+
+    def of_subject(self, tenant: TenantId, subject: str) -> list[Envelope]:
+        """Every delivery kept about one thing."""
+        return [envelope for envelope in self.envelopes() if (envelope.tenant, envelope.subject) == (tenant, subject)]
 
     def envelopes(self) -> list[Envelope]:
         """Everything kept, in order of arrival."""

@@ -7,6 +7,7 @@ repeated after a crash gets the ids it had before.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -253,15 +254,14 @@ class _Run:
             self.tally.repaired += feed.known_from_webhooks
 
     def _is_told(self, envelope: Envelope) -> bool:
+        """Did webhooks (or earlier polls) say all of this? What cannot be read any more said nothing."""
         read = self.deps.adapters(self.connection.source).events
         stored: list[Event] = []
-        for kept in self.deps.events.of_subject(envelope.tenant, envelope.subject):
-            try:
-                stored += read(kept)
-            except RejectedError:
-                continue
         try:
             polled = read(envelope)
+            for kept in self.deps.events.of_subject(envelope.tenant, envelope.subject):
+                with suppress(RejectedError):
+                    stored += read(kept)
         except RejectedError:
             return False
         return bool(polled) and rules.is_told(polled, stored)

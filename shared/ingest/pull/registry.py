@@ -21,8 +21,6 @@ def vendors() -> tuple[str, ...]:
 def vendor(source: str) -> Vendor:
     """The API of a source."""
     if source not in vendors():
-        raise MisconfiguredError(
-            f"source {source!r} is not polled; those that are: {', '.join(vendors())}"
-        )
+        raise MisconfiguredError(f"source {source!r} is not polled; those that are: {', '.join(vendors())}")
     found: Vendor = import_module(f"{_vendors.__name__}.{source}").VENDOR
     return found

@@ -18,7 +18,7 @@ from shared.ingest.sources.base import NAME, ORDER
 LIMIT = 100
 HOUR_LIMIT, DAY_LIMIT = "hour_api_limit", "day_api_limit"
 """`error` of an answer when the calls of the hour or day are used up."""
-ABOUT_TOKEN = "アクセストークン"
+SPEAKS_OF_ACCESS = "アクセストークン"
 """In the `error_description` of an `invalid_request` that means the token: BASE has no error of its own for it."""
 
 
@@ -60,7 +60,7 @@ def _refresh(connection: Connection, refresh_token: str) -> Call:
 def _expired(answer: Answer) -> bool:
     said = str(answer.document.get("error_description") or "")
     return answer.status == 401 or (
-        answer.status >= 400 and answer.document.get("error") == "invalid_request" and ABOUT_TOKEN in said
+        answer.status >= 400 and answer.document.get("error") == "invalid_request" and SPEAKS_OF_ACCESS in said
     )
 
 

@@ -1,6 +1,6 @@
 """Square API v2, for what webhooks did not tell, and for the orders that its webhooks only name.
 
-Records become the webhooks' own bodies, so that the adapter reads both alike. Orders are searched by location: a
+Orders are searched by location: a
 connection without `locations` polls customers only.
 """
 
@@ -12,13 +12,16 @@ from datetime import timedelta
 from typing import Any
 
 from shared.ingest.adapter import Connection, Request
-from shared.ingest.polled import record_bytes
+from shared.ingest.model import Envelope
+from shared.ingest.polled import polled_request
 from shared.ingest.pull.lists import records, second
 from shared.ingest.pull.model import Answer, Call, Document, Feed, Page, Record, Vendor, Window
 from shared.ingest.sources.square import NAME
 
 VERSION = "2026-01-22"
 LIMIT = 100
+THIN = frozenset({"order.created", "order.updated", "order.fulfillment.updated"})
+"""Topics whose order is read back."""
 
 
 def _headers(connection: Connection, token: str) -> Mapping[str, str]:
@@ -58,18 +61,23 @@ def _page(listed: str) -> Callable[[Answer, str | None], Page]:
 
 
 def _request(kind: str) -> Callable[[Record, Connection], Request]:
-    def request(record: Record, connection: Connection) -> Request:
-        changed = record.body.get("updated_at") or record.body.get("created_at")
-        event = {
-            "merchant_id": connection.store.upper(),
-            "type": f"{kind}.updated",
-            "event_id": "00000000-0000-0000-0000-000000000000",
-            "created_at": changed,
-            "data": {"type": kind, "id": record.key, "object": {kind: record.body}},
-        }
-        return Request({}, record_bytes(event))
+    return lambda record, connection: polled_request(kind, record.body)
 
-    return request
+
+def _is_order(envelope: Envelope) -> bool:
+    """Order notices hold an id and a state only."""
+    return envelope.topic in THIN
+
+
+def _read_back(notice: Envelope) -> tuple[Call, Callable[[Answer], Request | None]] | None:
+    if not _is_order(notice):
+        return None
+
+    def request_of(answer: Answer) -> Request | None:
+        order = answer.document.get("order")
+        return polled_request("order", order) if isinstance(order, dict) else None
+
+    return Call(path=f"/v2/orders/{notice.subject.rpartition('/')[2]}"), request_of
 
 
 VENDOR = Vendor(
@@ -97,4 +105,6 @@ VENDOR = Vendor(
     ),
     requests_per_second=5,
     every=timedelta(hours=1),
+    thin=_is_order,
+    read_back=_read_back,
 )

@@ -1,0 +1,42 @@
+"""The queue of polls: read what changed at one connection."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from shared.core.settings import load
+from shared.core.telemetry import metrics
+from shared.ingest.pull.live import Polls, live_polls
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Environment of this function."""
+
+    prefix: str
+    events_table: str
+    pulls_table: str
+    work_bucket: str
+
+
+@cache
+def _dependencies() -> Polls:
+    return live_polls(**asdict(load(Settings)))
+
+
+@metrics("ingest").log_metrics
+def handler(event: dict[str, Any], context: Any, deps: Polls | None = None) -> PartialItemFailureResponse:
+    """Poll the connection of each message."""
+    polls = deps or _dependencies()
+
+    def one(record: SQSRecord) -> None:
+        polls.poll(record.body, context.get_remaining_time_in_millis())
+
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    return process_partial_response(event=event, record_handler=one, processor=processor, context=context)

@@ -1,0 +1,90 @@
+"""Polling: who is due every few minutes, one message for each connection, and what thin webhooks named read back."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_scheduler_targets as targets
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.house import House, dead_letter_queue, on_queue, work_queue
+from shared.ingest import oversize
+
+TICK = Duration.minutes(5)
+"""How often is asked who is due; how often each connection is, its vendor or `poll_minutes` says."""
+POLL_TIMEOUT = Duration.minutes(5)
+READ_TIMEOUT = Duration.seconds(60)
+
+
+class Polling(Construct):
+    """Scheduler → `plan_polls` → queue → `poll_store`; and the queue of `read_back`, which the intake fills."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, house: House) -> None:
+        super().__init__(scope, construct_id)
+        self._house = house
+        polls, _ = work_queue(self, "Polls", POLL_TIMEOUT)
+        self.poll_store = self._reader("ingest/poll_store", POLL_TIMEOUT)
+        # One message at a time: a slow vendor keeps its own worker busy and nobody else's.
+        on_queue(self.poll_store, polls, batch_size=1)
+        self.plan_polls = self._plan(polls)
+        self.read_backs, _ = work_queue(self, "ReadBacks", READ_TIMEOUT)
+        self.read_back = self._reader("ingest/read_back", READ_TIMEOUT)
+        on_queue(self.read_back, self.read_backs, batch_size=1)
+
+    def _reader(self, name: str, timeout: Duration) -> lambda_.Function:
+        house = self._house
+        function = house.functions.make(
+            self,
+            name,
+            settings={
+                "prefix": house.prefix,
+                "events_table": house.tables.events.table_name,
+                "pulls_table": house.tables.pulls.table_name,
+                "work_bucket": house.work.bucket_name,
+            },
+            timeout=timeout,
+        )
+        house.tables.pulls.grant(function, "dynamodb:GetItem", "dynamodb:PutItem", *_WALK.get(name, ()))
+        house.tables.events.grant(function, "dynamodb:PutItem", *_COMPARE.get(name, ()))
+        house.grant_parameters(function, "connections/*", "ssm:GetParameter")
+        house.grant_objects(function, house.work, oversize.PREFIX, "s3:PutObject", *_UNPACK.get(name, ()))
+        return function
+
+    def _plan(self, polls: sqs.Queue) -> lambda_.Function:
+        house = self._house
+        function = house.functions.make(
+            self,
+            "ingest/plan_polls",
+            settings={
+                "prefix": house.prefix,
+                "pulls_table": house.tables.pulls.table_name,
+                "polls_queue": polls.queue_url,
+            },
+            timeout=Duration.minutes(1),
+        )
+        house.tables.pulls.grant(function, "dynamodb:GetItem")
+        polls.grant(function, "sqs:SendMessage")
+        # `GetParametersByPath` is asked of the path itself, not of what is below it.
+        house.grant_parameters(function, "connections", "ssm:GetParametersByPath")
+        scheduler.Schedule(
+            self,
+            "Tick",
+            description="Ask which carts are due for a poll",
+            schedule=scheduler.ScheduleExpression.rate(TICK),
+            target=targets.LambdaInvoke(
+                function,
+                dead_letter_queue=dead_letter_queue(self, "TickDeadLetters"),
+                max_event_age=Duration.minutes(5),
+                retry_attempts=2,
+            ),
+        )
+        return function
+
+
+_WALK = {"ingest/poll_store": ("dynamodb:BatchGetItem", "dynamodb:DeleteItem")}
+"""Walks remember what they saw, and give their lease back."""
+_COMPARE = {"ingest/poll_store": ("dynamodb:Query",)}
+"""A reconciling poll compares with what webhooks told."""
+_UNPACK = {"ingest/poll_store": ("s3:GetObject",)}
