@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Annotated
 
@@ -10,14 +11,23 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from infra.cli import cart_api
 from infra.cli.session import Deployment, connect
 from infra.cli.which_shop import which_shop
+from infra.names import AMAZON_QUEUE
 from shared.core.clock import SystemClock, to_iso
 from shared.core.errors import RejectedError
 from shared.core.ids import ConnectionId
 from shared.ingest.adapter import Connection
 from shared.ingest.connections import ConnectionBook, new_connection, rotated
+from shared.ingest.connectors import NOT_YET
 from shared.ingest.registry import sources
+from shared.ingest.sources import amazon as amazon_cart
+from shared.ingest.sources import ecforce as ecforce_cart
+from shared.ingest.sources import shopify as shopify_cart
+from shared.ingest.sources import square as square_cart
+from shared.ingest.sources import stripe as stripe_cart
+from shared.ingest.sources import woocommerce as woocommerce_cart
 
 app = typer.Typer(name="connection", help="Connect a cart / カート接続", no_args_is_help=True, add_completion=False)
 add = typer.Typer(help="Connect a cart and print the URL and secret to give it.", no_args_is_help=True)
@@ -49,6 +59,10 @@ def shopify(
     connection = add_connection(deployment, which_shop(deployment, shop).tenant, "shopify", store, secret)
     _console.print(f"id     {connection.connection_id}")
     _print_for_cart(deployment, connection)
+    _console.print("Shopify の管理画面（設定 → 通知 → Webhook）またはアプリで、次のトピックを登録してください:")
+    _print_words(topic for topic in shopify_cart.TOPICS if topic not in shopify_cart.COMPLIANCE)
+    _console.print("アプリの設定（shopify.app.toml）の compliance_topics にも、この URL を登録してください:")
+    _print_words(shopify_cart.COMPLIANCE)
 
 
 _SHOP_OPTION = typer.Option("--shop", help="Shop (tenant); needed when there are several.")
@@ -67,9 +81,8 @@ def woocommerce(
     _console.print(f"id     {connection.connection_id}")
     _print_for_cart(deployment, connection)
     _console.print("WooCommerce → 設定 → 詳細 → Webhook に、次のトピックごとに登録してください:")
-    _console.print(
-        "  order.created  order.updated  order.deleted  customer.created  customer.updated  customer.deleted"
-    )
+    _print_words(woocommerce_cart.TOPICS)
+    _console.print("subscription.* は WooCommerce Subscriptions を使っているときだけ表示されます。")
 
 
 @add.command()
@@ -83,7 +96,7 @@ def stripe(
     tenant = which_shop(deployment, shop).tenant
     connection = add_connection(deployment, tenant, "stripe", store, secret)
     _print_secret_comes(deployment, connection, secret, "whsec_…")
-    _console.print("  customer.*  checkout.session.completed  checkout.session.expired")
+    _print_words(stripe_cart.TYPES)
 
 
 @add.command()
@@ -100,7 +113,63 @@ def square(
     tenant = which_shop(deployment, shop).tenant
     connection = add_connection(deployment, tenant, "square", store, secret, url=url or hook_url)
     _print_secret_comes(deployment, connection, secret, "the signature key")
-    _console.print("  customer.created  customer.updated  customer.deleted")
+    _print_words(square_cart.TYPES)
+
+
+@add.command()
+def amazon(
+    store: Annotated[str, typer.Option("--store", help="The selling partner id, A1B2C3….")],
+    shop: Annotated[str | None, _SHOP_OPTION] = None,
+) -> None:
+    """Connect an Amazon seller: order states arrive through a queue; nothing has to be signed."""
+    deployment = connect()
+    connection = add_amazon(deployment, which_shop(deployment, shop).tenant, store)
+    _console.print(f"id     {connection.connection_id}")
+    _console.print(f"queue  {deployment.outputs[AMAZON_QUEUE]}")
+    _console.print("SP-API の Notifications API で、次の 2 つを 1 回ずつ呼び出してください:")
+    _console.print("  1. createDestination   resourceSpecification.sqs.arn に上の queue")
+    _console.print("  2. createSubscription  notificationType に ORDER_CHANGE、payloadVersion に 1.0")
+    _console.print("金額と購入者は届きません。売上は注文ファイル（matakite import orders）で取り込みます。")
+
+
+@add.command()
+def ecforce(
+    store: Annotated[str, typer.Option("--store", help="The shop's domain, shop.example.co.jp.")],
+    shop: Annotated[str | None, _SHOP_OPTION] = None,
+    event: Annotated[
+        list[str] | None, typer.Option("--event", help="Event to print the template for; may be repeated.")
+    ] = None,
+) -> None:
+    """Connect an ecforce shop (experimental): prints the template to paste as the body of each webhook."""
+    events = tuple(event or ECFORCE_EVENTS)
+    ecforce_cart.template(events[0], "")
+    deployment = connect()
+    connection = add_connection(deployment, which_shop(deployment, shop).tenant, "ecforce", store)
+    _console.print(f"id     {connection.connection_id}")
+    _print_for_cart(deployment, connection)
+    _console.print("実験的な対応です（ecforce での動作は未確認）。受注の Webhook を次のイベントごとに作り、")
+    _console.print(
+        "送信先に上の URL、本文にそのテンプレートを貼り付けてください。本文の secret は他人に見せないでください。"
+    )
+    for name in events:
+        _console.print(f"\n--- {name} ---")
+        _console.print(ecforce_cart.template(name, connection.secret), markup=False)
+
+
+ECFORCE_EVENTS = ("order_completed", "order_shipped", "order_delivered", "order_canceled")
+
+
+def _refuse(title: str, reason: str) -> Callable[[], None]:
+    def refuse() -> None:
+        raise RejectedError(f"{title} is not supported yet, because {reason}")
+
+    return refuse
+
+
+for _source, (_title, _reason) in NOT_YET.items():
+    if _source not in sources():
+        _options = {"allow_extra_args": True, "ignore_unknown_options": True}
+        add.command(_source, help=f"{_title}: not supported yet.", context_settings=_options)(_refuse(_title, _reason))
 
 
 @add.command()
@@ -142,15 +211,143 @@ def _users_of(written: str | None) -> str | None:
     return written
 
 
+_Token = Annotated[
+    str | None, typer.Option("--token", envvar="MATAKITE_TOKEN", help="Access token or key of the cart's API.")
+]
+_RefreshToken = Annotated[
+    str | None,
+    typer.Option("--refresh-token", envvar="MATAKITE_REFRESH_TOKEN", help="Where the cart's tokens expire."),
+]
+_ClientId = Annotated[str | None, typer.Option("--client-id", help="Of the application registered with the cart.")]
+_ClientSecret = Annotated[
+    str | None, typer.Option("--client-secret", envvar="MATAKITE_CLIENT_SECRET", help="Of the same application.")
+]
+_RedirectUrl = Annotated[str | None, typer.Option("--redirect-url", help="As registered with it (BASE).")]
+_ApiUrl = Annotated[
+    str | None, typer.Option("--api-url", help="Address of the API, where it is not the documented one.")
+]
+_Every = Annotated[int | None, typer.Option("--every", help="Minutes between two polls.")]
+_Store = Annotated[str, typer.Option("--store", help="The shop's domain or the cart's id of it.")]
+_Shop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); needed when there are several.")]
+
+
+@add.command()
+def colorme(
+    store: _Store, token: _Token = None, api_url: _ApiUrl = None, every: _Every = None, shop: _Shop = None
+) -> None:
+    """Connect カラーミーショップ: its API is read every 15 minutes (scopes read_sales, read_products)."""
+    _add_polled("colorme", store, shop, cart_api.Key(token=token, api_url=api_url, every=every))
+
+
+@add.command()
+def stores(
+    store: _Store, token: _Token = None, api_url: _ApiUrl = None, every: _Every = None, shop: _Shop = None
+) -> None:
+    """Connect STORES: its API is read every 15 minutes."""
+    _add_polled("stores", store, shop, cart_api.Key(token=token, api_url=api_url, every=every))
+
+
+@add.command()
+def base(
+    store: _Store,
+    refresh_token: _RefreshToken = None,
+    client_id: _ClientId = None,
+    client_secret: _ClientSecret = None,
+    redirect_url: _RedirectUrl = None,
+    api_url: _ApiUrl = None,
+    every: _Every = None,
+    shop: _Shop = None,
+) -> None:
+    """Connect BASE (scope read_orders): read every 15 minutes; the refresh token is replaced at every use."""
+    key = cart_api.Key(
+        refresh_token=refresh_token,
+        client_id=client_id,
+        client_secret=client_secret,
+        redirect_url=redirect_url,
+        api_url=api_url,
+        every=every,
+    )
+    _add_polled("base", store, shop, key)
+
+
+@add.command()
+def eccube(
+    store: _Store,
+    secret: _Secret = None,
+    token: _Token = None,
+    refresh_token: _RefreshToken = None,
+    client_id: _ClientId = None,
+    client_secret: _ClientSecret = None,
+    api_url: _ApiUrl = None,
+    shop: _Shop = None,
+) -> None:
+    """Connect EC-CUBE 4 with the Web API plugin: its webhook only names things, which are read over its API."""
+    key = cart_api.Key(
+        token=token, refresh_token=refresh_token, client_id=client_id, client_secret=client_secret, api_url=api_url
+    )
+    deployment, connection = _add_polled("eccube", store, shop, key, secret)
+    _print_for_cart(deployment, connection)
+    _console.print("EC-CUBE → 設定 → システム設定 → Web API → WebHook に、URL と Secret の両方を登録してください。")
+
+
+@app.command()
+def authorize(
+    connection: Annotated[str, typer.Argument(help="Id of the connection (`matakite connection list`).")],
+    token: _Token = None,
+    refresh_token: _RefreshToken = None,
+    client_id: _ClientId = None,
+    client_secret: _ClientSecret = None,
+    redirect_url: _RedirectUrl = None,
+    api_url: _ApiUrl = None,
+    locations: Annotated[str | None, typer.Option("--locations", help="Square: ids of the locations, L1,L2.")] = None,
+    every: _Every = None,
+) -> None:
+    """Store the key of a cart's API: carts with webhooks are then compared with it every hour (突き合わせ)."""
+    deployment = connect()
+    key = cart_api.Key(
+        token, refresh_token, client_id, client_secret, redirect_url, api_url, locations=locations, every=every
+    )
+    known = _book(deployment).load(ConnectionId(connection))
+    _book(deployment).save(cart_api.with_key(known, key))
+    _console.print("stored; the next poll uses it within 5 minutes, or now: matakite connection poll " + connection)
+
+
+@app.command()
+def poll(
+    connection: Annotated[str, typer.Argument(help="Id of the connection (`matakite connection list`).")],
+) -> None:
+    """Read what changed at a cart now, instead of at its next time."""
+    deployment = connect()
+    known = _book(deployment).load(ConnectionId(connection))
+    _console.print(cart_api.said_of(cart_api.poll_now(deployment, known, SystemClock().now())))
+
+
 @app.command("list")
 def list_() -> None:
-    """Every connection, without its secret."""
-    table = Table(Column("id", no_wrap=True), "shop", "source", "store", "old secret works until")
-    for connection in _book(connect()).all():
+    """Every connection, without its secret, and when its API was last read (鮮度)."""
+    columns = ("shop", "source", "store", "last read", "problem", "old secret works until")
+    table = Table(Column("id", no_wrap=True), *columns)
+    deployment, now = connect(), SystemClock().now()
+    for connection in _book(deployment).all():
         until = connection.previous_until
-        live = f"{until:%m-%d %H:%M} UTC" if until and until > SystemClock().now() else ""
-        table.add_row(connection.connection_id, connection.tenant, connection.source, connection.store, live)
+        live = f"{until:%m-%d %H:%M} UTC" if until and until > now else ""
+        health = cart_api.health_of(deployment, connection)
+        known = (connection.connection_id, connection.tenant, connection.source, connection.store)
+        table.add_row(*known, cart_api.freshness(connection, health, now), cart_api.problems(health), live)
     _console.print(table)
+
+
+def _add_polled(
+    source: str, store: str, shop: str | None, key: cart_api.Key, secret: str | None = None
+) -> tuple[Deployment, Connection]:
+    deployment = connect()
+    made = new_connection(which_shop(deployment, shop).tenant, source, store, secret)
+    connection = cart_api.with_key(made, key)
+    _book(deployment).save(connection)
+    _console.print(f"id     {connection.connection_id}")
+    if not (connection.token or connection.refresh_token):
+        _console.print(f"no API key yet: matakite connection authorize {connection.connection_id} --help")
+    return deployment, connection
 
 
 @app.command()
@@ -180,6 +377,17 @@ def add_connection(
     if url is not None:
         connection = replace(connection, url=url if isinstance(url, str) else url(deployment, connection))
     _book(deployment).save(connection)
+    return connection
+
+
+def add_amazon(deployment: Deployment, tenant: str, seller: str) -> Connection:
+    """Connect a seller; its notices name nothing but the seller, so one seller is of one shop."""
+    made = new_connection(tenant, "amazon", seller)
+    connection = replace(made, connection_id=amazon_cart.connection_id(made.store))
+    book = _book(deployment)
+    if any(known.connection_id == connection.connection_id for known in book.all()):
+        raise RejectedError(f"the seller {seller} is connected already: see `matakite connection list`")
+    book.save(connection)
     return connection
 
 
@@ -219,6 +427,11 @@ def _print_secret_comes(deployment: Deployment, connection: Connection, secret: 
         _console.print(f"1. Register the URL at {cart}; it then shows {what}.")
         _console.print(f"2. MATAKITE_SECRET=… matakite connection rotate {connection.connection_id}")
     _console.print(f"{cart} の管理画面で、次のイベントを登録してください:")
+
+
+def _print_words(words: Iterable[str]) -> None:
+    """Topics, as many as fit, in lines that can be copied."""
+    _console.print(textwrap.fill("  ".join(words), 100, initial_indent="  ", subsequent_indent="  "))
 
 
 def _print_for_cart(deployment: Deployment, connection: Connection) -> None:
