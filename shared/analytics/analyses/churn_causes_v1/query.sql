@@ -33,6 +33,7 @@ attributes AS (
   WHERE tenant = :tenant
     AND month >= '1990-01'
     AND said_on <= :as_of
+    AND written_at < :known_before
     AND name IN ('gender', 'prefecture', 'birth_month', 'occupation')
 ),
 factors AS (

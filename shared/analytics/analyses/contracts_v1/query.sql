@@ -31,6 +31,7 @@ WITH states AS (
   FROM subscription_states
   WHERE tenant = :tenant
     AND month >= '1990-01'
+    AND written_at < :known_before
 ),
 delivered AS (
   SELECT

@@ -51,6 +51,7 @@ sends AS (
     AND month <= :as_of_month
     AND month >= SUBSTR(CAST(DATE_ADD('day', -7 * (:baseline_weeks + 1) - 3, :as_of) AS varchar), 1, 7)
     AND occurred_on <= :as_of
+    AND received_at < :known_before
   GROUP BY send_id, customer_id, scenario, channel
 ),
 clicks AS (

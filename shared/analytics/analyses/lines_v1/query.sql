@@ -32,6 +32,7 @@ WITH states AS (
   WHERE tenant = :tenant
     AND month <= :as_of_month
     AND written_at < :known_before
+    AND written_at < :known_before
 ),
 known AS (
   SELECT

@@ -31,6 +31,7 @@ states AS (
   WHERE tenant = :tenant
     AND month <= :as_of_month
     AND written_at < :known_before
+    AND written_at < :known_before
     AND month <= SUBSTR(CAST(days.evaluated_on AS varchar), 1, 7)
 ),
 people AS (
