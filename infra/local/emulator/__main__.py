@@ -35,6 +35,7 @@ PATCHES = (
     "emf_metrics",
     "service_metrics",
     "ses_events",
+    "sms_messages",
     "call_counter",
     "lost_replies",
 )

@@ -85,7 +85,8 @@ def _described(
     method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]], request_id: str
 ) -> ApiCall:
     service = "ses" if path.startswith("/v2/email") else detect_service(method, path, headers, query)
-    full = extract_iam_action(service, method, path, headers, body, query) or f"{service}:{method}"
+    operation = headers.get("x-amz-target", "").rpartition(".")[2] or method
+    full = extract_iam_action(service, method, path, headers, body, query) or f"{service}:{operation}"
     namespace, _, action = full.partition(":")
     return ApiCall(namespace, action, _principal(headers, query), method, path, headers, body, query, request_id)
 

@@ -1,0 +1,91 @@
+"""Stand in for AWS End User Messaging SMS, which MiniStack does not know.
+
+Without it: a call of `SendTextMessage` is answered "Unsupported service".
+Mended: texts are kept as they were sent. Nothing leaves this machine.
+
+``GET /_matakite/sms`` lists them, newest first; ``POST`` ``{"refuse_next": "ValidationException"}`` refuses the next.
+Other failing calls: ``lost_replies.py`` (service ``sms-voice``).
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from ministack import app
+from ministack.core import router
+
+from infra.local.emulator.gateway import InternalRequest, route
+from infra.local.emulator.interception import Response
+from infra.local.emulator.settings import EmulatorSettings
+
+SERVICE = "sms-voice"
+TARGET = "PinpointSMSVoiceV2"
+MAX_BYTES = 1600
+_NUMBER = re.compile(r"\+[1-9][0-9]{7,14}")
+
+_lock = threading.Lock()
+_texts: list[dict[str, Any]] = []
+_refusals: list[str] = []
+
+
+async def _handle(
+    method: str, path: str, headers: Mapping[str, str], body: bytes, query: Mapping[str, Any]
+) -> Response:
+    del method, path, query
+    operation = headers.get("x-amz-target", "").rpartition(".")[2]
+    if operation != "SendTextMessage":
+        return _failure("ValidationException", f"the stand-in does not know {operation}")
+    asked = json.loads(body)
+    if _refusals:
+        return _failure(_refusals.pop(0), "planned refusal")
+    if problem := _problem(asked):
+        return _failure("ValidationException", problem)
+    message_id = str(uuid4())
+    with _lock:
+        _texts.append({"message_id": message_id, "accepted_at": datetime.now(UTC).isoformat(), **asked})
+    return _answer(200, {"MessageId": message_id})
+
+
+def _problem(asked: Mapping[str, Any]) -> str | None:
+    if not _NUMBER.fullmatch(str(asked.get("DestinationPhoneNumber", ""))):
+        return "DestinationPhoneNumber is not in E.164 format"
+    text = str(asked.get("MessageBody", ""))
+    if not text or len(text.encode()) > MAX_BYTES:
+        return f"MessageBody must have 1 to {MAX_BYTES} bytes"
+    return None
+
+
+def _failure(code: str, message: str) -> Response:
+    return _answer(400, {"__type": code, "Message": message})
+
+
+def _answer(status: int, document: Mapping[str, str]) -> Response:
+    # MiniStack adds to the headers it is given: a dictionary of its own for each answer.
+    return status, {"Content-Type": "application/x-amz-json-1.0"}, json.dumps(document).encode()
+
+
+def _list(request: InternalRequest) -> dict[str, Any]:
+    limit = int(request.query.get("limit", "100"))
+    with _lock:
+        return {"count": len(_texts), "messages": list(itertools.islice(reversed(_texts), limit))}
+
+
+def _refuse(request: InternalRequest) -> dict[str, Any]:
+    _refusals.append(str(request.json()["refuse_next"]))
+    return {"refusals": _refusals}
+
+
+def install(settings: EmulatorSettings) -> None:
+    """Add the service to MiniStack's router."""
+    del settings
+    router.SERVICE_PATTERNS[SERVICE] = {"target_prefixes": [TARGET]}
+    app.SERVICE_HANDLERS[SERVICE] = _handle
+    route("GET", "sms", _list)
+    route("POST", "sms", _refuse)

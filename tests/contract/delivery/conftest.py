@@ -1,0 +1,39 @@
+"""The providers behind each channel, set up once where that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra.local.process import internal
+from infra.local.session import LocalSession
+from infra.local.stand_ins.line import LineStandIn
+from tests.contract.delivery.providers import LocalLine, LocalSes, LocalSms
+
+
+@pytest.fixture
+def local_ses(cloud: LocalSession) -> Iterator[LocalSes]:
+    client: Any = cloud.client("sesv2")
+    names = client.list_configuration_sets()["ConfigurationSets"]
+    if "contract" not in names:
+        client.create_configuration_set(ConfigurationSetName="contract")
+    known = [found["IdentityName"] for found in client.list_email_identities()["EmailIdentities"]]
+    if "shop.example.jp" not in known:
+        client.create_email_identity(EmailIdentity="shop.example.jp")
+    yield LocalSes(cloud)
+    internal(cloud.emulator, "DELETE", "/_matakite/faults")
+    internal(cloud.emulator, "POST", "/_matakite/ses", {"sending_paused": False})
+
+
+@pytest.fixture
+def local_sms(cloud: LocalSession) -> Iterator[LocalSms]:
+    yield LocalSms(cloud)
+    internal(cloud.emulator, "DELETE", "/_matakite/faults")
+
+
+@pytest.fixture
+def local_line() -> Iterator[LocalLine]:
+    with LineStandIn() as line:
+        yield LocalLine(line)

@@ -1,0 +1,189 @@
+"""Every channel with a provider behind it: how to make its next call fail, and what it accepted."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Protocol
+
+import urllib3
+from botocore.config import Config
+
+from infra.local.process import internal
+from infra.local.session import LocalSession
+from infra.local.stand_ins.line import TOKEN, LineStandIn
+from shared.core.ids import CustomerId, SendId, TenantId
+from shared.delivery.channels.channel import Channel, Message
+from shared.delivery.channels.fake import FakeChannel, Fault
+from shared.delivery.channels.line import MESSAGES, LineAccount, LineChannel, retry_key
+from shared.delivery.channels.ses import HTML, SUBJECT, TEXT, SesChannel
+from shared.delivery.channels.sms import TEXT as SMS_TEXT
+from shared.delivery.channels.sms import SmsChannel
+from shared.delivery.model import Purpose, SendKey
+from shared.delivery.sender import Sender
+
+SENDER = Sender(
+    from_address="news@shop.example.jp",
+    from_name="見本商店 髙﨑①～𠮷😀",
+    company="株式会社見本",
+    postal_address="〒100-0000 東京都千代田区見本町1-2-3",
+    contact="support@shop.example.jp",
+    reply_to="support@shop.example.jp",
+    unsubscribe_mailto="stop@shop.example.jp",
+)
+USER = "U000000000000000000000000000000a1"
+_numbers = itertools.count(1)
+
+
+def a_mail() -> Message:
+    return Message(
+        key=SendKey(TenantId("mihon"), CustomerId("c1"), SendId(f"contract{next(_numbers):06d}")),
+        scenario="cart_abandoned",
+        step="mail_1",
+        purpose=Purpose.MARKETING,
+        sender=SENDER,
+        to="hanako@example.com",
+        parts={
+            SUBJECT: "【見本商店】カートにお品物が残っています 髙﨑①～𠮷😀",
+            HTML: "<p>こんにちは</p>",
+            TEXT: "こんにちは\n",
+        },
+        unsubscribe_url="https://go.example.jp/v1/unsubscribe/v1.1.abc.def",
+    )
+
+
+class Provider(Protocol):
+    """A channel, a way to make its next call fail, and what it accepted."""
+
+    channel: Channel
+
+    def plan(self, fault: Fault) -> None: ...
+
+    def accepted(self, send: SendId) -> int: ...
+
+    def message(self) -> Message: ...
+
+
+class InMemory:
+    def __init__(self, repeats: timedelta | None = None) -> None:
+        self.fake = FakeChannel(repeats=repeats)
+        self.channel: Channel = self.fake
+
+    def plan(self, fault: Fault) -> None:
+        self.fake.plan(fault)
+
+    def accepted(self, send: SendId) -> int:
+        return sum(message.key.send_id == send for message in self.fake.accepted)
+
+    def message(self) -> Message:
+        return a_mail()
+
+
+_KINDS = {
+    Fault.THROTTLE: "throttle",
+    Fault.FAIL_BEFORE: "error_500_before",
+    Fault.FAIL_AFTER: "error_500_after",
+    Fault.LOSE_REPLY: "lose_reply",
+    Fault.HANG: "hang",
+}
+
+
+class LocalSes:
+    def __init__(self, cloud: LocalSession) -> None:
+        self.cloud = cloud
+        self.channel: Channel = self.through()
+
+    def through(self, **options: Any) -> SesChannel:
+        """The adapter over a client that gives up soon: a test waits for what hangs."""
+        config = Config(retries={"total_max_attempts": 1}, connect_timeout=1, read_timeout=1)
+        return SesChannel("contract", self.cloud.client("sesv2", config=config, **options))
+
+    def plan(self, fault: Fault) -> None:
+        match fault:
+            case Fault.PAUSE:
+                internal(self.cloud.emulator, "POST", "/_matakite/ses", {"sending_paused": True})
+            case Fault.UNREACHABLE:
+                self.channel = self.through(endpoint_url="http://127.0.0.1:9")
+            case Fault.REJECT:
+                self.cloud.client("sesv2").delete_email_identity(EmailIdentity="shop.example.jp")
+            case Fault.NONE:
+                pass
+            case _:
+                wanted = {"service": "ses", "action": "SendEmail", "kind": _KINDS[fault], "seconds": 3}
+                internal(self.cloud.emulator, "POST", "/_matakite/faults", wanted)
+
+    def accepted(self, send: SendId) -> int:
+        return len(self.outbox(send))
+
+    def message(self) -> Message:
+        return a_mail()
+
+    def outbox(self, send: SendId) -> list[dict[str, Any]]:
+        """Every mail the local SES took for a send, in full."""
+        found = internal(self.cloud.emulator, "GET", "/_matakite/outbox?limit=500")
+        items = found["messages"] if isinstance(found, dict) else found
+        full = [internal(self.cloud.emulator, "GET", f"/_matakite/outbox/{item['message_id']}") for item in items]
+        return [mail for mail in full if mail["tags"].get("send_id") == send]
+
+
+class LocalSms:
+    """The SMS adapter over the stand-in of End User Messaging."""
+
+    def __init__(self, cloud: LocalSession) -> None:
+        self.cloud = cloud
+        self.channel: Channel = self.through()
+
+    def through(self, **options: Any) -> SmsChannel:
+        config = Config(retries={"total_max_attempts": 1}, connect_timeout=1, read_timeout=1)
+        client = self.cloud.client("pinpoint-sms-voice-v2", config=config, **options)
+        return SmsChannel("MIHON", "contract", client)
+
+    def plan(self, fault: Fault) -> None:
+        match fault:
+            case Fault.UNREACHABLE:
+                self.channel = self.through(endpoint_url="http://127.0.0.1:9")
+            case Fault.PAUSE | Fault.REJECT:
+                code = "ServiceQuotaExceededException" if fault is Fault.PAUSE else "ValidationException"
+                internal(self.cloud.emulator, "POST", "/_matakite/sms", {"refuse_next": code})
+            case Fault.NONE:
+                pass
+            case _:
+                wanted = {"service": "sms-voice", "action": "SendTextMessage", "kind": _KINDS[fault], "seconds": 3}
+                internal(self.cloud.emulator, "POST", "/_matakite/faults", wanted)
+
+    def accepted(self, send: SendId) -> int:
+        return len(self.texts(send))
+
+    def texts(self, send: SendId) -> list[Mapping[str, Any]]:
+        """Every text the stand-in took for a send."""
+        found = internal(self.cloud.emulator, "GET", "/_matakite/sms?limit=500")["messages"]
+        return [text for text in found if text["Context"]["send_id"] == send]
+
+    def message(self) -> Message:
+        return replace(a_mail(), to="+818000000001", parts={SMS_TEXT: "【見本商店】お品物が入荷しました。\n"})
+
+
+class LocalLine:
+    """The LINE adapter over the stand-in of the Messaging API."""
+
+    def __init__(self, line: LineStandIn) -> None:
+        self.line = line
+        self._api = line.url
+        http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=1, read=1))
+        self.channel: Channel = LineChannel(lambda tenant: LineAccount(TOKEN, self._api), http)
+
+    def plan(self, fault: Fault) -> None:
+        if fault is Fault.UNREACHABLE:
+            self._api = "http://127.0.0.1:9"
+        else:
+            self.line.plan(fault)
+
+    def accepted(self, send: SendId) -> int:
+        return sum(pushed.retry_key == retry_key(send) for pushed in self.line.pushed)
+
+    def message(self) -> Message:
+        said = [{"type": "text", "text": "見本商店です。お品物が入荷しました😀"}]
+        return replace(a_mail(), to=USER, parts={MESSAGES: json.dumps(said)})
