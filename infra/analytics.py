@@ -19,7 +19,7 @@ from infra.house import House, dead_letter_queue, on_stream
 from infra.names import ATHENA_WORKGROUP, GLUE_DATABASE, NIGHTLY_MACHINE
 from infra.nightly import NightlyParts, nightly_machine
 from shared.analytics.meaning import analyses, night_catalog, result_tables
-from shared.analytics.schema import BASE_TABLES, EVENTS, ORDER_STATES, Table
+from shared.analytics.schema import BASE_TABLES, EVENT_TABLES, ORDER_LINES, ORDER_STATES, STATE_TABLES, Table
 from shared.ingest import history, oversize
 
 QUERY_RESULTS = "athena/"
@@ -46,6 +46,10 @@ _ORDER_REMOVED: dict[str, object] = {
     "eventName": ["REMOVE"],
     "dynamodb": {"OldImage": {"kind": {"S": ["order"]}}},
 }
+# What is known of people besides their orders: the import leaves these to the stream.
+_PERSON = {"kind": {"S": ["profile", "subscription", "consent"]}}
+_PERSON_WRITTEN: dict[str, object] = {"eventName": ["INSERT", "MODIFY"], "dynamodb": {"NewImage": _PERSON}}
+_PERSON_REMOVED: dict[str, object] = {"eventName": ["REMOVE"], "dynamodb": {"OldImage": _PERSON}}
 
 
 def _filter(pattern: dict[str, object]) -> dict[str, object]:
@@ -144,7 +148,8 @@ class Analytics(Construct):
         )
         house.grant_keys(events)
         house.grant_shops(events)
-        house.grant_objects(events, house.lake, f"{EVENTS.name}/", "s3:PutObject")
+        for table in EVENT_TABLES:
+            house.grant_objects(events, house.lake, f"{table.name}/", "s3:PutObject")
         house.grant_objects(events, house.work, oversize.PREFIX, "s3:GetObject")
         on_stream(
             events, house.tables.events, filters=[_filter({"eventName": ["INSERT"]})], batch_size=_BATCH, window=_WINDOW
@@ -158,12 +163,15 @@ class Analytics(Construct):
             },
         )
         house.grant_shops(states)
-        house.grant_objects(states, house.lake, f"{ORDER_STATES.name}/", "s3:PutObject")
+        for table in STATE_TABLES:
+            house.grant_objects(states, house.lake, f"{table.name}/", "s3:PutObject")
         house.tables.customers.grant(states, "dynamodb:BatchGetItem")
         on_stream(
             states,
             house.tables.customers,
-            filters=[_filter(_ORDER_WRITTEN), _filter(_ORDER_REMOVED)],
+            filters=[
+                _filter(pattern) for pattern in (_ORDER_WRITTEN, _ORDER_REMOVED, _PERSON_WRITTEN, _PERSON_REMOVED)
+            ],
             batch_size=_BATCH,
             window=_WINDOW,
         )
@@ -183,7 +191,7 @@ class Analytics(Construct):
         )
         house.grant_keys(function)
         house.grant_shops(function)
-        for table in BASE_TABLES:
+        for table in (*EVENT_TABLES, ORDER_STATES, ORDER_LINES):
             house.grant_objects(function, house.lake, f"{table.name}/", "s3:PutObject")
         house.grant_objects(function, house.work, history.PREFIX, "s3:GetObject", "s3:PutObject")
         house.grant_list(function, house.work, history.PREFIX)

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from shared.analytics.event_rows import rows_of_event
 from shared.analytics.lake import Objects, put_partition
 from shared.analytics.parquet import encode_rows
-from shared.analytics.rows import Row, event_row, partition_day, state_row
-from shared.analytics.schema import EVENTS, ORDER_STATES, Table, month_of
+from shared.analytics.person_rows import (
+    TableRow,
+    Written,
+    attribute_rows,
+    consent_rows,
+    link_rows,
+    order_rows,
+    subscription_rows,
+)
+from shared.analytics.rows import Row, partition_day
+from shared.analytics.schema import Table, month_of
 from shared.core.errors import MatakiteError
 from shared.core.ids import Ref, TenantId, digest
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
 from shared.customers.identity import refs_of
-from shared.customers.store import CustomerStore, read_row
+from shared.customers.model import Attribute
+from shared.customers.store import ChangedRow, CustomerStore, read_row
 from shared.ingest.model import Event
 from shared.ingest.oversize import Oversize
 from shared.ingest.registry import events_of
@@ -26,6 +37,9 @@ from shared.ingest.store import decode_image
 Record = Mapping[str, Any]
 """One record of a DynamoDB stream, as Lambda gets it."""
 
+Filed = tuple[TenantId, Table, Row]
+"""A row with whose it is and where it belongs."""
+
 ShopOf = Callable[[TenantId], Shop]
 
 _PUTS_AT_ONCE = 8
@@ -33,25 +47,25 @@ _PUTS_AT_ONCE = 8
 
 @dataclass
 class Pages:
-    """Rows by tenant and partition, on their way to one object each."""
+    """Rows by table, tenant and partition, on their way to one object each."""
 
-    table: Table
-    rows: dict[tuple[TenantId, str], list[Row]] = field(default_factory=dict)
+    rows: dict[tuple[str, TenantId, str], tuple[Table, list[Row]]] = field(default_factory=dict)
 
-    def add(self, tenant: TenantId, row: Row) -> None:
+    def add(self, tenant: TenantId, table: Table, row: Row) -> None:
         """File a row under its month."""
-        self.rows.setdefault((tenant, month_of(partition_day(self.table, row))), []).append(row)
+        page = table.name, tenant, month_of(partition_day(table, row))
+        self.rows.setdefault(page, (table, []))[1].append(row)
 
     def write(self, objects: Objects, name: str) -> list[str]:
         """One object per partition; returns their keys."""
 
-        def write(page: tuple[tuple[TenantId, str], list[Row]]) -> str:
-            (tenant, month), rows = page
-            return put_partition(objects, self.table, tenant, month, name, encode_rows(self.table, rows))
+        def write(page: tuple[tuple[str, TenantId, str], tuple[Table, list[Row]]]) -> str:
+            (_, tenant, month), (table, rows) = page
+            return put_partition(objects, table, tenant, month, name, encode_rows(table, rows))
 
         # A history spans years: its many small objects would wait for each other.
         with ThreadPoolExecutor(_PUTS_AT_ONCE) as pool:
-            return list(pool.map(write, sorted(self.rows.items())))
+            return list(pool.map(write, sorted(self.rows.items(), key=lambda page: page[0])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,61 +88,86 @@ class Archived:
 def archive_events(
     records: Sequence[Record], objects: Objects, keys: KeyRing, shop_of: ShopOf, oversize: Oversize
 ) -> Archived:
-    """The events stream into `events`."""
+    """The events stream into `events`, and into the tables of messages, page views and products."""
 
-    def rows_of(record: Record) -> list[tuple[TenantId, Row]]:
+    def rows_of(record: Record) -> list[Filed]:
         envelope = decode_image(record["dynamodb"]["NewImage"], oversize)
-        return list(event_rows(events_of(envelope), keys, shop_of))
+        return [
+            (event.tenant, table, row)
+            for event in events_of(envelope)
+            for table, row in rows_of_event(event, refs_of(event, keys), shop_of(event.tenant))
+        ]
 
-    return _archive(records, EVENTS, rows_of, objects)
-
-
-def event_rows(events: Iterable[Event], keys: KeyRing, shop_of: ShopOf) -> Iterable[tuple[TenantId, Row]]:
-    """Rows of `events`, with whose they are."""
-    for event in events:
-        yield event.tenant, event_row(event, refs_of(event, keys), shop_of(event.tenant))
+    return _archive(records, rows_of, objects)
 
 
 def archive_states(records: Sequence[Record], objects: Objects, shop_of: ShopOf, customers: CustomerStore) -> Archived:
-    """The order rows of the customers stream into `order_states`."""
+    """The customers stream into the tables of states: orders and their lines, contracts, attributes, consent, links."""
 
-    def rows_of(record: Record) -> list[tuple[TenantId, Row]]:
+    def rows_of(record: Record) -> list[Filed]:
         return list(state_rows(record, shop_of, customers))
 
-    return _archive(records, ORDER_STATES, rows_of, objects)
+    return _archive(records, rows_of, objects)
 
 
-def state_rows(record: Record, shop_of: ShopOf, customers: CustomerStore) -> Iterable[tuple[TenantId, Row]]:
-    """What one change of an order row means for the lake."""
+def state_rows(record: Record, shop_of: ShopOf, customers: CustomerStore) -> Iterable[Filed]:
+    """What one change of a person's row means for the lake."""
     change = record["dynamodb"]
-    removed = record["eventName"] == "REMOVE"
-    found = read_row(change["OldImage" if removed else "NewImage"])
-    if found is None or found.order is None:
+    now = read_row(change["NewImage"]) if "NewImage" in change else None
+    before = read_row(change["OldImage"]) if "OldImage" in change else None
+    found = now or before
+    if found is None:
         return
-    shop = shop_of(found.tenant)
-    written_at = datetime.fromtimestamp(float(change["ApproximateCreationDateTime"]), UTC)
-    sequence = str(change["SequenceNumber"])
-
-    state = state_row(found.customer_id, found.order, shop, written_at=written_at, sequence=sequence, removed=removed)
-    yield found.tenant, state
-    if removed and found.historical:
+    written = Written(
+        customer_id=found.customer_id,
+        shop=shop_of(found.tenant),
+        at=datetime.fromtimestamp(float(change["ApproximateCreationDateTime"]), UTC),
+        sequence=str(change["SequenceNumber"]),
+    )
+    for table, row in _changed(found, before, now, written):
+        yield found.tenant, table, row
+    if now is None and found.order is not None and found.historical:
         # A merge (名寄せ) moves imported orders too, and their new rows are still marked historical, which the stream
-        # filter keeps from this function: the survivor's row is written from here.
+        # filter keeps from this function: the survivor's rows are written from here.
         survivor = customers.profile(found.tenant, found.customer_id)
         if survivor is not None and survivor.customer_id != found.customer_id:
-            yield found.tenant, {**state, "customer_id": survivor.customer_id, "removed": False}
+            for table, row in order_rows(found.order, replace(written, customer_id=survivor.customer_id)):
+                yield found.tenant, table, row
+
+
+def _changed(
+    found: ChangedRow, before: ChangedRow | None, now: ChangedRow | None, written: Written
+) -> Iterable[TableRow]:
+    removed = now is None
+    if found.order is not None:
+        yield from order_rows(found.order, written, before=before.order if before else None, removed=removed)
+    elif found.subscription is not None:
+        yield from subscription_rows(found.subscription, written, removed=removed)
+    elif found.consent is not None:
+        yield from consent_rows(found.consent, written, removed=removed)
+    elif found.kind == "profile":
+        # An alias says nothing of its own any more: everything moved to the survivor.
+        yield from attribute_rows(_attributes(before), _attributes(now), written)
+        yield from link_rows(_refs(before), _refs(now), written)
+
+
+def _attributes(row: ChangedRow | None) -> Mapping[str, Attribute]:
+    return row.attributes if row else {}
+
+
+def _refs(row: ChangedRow | None) -> frozenset[Ref]:
+    return row.profile.refs if row and row.profile else frozenset()
 
 
 def _archive(
     records: Sequence[Record],
-    table: Table,
-    rows_of: Callable[[Record], list[tuple[TenantId, Row]]],
+    rows_of: Callable[[Record], list[Filed]],
     objects: Objects,
 ) -> Archived:
     """Write every record that can be read, whatever stands between them: when the stream gives a record up after its
     retries, it may give up what stood behind it too. Coming again changes nothing, because queries count a key once.
     """
-    pages = Pages(table)
+    pages = Pages()
     read: list[Record] = []
     failed: dict[str, str] = {}
     for record in records:
@@ -138,8 +177,8 @@ def _archive(
             failed[str(record["dynamodb"]["SequenceNumber"])] = type(error).__name__
             continue
         read.append(record)
-        for tenant, row in rows:
-            pages.add(tenant, row)
+        for tenant, table, row in rows:
+            pages.add(tenant, table, row)
     if read:
         pages.write(objects, _batch_name(read))
     return Archived(len(read), failed)
@@ -155,21 +194,21 @@ def archive_history(
     tenant: TenantId,
     import_id: str,
     events: Iterable[tuple[Event, Sequence[Ref]]],
-    states: Iterable[Row],
+    states: Iterable[TableRow],
     objects: Objects,
     shop: Shop,
 ) -> list[str]:
-    """Imported events (with their refs) and the order states they led to, straight into the lake.
+    """Imported events (with their refs) and the states they led to, straight into the lake.
 
     The name says what is in the object: a repeated chunk replaces its own objects, and the rest of a chunk that was
     interrupted half-way is added to the first half.
     """
-    event_pages, state_pages = Pages(EVENTS), Pages(ORDER_STATES)
+    pages = Pages()
     ids: list[str] = []
     for event, refs in events:
-        event_pages.add(tenant, event_row(event, refs, shop))
+        for table, row in rows_of_event(event, refs, shop):
+            pages.add(tenant, table, row)
         ids.append(event.event_id)
-    for row in states:
-        state_pages.add(tenant, row)
-    name = f"import-{digest(import_id, *ids)}"
-    return [*state_pages.write(objects, name), *event_pages.write(objects, name)]
+    for table, row in states:
+        pages.add(tenant, table, row)
+    return pages.write(objects, f"import-{digest(import_id, *ids)}")

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from shared.analytics.compaction import Compaction, small
 from shared.analytics.lake import Objects
 from shared.analytics.parquet import arrow_schema, decode, encode
-from shared.analytics.schema import BASE_TABLES, EVENTS, Table, partition_path
+from shared.analytics.schema import BASE_TABLES, Table, partition_path
 from shared.core.ids import digest
 
 PREFIX = "compact-"
@@ -46,7 +46,8 @@ def merged(table: Table, parts: Iterable[pa.Table]) -> pa.Table:
     schema = arrow_schema(table)
     whole = pa.concat_tables([_conformed(part, schema) for part in parts])
     whole = whole.sort_by([(name, "ascending") for name in table.sort])
-    columns = table.key if table is EVENTS else [c for c in schema.names if c not in {"written_at", "sequence"}]
+    happened = "event_id" in table.key
+    columns = table.key if happened else [c for c in schema.names if c not in {"written_at", "sequence"}]
     return whole.filter(_changes(whole.select(columns)))
 
 

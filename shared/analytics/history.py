@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from shared.analytics.archive import archive_history
 from shared.analytics.lake import Objects
-from shared.analytics.rows import Row, state_row
+from shared.analytics.person_rows import TableRow, Written, order_rows
 from shared.core.clock import Clock
 from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import CustomerId, Ref, TenantId
@@ -51,7 +51,7 @@ def load_chunk(import_id: str, key: str, deps: HistoryDeps) -> dict[str, int]:
     fold.load(events, deps.customers, deps.keys, deps.shop)
     orders = _orders(events, refs, deps.keys, before)
     owners = _owners(deps.customers, deps.shop.tenant, {ref for some in refs.values() for ref in some})
-    states = list(_states(orders, owners, deps))
+    states = list(_states(orders, before, owners, deps))
     told = ((event, refs[event.event_id]) for event in events)
     archive_history(deps.shop.tenant, import_id, told, states, deps.lake, deps.shop)
     # Last: until it is there, the chunk counts as not done.
@@ -102,11 +102,14 @@ def _owners(store: CustomerStore, tenant: TenantId, refs: set[Ref]) -> dict[Ref,
 
 
 def _states(
-    orders: Mapping[OrderKey, tuple[Order, Sequence[Ref]]], owners: Mapping[Ref, CustomerId], deps: HistoryDeps
-) -> Iterator[Row]:
+    orders: Mapping[OrderKey, tuple[Order, Sequence[Ref]]],
+    before: Mapping[OrderKey, Order],
+    owners: Mapping[Ref, CustomerId],
+    deps: HistoryDeps,
+) -> Iterator[TableRow]:
     now = deps.clock.now()
-    for order, refs in orders.values():
+    for key, (order, refs) in orders.items():
         owner = next((owners[ref] for ref in refs if ref in owners), None)
         if owner is None:
             raise NotFoundError(f"order {order.order_id} was folded but names nobody; load the chunk again")
-        yield state_row(owner, order, deps.shop, written_at=now)
+        yield from order_rows(order, Written(owner, deps.shop, now), before=before.get(key))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
+from shared.analytics.impersonal import open_facts
 from shared.analytics.schema import Table
 from shared.core.clock import from_iso, shop_day
 from shared.core.ids import CustomerId, Ref, digest
@@ -17,9 +18,6 @@ from shared.ingest.codec import facts_document
 from shared.ingest.model import Event
 
 Row = dict[str, Any]
-
-_BEARER = {"recovery_url"}
-"""Left out of the lake: a recovery link opens the buyer's checkout."""
 
 OWN_CUSTOMER = "person"
 """Kind of the ref that is our own customer id, as our pages and mails say it."""
@@ -41,7 +39,7 @@ def event_row(event: Event, refs: Iterable[Ref], shop: Shop) -> Row:
         "occurred_on": shop_day(event.occurred_at, shop.timezone),
         "received_at": event.received_at,
         "version": event.version,
-        "facts": json.dumps(_open_facts(event), ensure_ascii=False, separators=(",", ":")),
+        "facts": json.dumps(open_facts(facts_document(event.facts)), ensure_ascii=False, separators=(",", ":")),
         "historical": event.historical,
     }
 
@@ -50,14 +48,6 @@ def _own_customer(event: Event) -> list[str]:
     if event.source in OWN_SOURCES and event.person.source_customer_id:
         return [f"{OWN_CUSTOMER}:{event.person.source_customer_id}"]
     return []
-
-
-def _open_facts(event: Event) -> dict[str, Any]:
-    facts = {name: value for name, value in facts_document(event.facts).items() if name not in _BEARER}
-    # A clicked link may be a recovery link: its digest still tells which one was clicked.
-    if facts.get("link"):
-        facts["link"] = digest(facts["link"])
-    return facts
 
 
 def state_row(
@@ -84,18 +74,31 @@ def state_row(
         "valid": order.valid,
         "cancelled": order.cancelled,
         "version": order.version,
-        "changed_on": _changed_on(order, shop) or ordered_on,
+        "changed_on": changed_on(order.version, shop) or ordered_on,
         "written_at": written_at,
-        "sequence": sequence.rjust(SEQUENCE_DIGITS, "0") if sequence else "",
+        "sequence": padded(sequence),
         "removed": removed,
         "historical": order.historical,
+        "goods_total": order.goods_total,
+        "discount": order.discount,
+        "coupons": list(order.coupons),
+        "media": order.media,
+        "subscription_id": order.subscription_id,
+        "delivery_number": order.delivery_number,
+        "offline": order.offline,
+        "line_count": len(order.lines),
     }
 
 
-def _changed_on(order: Order, shop: Shop) -> date | None:
-    """The shop day from which the order stood like this, where its version is a time (most sources' `updated_at`)."""
+def padded(sequence: str) -> str:
+    """A stream's sequence number as text whose order is its order."""
+    return sequence.rjust(SEQUENCE_DIGITS, "0") if sequence else ""
+
+
+def changed_on(version: str, shop: Shop) -> date | None:
+    """The shop day from which a thing stood like this, where its version is a time (most sources' `updated_at`)."""
     try:
-        return shop_day(from_iso(order.version), shop.timezone)
+        return shop_day(from_iso(version), shop.timezone)
     except ValueError:
         return None
 

@@ -378,19 +378,16 @@ MEDIA_COSTS = Table(
     ),
 )
 
-BASE_TABLES = (
-    EVENTS,
-    ORDER_STATES,
-    ORDER_LINES,
-    SUBSCRIPTION_STATES,
-    ATTRIBUTE_STATES,
-    CONSENT_STATES,
-    MESSAGES,
-    PAGE_VIEWS,
-    PRODUCTS,
-    PERSON_LINKS,
-    MEDIA_COSTS,
-)
+EVENT_TABLES = (EVENTS, MESSAGES, PAGE_VIEWS, PRODUCTS)
+"""Filled from the events stream: each row is something that happened."""
+
+STATE_TABLES = (ORDER_STATES, ORDER_LINES, SUBSCRIPTION_STATES, ATTRIBUTE_STATES, CONSENT_STATES, PERSON_LINKS)
+"""Filled from the customers stream: each row is how something stood from `written_at` on."""
+
+TOLD_TABLES = (MEDIA_COSTS,)
+"""Filled from what the shop tells us in a file of its own."""
+
+BASE_TABLES = (*EVENT_TABLES, *STATE_TABLES, *TOLD_TABLES)
 """Filled by the stream consumers and the import; the nightly analyses add one table each (`analyses/*/schema.yaml`)."""
 
 

@@ -26,6 +26,7 @@ from shared.core.errors import NotFoundError
 from shared.core.ids import CustomerId, Ref, TenantId
 from shared.customers import rules
 from shared.customers.model import (
+    Attribute,
     Cart,
     Consent,
     ConsentEntry,
@@ -35,6 +36,7 @@ from shared.customers.model import (
     Profile,
     Record,
     Scores,
+    Subscription,
     Summary,
     Suppressed,
     Suppression,
@@ -105,6 +107,9 @@ class ChangedRow:
     profile: Profile | None = None
     consent: Consent | None = None
     entry: ConsentEntry | None = None
+    subscription: Subscription | None = None
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    """Of a profile."""
     merged_into: CustomerId | None = None
     """Set where this is a person that was found to be another one."""
 

@@ -273,6 +273,10 @@ class MessageFacts:
     link: str | None = None
     machine: bool = False
     """Opened or clicked by a proxy or scanner: recorded, never used for a decision."""
+    scenario: str | None = None
+    step: str | None = None
+    arm: str | None = None
+    """What it was sent for, as the message's own tags say it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

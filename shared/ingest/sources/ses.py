@@ -183,7 +183,17 @@ def _facts(kind: str, record: Body, detail: Body) -> MessageFacts:
         reason=_reason(kind, detail),
         link=_origin(read.text(detail, "link")) if kind == "Click" else None,
         machine=kind in {"Open", "Click"} and _machine(record, detail),
+        scenario=_own_word(record, "scenario"),
+        step=_own_word(record, "step"),
+        arm=_own_word(record, "arm"),
     )
+
+
+def _own_word(record: Body, name: str) -> str | None:
+    """A tag that older mails do not have."""
+    values = (read.inner(_mail(record), "tags") or {}).get(name)
+    value = values[0] if isinstance(values, list) and values else None
+    return value if isinstance(value, str) and value else None
 
 
 def _origin(link: str | None) -> str | None:

@@ -10,17 +10,42 @@ from typing import Any
 
 from shared.analytics.archive import Archived, archive_events, archive_history, archive_states
 from shared.analytics.lake import MemoryObjects
-from shared.analytics.parquet import decode
-from shared.analytics.rows import event_row, state_row
-from shared.analytics.schema import EVENTS, ORDER_STATES, partition_path
-from shared.core.ids import ConnectionId, CustomerId, EventId
+from shared.analytics.parquet import decode, to_arrow
+from shared.analytics.person_rows import Written, attribute_rows, link_rows, order_rows, subscription_rows
+from shared.analytics.rows import event_row
+from shared.analytics.schema import EVENTS, ORDER_STATES, SUBSCRIPTION_STATES, partition_path
+from shared.core.ids import ConnectionId, CustomerId, EventId, Ref
 from shared.customers import fold, identity
-from shared.ingest.model import CartFacts, ConsentFacts, Envelope, Event, EventType, Line, MessageFacts, Person
+from shared.customers.model import Attribute, AttributeValue, Subscription
+from shared.ingest.model import (
+    CartFacts,
+    ConsentFacts,
+    Envelope,
+    Event,
+    EventType,
+    Line,
+    MessageFacts,
+    PageFacts,
+    Person,
+    PersonLinkFacts,
+    ProductFacts,
+    ProfileFacts,
+    SubscriptionState,
+    TrackedFacts,
+)
 from shared.ingest.oversize import MemoryOversize
 from shared.ingest.store import MemoryEventStore
 from tests.unit.analytics.world import KEYS, SHOP, TENANT, World, an_order, customer_of, noon, passes_filter
 
-PERSONAL = ("taro@example.com", "090-1234-5678", "山田", "太郎", "secret-recovery", "checkout.example.com")
+PERSONAL = (
+    "taro@example.com",
+    "090-1234-5678",
+    "山田",
+    "太郎",
+    "secret-recovery",
+    "checkout.example.com",
+    "1980-04-17",
+)
 
 
 def personal_events() -> Iterator[Event]:
@@ -37,6 +62,20 @@ def personal_events() -> Iterator[Event]:
             EventType.MESSAGE_CLICKED,
             MessageFacts(send_id="s", customer_id="c" * 26, channel="email", message_id="m", link=link),
         ),
+        (
+            EventType.PAGE_VIEWED,
+            PageFacts(url=f"https://shop.example.com/account/{PERSONAL[0]}", page_type="account", campaign=PERSONAL[0]),
+        ),
+        (EventType.TRACKED, TrackedFacts(name="Quiz", properties={"phone": PERSONAL[1], "mail": PERSONAL[0], "n": 3})),
+        (EventType.PRODUCT_UPDATED, ProductFacts(product_id="p", title="お茶", price=500)),
+        (
+            EventType.CUSTOMER_UPDATED,
+            ProfileFacts(attributes={"birth_on": PERSONAL[6], "custom/memo": "山田太郎", "gender": "male"}),
+        ),
+        (
+            EventType.PERSONS_LINKED,
+            PersonLinkFacts(other_customer_id="d" * 26, joined=True, actor=PERSONAL[0]),
+        ),
     ]
     for number, (kind, fact) in enumerate(facts):
         yield replace(base, event_id=EventId(f"e{number}"), event_type=kind, facts=fact)
@@ -46,13 +85,25 @@ def test_nothing_personal_reaches_the_lake() -> None:
     world = World()
     events = list(personal_events())
     order = next(iter(identity.record_of(events[0], (), KEYS).orders.values()))
-    states = [state_row(CustomerId("c" * 26), order, SHOP, written_at=noon(date(2026, 3, 2)))]
+    order = replace(order, lines=(Line(product_id="p", title="お茶", quantity=1, unit_amount=500),))
+    written = Written(CustomerId("c" * 26), SHOP, noon(date(2026, 3, 2)))
+    told: dict[str, AttributeValue] = {
+        "birth_on": PERSONAL[6],
+        "custom/memo": "山田太郎",
+        "custom/points": 12,
+        "prefecture": "東京都",
+    }
+    attributes = {name: Attribute(value, written.at, "e") for name, value in told.items()}
+    states = [*order_rows(order, written), *attribute_rows({}, attributes, written)]
     keys = archive_history(
         TENANT, "import-1", [(event, identity.refs_of(event, KEYS)) for event in events], states, world.lake, SHOP
     )
-    assert len(keys) == 2
+    tables = {key.partition("/")[0] for key in keys}
+    assert tables == {"events", "messages", "page_views", "products", "order_states", "order_lines", "attribute_states"}
     text = json.dumps([decode(world.lake.get(key)).to_pylist() for key in keys], default=str, ensure_ascii=False)
     assert "お茶" in text
+    assert "1980-04" in text
+    assert "東京都" in text
     for secret in PERSONAL:
         assert secret not in text
         assert all(secret.encode() not in world.lake.get(key) for key in keys)
@@ -75,13 +126,14 @@ def test_a_retried_batch_replaces_its_own_object() -> None:
     records = [record for record in world.rows.records if passes_filter(record)]
     for _ in range(3):
         archive_states(records, world.lake, lambda _: SHOP, world.customers)
-    assert len(world.lake.bodies) == 1
+    assert sorted(key.partition("/")[0] for key in world.lake.bodies) == ["order_states", "person_links"]
 
 
 def test_a_late_order_lands_in_the_month_it_belongs_to() -> None:
     world = World()
     world.hear(an_order("a", "1", "2026-03-01"), an_order("a", "2", "2025-12-31"))
-    assert {key.rpartition("/")[0] + "/" for key in world.lake.bodies} == {
+    orders = [key for key in world.lake.bodies if key.startswith("order_")]
+    assert {key.rpartition("/")[0] + "/" for key in orders} == {
         partition_path(ORDER_STATES, TENANT, month) for month in ("2026-03", "2025-12")
     }
 
@@ -172,3 +224,48 @@ def test_events_are_kept_with_their_refs() -> None:
     assert row["refs"] == list(identity.refs_of(event, KEYS))
     assert row["subject"] != event.subject
     assert set(row) == {column.name for column in EVENTS.columns}
+
+
+def test_lines_that_left_an_order_are_removed() -> None:
+    world = World()
+    tea, cup = (Line(product_id=name, title=name, quantity=2, unit_amount=300) for name in ("tea", "cup"))
+    world.hear(an_order("a", "1", "2026-03-01", lines=(tea, cup)))
+    world.hear(an_order("a", "1", "2026-03-01", version="2026-03-02T00:00:00Z", lines=(tea,)))
+    found = [row for key in world.lake.bodies if key.startswith("order_lines/") for row in _rows(world, key)]
+    said = sorted((row["sequence"], row["line_no"], row["product_id"], row["removed"]) for row in found)
+    assert [entry[1:] for entry in said] == [
+        (1, "tea", False),
+        (2, "cup", False),
+        (1, "tea", False),
+        (2, None, True),
+    ]
+    assert {row["amount"] for row in found if not row["removed"]} == {600}
+
+
+def test_only_what_changed_about_a_person_is_said_and_what_is_gone_is_removed() -> None:
+    written = Written(CustomerId("c"), SHOP, noon(date(2026, 3, 2)))
+    at = noon(date(2026, 3, 1))
+    old = {"gender": Attribute("female", at, "1"), "tags/vip": Attribute(True, at, "2")}
+    new = {"gender": Attribute("female", at, "1"), "survey/s/q": Attribute(("a", "b"), at, "3")}
+    rows = {row["name"]: row for _, row in attribute_rows(old, new, written)}
+    assert rows.keys() == {"tags/vip", "survey/s/q"}
+    assert rows["tags/vip"]["removed"]
+    assert rows["survey/s/q"]["choices"] == ["a", "b"]
+    links = [row for _, row in link_rows(frozenset({Ref("email:a")}), frozenset({Ref("email:b")}), written)]
+    assert [(row["ref"], row["removed"]) for row in links] == [("email:a", True), ("email:b", False)]
+
+
+def test_a_contract_is_kept_in_each_state_it_was_in() -> None:
+    tea = Line(product_id="tea", title="お茶", quantity=1, unit_amount=300)
+    contract = Subscription(
+        source="shopify", store="a", subscription_id="1", state=SubscriptionState.CANCELLED, lines=(tea,),
+        started_at=noon(date(2026, 1, 5)), interval_unit="month", interval_count=1, version="2026-03-01T20:00:00Z",
+        cancelled_at=noon(date(2026, 3, 1)),
+    )  # fmt: skip
+    ((table, row),) = subscription_rows(contract, Written(CustomerId("c"), SHOP, noon(date(2026, 3, 2))))
+    assert table is SUBSCRIPTION_STATES
+    assert (row["state"], row["product_id"], row["interval_days"]) == ("cancelled", "tea", 30)
+    assert (row["started_on"], row["cancelled_on"], row["changed_on"]) == (
+        date(2026, 1, 5), date(2026, 3, 1), date(2026, 3, 2),
+    )  # fmt: skip
+    assert to_arrow(table, [row]).num_rows == 1
