@@ -42,8 +42,8 @@ ACCEPTED = (
     ),
     Accepted(
         "AwsSolutions-IAM5",
-        "Shops and connections are added while the product runs; the prefix holds nothing else",
-        r"Resource::arn:.*:parameter/matakite/(shops|connections|file-mappings)/\*",
+        "Shops, connections and surveys are added while the product runs; the prefix holds nothing else",
+        r"Resource::arn:.*:parameter/matakite/(shops|connections|surveys|file-mappings)/\*",
     ),
     Accepted(
         "AwsSolutions-IAM5",

@@ -15,8 +15,10 @@ from infra.functions import LOG_RETENTION, FunctionFactory
 from infra.house import House
 from infra.inbox import Inbox
 from infra.ingest import ImportOrders, Ingest
+from infra.notifications import Notifications
 from infra.polling import Polling
 from infra.scenarios import Scenarios
+from infra.sign_up import SignUp
 from infra.stateful import StatefulStack
 from infra.tracking import CORS, Tracking
 
@@ -49,12 +51,14 @@ class StatelessStack(Stack):
         )
         polling = Polling(self, "Polling", house=house)
         Ingest(self, "Ingest", house=house, read_backs=polling.read_backs)
+        Notifications(self, "Notifications", house=house)
         Tracking(self, "Tracking", house=house)
         Customers(self, "Customers", house=house)
         analytics = Analytics(self, "Analytics", house=house)
         imports = ImportOrders(self, "ImportOrders", load_history=analytics.load_history)
         Inbox(self, "Inbox", house=house, bucket=stateful.inbox, machine=imports.machine)
         delivery = Delivery(self, "Delivery", house=house)
+        SignUp(self, "SignUp", house=house, delivery=delivery)
         scenarios = Scenarios(self, "Scenarios", house=house, delivery=delivery)
         Admin(self, "Admin", house=house, scenarios=scenarios)
         self._outputs(house)

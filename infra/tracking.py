@@ -30,6 +30,9 @@ class Tracking(Construct):
         super().__init__(scope, construct_id)
         self._house = house
         self.receive_tracking = self._receive_tracking()
+        self.show_survey = self._show_survey()
+        self.answer_survey = self._answer_survey()
+        self.confirm_consent = self._confirm_consent()
 
     def _receive_tracking(self) -> lambda_.Function:
         house = self._house
@@ -49,4 +52,42 @@ class Tracking(Construct):
         house.grant_shops(function)
         house.grant_objects(function, house.work, oversize.PREFIX, "s3:PutObject")
         house.route(self, POST, "/v1/{call}", function)
+        return function
+
+    def _show_survey(self) -> lambda_.Function:
+        house = self._house
+        function = self._page("ingest/show_survey", {})
+        house.grant_parameters(function, "surveys/*", "ssm:GetParameter")
+        house.route(self, GET_HEAD, "/v1/surveys/{token}", function)
+        return function
+
+    def _answer_survey(self) -> lambda_.Function:
+        house = self._house
+        function = self._page("ingest/answer_survey", {"events_table": house.tables.events.table_name})
+        house.tables.events.grant(function, "dynamodb:PutItem")
+        house.grant_parameters(function, "surveys/*", "ssm:GetParameter")
+        house.grant_parameters(function, "connections/*", "ssm:GetParameter")
+        house.route(self, POST, "/v1/surveys/{token}", function)
+        house.route(self, POST, "/v1/surveys/{survey}/answers", function)
+        return function
+
+    def _confirm_consent(self) -> lambda_.Function:
+        house = self._house
+        function = self._page("ingest/confirm_consent", {"events_table": house.tables.events.table_name})
+        house.tables.events.grant(function, "dynamodb:PutItem")
+        house.route(self, [*GET_HEAD, *POST], "/v1/confirm/{token}", function)
+        return function
+
+    def _page(self, name: str, settings: dict[str, str]) -> lambda_.Function:
+        """A page behind a signed link: a person waits for it, so a cold start gets its processor by memory."""
+        house = self._house
+        function = house.functions.make(
+            self,
+            name,
+            settings={**settings, "keys_secret": house.keys.secret_arn, "prefix": house.prefix},
+            timeout=Duration.seconds(10),
+            memory_mb=1024,
+        )
+        house.grant_keys(function)
+        house.grant_shops(function)
         return function

@@ -21,6 +21,7 @@ COMMANDS = {
     "analysis": "run one analysis / 分析",
     "model": "fit and check purchase models on any file / 購買モデル",
     "scenario": "check and list scenarios / シナリオ",
+    "survey": "ask customers, and see what they answered / アンケート",
     "customer": "look a person up / 顧客",
     "explain": "why did (or didn't) this person get this? / 配信理由",
 }

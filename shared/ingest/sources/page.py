@@ -1,14 +1,21 @@
-"""Our own pages: what a person says there about themselves (配信停止 on the unsubscribe page).
+"""Our own pages: what a person says there about themselves (配信停止, アンケート, 登録の確認).
 
 Nothing of this is posted to a connection's URL: the page itself checks its signed link and makes the envelope. The
 body names the person by our own id; `said_at` is part of the event's id, so every time somebody says it is an event
 of its own, and saying it again after opting in again works.
+
+| topic | event |
+|---|---|
+| unsubscribe | consent: no |
+| sign_up | a customer record with the address; it is no consent (double opt-in) |
+| confirm | consent: yes, with what was agreed to and where |
+| survey | one answer per question |
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal, cast
 
@@ -18,10 +25,16 @@ from shared.core.ids import ConnectionId, CustomerId, EventId, TenantId, digest
 from shared.ingest import body as read
 from shared.ingest import derive
 from shared.ingest.adapter import About, Connection, Request
-from shared.ingest.model import ConsentFacts, Envelope, Event, EventType, Person
+from shared.ingest.model import ConsentFacts, Envelope, Event, EventType, Person, ProfileFacts
+from shared.ingest.surveys.model import Answer
+from shared.ingest.surveys.rules import answers_document, facts_of
+from shared.ingest.surveys.tokens import SurveyToken
 
 NAME = "page"
 UNSUBSCRIBE = "unsubscribe"
+SIGN_UP = "sign_up"
+CONFIRM = "confirm"
+SURVEY = "survey"
 _CHANNELS = frozenset({"email", "sms", "line"})
 
 
@@ -39,34 +52,47 @@ class Page:
         raise RejectedError("our own pages keep their envelopes themselves")
 
     def events(self, envelope: Envelope) -> Sequence[Event]:
-        """An opt-out by the person themselves."""
+        """What the person said, by the page they said it on."""
         said = read.parse_object(envelope.raw)
-        channel = read.required(read.text(said, "channel"), "channel")
-        customer = read.required(read.text(said, "customer_id"), "customer_id")
-        if envelope.topic != UNSUBSCRIBE or channel not in _CHANNELS:
-            raise RejectedError(f"no page of ours says {envelope.topic!r} about {channel!r}")
-        return (
-            derive.event(
-                envelope,
-                EventType.CONSENT_CHANGED,
-                ConsentFacts(
-                    channel=cast("Literal['email', 'sms', 'line']", channel),
-                    granted=False,
-                    method=read.required(read.text(said, "method"), "method"),
-                ),
-                Person(source_customer_id=customer),
-            ),
-        )
+        if envelope.topic == SIGN_UP:
+            return (_signed_up(envelope, said),)
+        person = Person(source_customer_id=read.required(read.text(said, "customer_id"), "customer_id"))
+        if envelope.topic == SURVEY:
+            survey = read.required(read.text(said, "survey_id"), "survey_id")
+            return tuple(
+                derive.event(envelope, EventType.SURVEY_ANSWERED, facts, person, part=facts.question_id)
+                for facts in facts_of(survey, said.get("answers"))
+            )
+        return (derive.event(envelope, EventType.CONSENT_CHANGED, _consent(envelope, said), person),)
+
+
+def _consent(envelope: Envelope, said: read.Body) -> ConsentFacts:
+    channel = read.required(read.text(said, "channel"), "channel")
+    if envelope.topic not in {UNSUBSCRIBE, CONFIRM} or channel not in _CHANNELS:
+        raise RejectedError(f"no page of ours says {envelope.topic!r} about {channel!r}")
+    return ConsentFacts(
+        channel=cast("Literal['email', 'sms', 'line']", channel),
+        granted=envelope.topic == CONFIRM,
+        method=read.required(read.text(said, "method"), "method"),
+        wording=read.text(said, "wording") or "",
+        form=read.text(said, "form") or "",
+    )
+
+
+def _signed_up(envelope: Envelope, said: read.Body) -> Event:
+    """Somebody typed an address; whose it is will show when its owner confirms. A form is no customer record of a cart."""
+    email = read.required(read.email(said), "email")
+    return derive.event(envelope, EventType.CUSTOMER_UPDATED, ProfileFacts(), Person(email=email, claimed=True))
 
 
 ADAPTER = Page()
 
 ABOUT = About(
-    title="Our own pages (配信停止)",
+    title="Our own pages (配信停止・登録・アンケート)",
     arrives="the page itself, behind a signed link",
     orders="no: not its business",
-    customers="no: not its business",
-    consent="yes: opt-out by the person",
+    customers="yes: the address of a sign-up",
+    consent="yes: opt-out; opt-in by double opt-in",
     carts="no: not its business",
     signature="the link in the mail is signed",
     dedupe="digest of what was said and when",
@@ -91,4 +117,52 @@ def unsubscribe_envelope(
         occurred_at=said_at,
         received_at=said_at,
         raw=json.dumps(body, separators=(",", ":")).encode(),
+    )
+
+
+def survey_envelope(token: SurveyToken, answers: Sequence[Answer], said_at: datetime, *, repeat: bool) -> Envelope:
+    """What is kept of a survey's form. One link is one answer, unless the survey may be answered again (`repeat`)."""
+    said_at = from_iso(to_iso(said_at))
+    body = {
+        "customer_id": token.customer_id,
+        "survey_id": token.survey_id,
+        "occasion": token.occasion,
+        "answers": answers_document(answers),
+    }
+    again = to_iso(said_at) if repeat else ""
+    who = (token.tenant, token.survey_id, token.customer_id, token.occasion)
+    return _envelope(token.tenant, SURVEY, SURVEY, token.customer_id, digest(NAME, SURVEY, *who, again), body, said_at)
+
+
+def sign_up_envelope(tenant: TenantId, store: str, email: str, address: str, form: str, said_at: datetime) -> Envelope:
+    """What is kept when somebody asks to be written to. `address`: keyed digest of the mail address."""
+    said_at = from_iso(to_iso(said_at))
+    event_id = digest(NAME, SIGN_UP, tenant, store, address, to_iso(said_at))
+    return _envelope(tenant, SIGN_UP, store, digest(address), event_id, {"email": email, "form": form}, said_at)
+
+
+def confirm_envelope(
+    tenant: TenantId, customer: CustomerId, store: str, agreed: Mapping[str, str], said_at: datetime
+) -> Envelope:
+    """What is kept when the owner of the address confirms (ダブルオプトイン). `agreed`: the evidence (wording, form, …)."""
+    said_at = from_iso(to_iso(said_at))
+    body = {**agreed, "customer_id": customer, "channel": "email", "method": "double_opt_in"}
+    event_id = digest(NAME, CONFIRM, tenant, customer, store, agreed.get("requested_at", ""))
+    return _envelope(tenant, CONFIRM, store, customer, event_id, body, said_at)
+
+
+def _envelope(
+    tenant: TenantId, topic: str, store: str, about: str, event_id: str, body: Mapping[str, object], said_at: datetime
+) -> Envelope:
+    return Envelope(
+        tenant=tenant,
+        subject=f"{NAME}/{store}/{topic}/{about}",
+        event_id=EventId(event_id),
+        source=NAME,
+        connection=ConnectionId(NAME),
+        store=store,
+        topic=topic,
+        occurred_at=said_at,
+        received_at=said_at,
+        raw=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
     )

@@ -1,0 +1,40 @@
+"""GET|HEAD|POST /v1/confirm/{token}: the owner of an address confirms a sign-up. Only POST acts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from shared.core.aws import client
+from shared.core.clock import SystemClock
+from shared.core.keys import load_key_ring
+from shared.core.settings import load
+from shared.core.shop import load_shop
+from shared.ingest.confirm import ConfirmDeps, confirm_http
+from shared.ingest.oversize import NoOversize
+from shared.ingest.store import DynamoEventStore
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Environment of this function."""
+
+    events_table: str
+    keys_secret: str
+    prefix: str
+
+
+@cache
+def _dependencies() -> ConfirmDeps:
+    settings = load(Settings)
+    return ConfirmDeps(
+        keys=lambda: load_key_ring(settings.keys_secret),
+        read_shop=lambda tenant: load_shop(settings.prefix, tenant),
+        events=DynamoEventStore(client("dynamodb"), settings.events_table, NoOversize()),
+    )
+
+
+def handler(event: dict[str, Any], _context: object, deps: ConfirmDeps | None = None) -> dict[str, Any]:
+    """Answer one API Gateway HTTP API request (payload 2.0)."""
+    return confirm_http(event, deps or _dependencies(), SystemClock().now())

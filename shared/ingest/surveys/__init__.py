@@ -1,0 +1,1 @@
+"""Surveys (アンケート): hosted forms behind signed links, and answers posted from elsewhere."""
