@@ -13,6 +13,7 @@ from infra.demo.settle import settle
 from infra.demo.stage import Stage
 from infra.local.lifecycle import LocalCloud
 from infra.local.process import LocalPaths
+from shared.customers.model import ConsentStatus
 from tests.system.books import books_of, people_of
 from tests.system.conftest import OpenShop
 from tests.system.screen import matakite
@@ -135,7 +136,16 @@ def test_a_saved_mapping_is_used_by_the_command_and_the_inbox(
     file.write_text("だれ,いつ,よいか\nichiko@example.jp,2026-05-01,○\n", encoding="utf-8")
     asked = ("import", "consents", str(file), "--shop", "inbox")
     assert matakite(cloud_paths, *asked).status == 1
-    said = ("--mapping", "だれ=email", "--mapping", "いつ=said_at", "--mapping", "よいか=granted", "--value", "basis=同意")
+    said = (
+        "--mapping",
+        "だれ=email",
+        "--mapping",
+        "いつ=said_at",
+        "--mapping",
+        "よいか=granted",
+        "--value",
+        "basis=同意",
+    )
     dry = matakite(cloud_paths, *asked, *said, "--save-mapping", "--dry-run")
     assert dry.status == 0, dry.err
     assert "何も取り込んでいません" in dry.out
@@ -146,4 +156,4 @@ def test_a_saved_mapping_is_used_by_the_command_and_the_inbox(
     inbox.wait_for(told["execution"], shop.deployment.client("stepfunctions"))
     (known,) = (person for person in people_of(shop).values() if person.profile.email == "ichiko@example.jp")
     (consent,) = known.consents
-    assert (consent.channel, consent.granted) == ("email", True)
+    assert (consent.channel, consent.status) == ("email", ConsentStatus.OPT_IN)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 
 from shared.core.errors import MisconfiguredError, RejectedError
 from shared.core.ids import TenantId
+from shared.ingest.files import registry
 from shared.ingest.files.mapping import FileMapping
 from shared.ingest.files.model import FileOptions
 from shared.ingest.files.registry import kind, kinds
@@ -426,3 +428,9 @@ def test_outcomes_of_calls(written: str, outcome: str) -> None:
 def test_a_note_about_a_person_is_no_outcome() -> None:
     assert "短い言葉" in reason("calls", f"{CALLS}K-1,7,,2026-10-01,見本様の奥様より折返し。090-0000-0001,\n")
     assert "空です" in reason("calls", f"{CALLS}K-1,7,,2026-10-01,,\n")
+
+
+def test_the_page_about_files_names_every_kind() -> None:
+    page = (Path(registry.__file__).parent / "README.md").read_text(encoding="utf-8")
+    for each in kinds():
+        assert f"| `{each.name}` | {each.title}" in page
