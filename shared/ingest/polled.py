@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from shared.core.errors import RejectedError
 from shared.core.ids import EventId, digest
 from shared.ingest import body as read
 from shared.ingest.adapter import Connection, Request
@@ -53,3 +54,11 @@ def polled_envelope(
         received_at=now,
         raw=request.body,
     )
+
+
+def time_if_read(reader: Callable[[read.Body], datetime | None], body: read.Body) -> datetime | None:
+    """When a record says it changed; None when what it says is no time: it is kept all the same."""
+    try:
+        return reader(body)
+    except RejectedError:
+        return None

@@ -33,7 +33,7 @@ from shared.ingest.model import (
     SubscriptionFacts,
     SubscriptionState,
 )
-from shared.ingest.polled import polled_envelope
+from shared.ingest.polled import polled_envelope, time_if_read
 
 NAME = "base"
 ORDER = "order"
@@ -56,7 +56,7 @@ class Base:
         """The order in a polled record."""
         body = read.parse_object(request.body)
         key = read.required(read.opaque_id(body, "unique_key"), "unique_key")
-        return (polled_envelope(request, connection, ORDER, key, _modified(body), now),)
+        return (polled_envelope(request, connection, ORDER, key, time_if_read(_modified, body), now),)
 
     def events(self, envelope: Envelope) -> Sequence[Event]:
         """The order at this version, and the contract it is a delivery of."""

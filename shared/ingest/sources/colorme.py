@@ -35,7 +35,7 @@ from shared.ingest.model import (
     ProfileFacts,
 )
 from shared.ingest.names import split_name
-from shared.ingest.polled import feed_of, polled_envelope
+from shared.ingest.polled import feed_of, polled_envelope, time_if_read
 from shared.ingest.signing import hmac_base64, is_any, live_secrets
 
 NAME = "colorme"
@@ -67,7 +67,7 @@ class ColorMe:
         feed = feed_of(request)
         if feed in KINDS:
             key = read.required(read.identifier(body), "id")
-            return (polled_envelope(request, connection, KINDS[feed], key, _updated_at(body), now),)
+            return (polled_envelope(request, connection, KINDS[feed], key, time_if_read(_updated_at, body), now),)
         return (_hook(request, body, connection, now),)
 
     def events(self, envelope: Envelope) -> Sequence[Event]:

@@ -44,7 +44,7 @@ from shared.ingest.model import (
     ProfileFacts,
     Refund,
 )
-from shared.ingest.polled import feed_of, polled_envelope
+from shared.ingest.polled import feed_of, polled_envelope, time_if_read
 from shared.ingest.signing import hmac_hex, is_any, live_secrets
 
 NAME = "eccube"
@@ -154,6 +154,8 @@ def signature(secret: str, body: bytes) -> bytes:
 def _entries(raw: bytes) -> Sequence[Body]:
     """The list a webhook is; the example in EC-CUBE's own document lacks its brackets, so one object passes too."""
     stripped = raw.strip()
+    if not stripped:
+        raise RejectedError("the body is not JSON in UTF-8")
     listed = stripped if stripped.startswith(b"[") else b"[" + stripped + b"]"
     entries = read.items(read.parse_object(b'{"entries":' + listed + b"}"), "entries")
     if len(entries) > MAX_NOTICES:
@@ -192,12 +194,10 @@ def named_by(envelope: Envelope) -> tuple[str, str, str] | None:
 
 
 def _read_envelope(request: Request, connection: Connection, feed: str, now: datetime) -> Envelope:
-    entity = feed.partition(".")[0]
-    if entity not in ENTITIES:
-        raise RejectedError("a feed of EC-CUBE is order, customer or product")
+    entity = read.key_part(feed.partition(".")[0])
     body = read.parse_object(request.body)
     key = read.required(read.identifier(body), "id")
-    return polled_envelope(request, connection, entity, key, _updated_at(body), now)
+    return polled_envelope(request, connection, entity, key, time_if_read(_updated_at, body), now)
 
 
 def _updated_at(body: Body) -> datetime | None:
