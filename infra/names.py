@@ -21,3 +21,6 @@ def scenario_machine(scenario: str) -> str:
 
 CONFIGURATION_SET = "matakite"
 """Of SES: every mail goes through it, and its events come back by it."""
+
+AMAZON_QUEUE = "AmazonQueueArn"
+"""Output of the stack: the queue Amazon's order notices are sent to."""

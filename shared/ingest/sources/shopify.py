@@ -231,7 +231,7 @@ def _occurred_at(request: Request, body: Body, now: datetime) -> datetime:
 def _subject(topic: str, body: Body, store: str, event_id: EventId) -> str:
     """`shopify/{store}/{kind}/{id}`: one partition per thing, so that the stream keeps the order of its events."""
     known = TOPICS.get(topic)
-    if topic in _COMPLIANCE:
+    if topic in COMPLIANCE:
         _check_shop(body, store)
     kind, key = known.subject(body) if known else (topic.partition("/")[0], _any_id(body))
     if known and key is None and topic not in _MAY_NAME_NOTHING:
@@ -841,8 +841,8 @@ _PRODUCT = _subject_id("product")
 _OF_ORDER = _subject_id("order", "order_id", gid=None)
 _OF_CONTRACT = _subject_id("subscription", "subscription_contract_id", gid=_CONTRACT_GID)
 _BILLING = tuple(topic for topic in SUBSCRIPTION_TOPICS if topic.startswith("subscription_billing_"))
-_COMPLIANCE = frozenset({"customers/data_request", "customers/redact", "shop/redact"})
-_MAY_NAME_NOTHING = _COMPLIANCE | {
+COMPLIANCE = frozenset({"customers/data_request", "customers/redact", "shop/redact"})
+_MAY_NAME_NOTHING = COMPLIANCE | {
     *_BILLING,
     "tender_transactions/create",
     "order_transactions/create",

@@ -1,7 +1,7 @@
-"""Every cart that posts webhooks, as its own sender would do it: connection, samples, signature.
+"""Every cart that sends us something, as its own sender would do it: connection, samples, signature.
 
-A cart of the registry that is missing in `CARTS` fails the suite. The signatures are written here once more, so that
-no adapter is tested against itself.
+A cart of the registry that posts webhooks and is missing in `CARTS` fails the suite. The signatures are written here
+once more, so that no adapter is tested against itself.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from shared.ingest.model import Event
 from shared.ingest.registry import about, adapter, sources
 
 SAMPLES = Path(__file__).parents[2] / "samples"
-SECRET = "sample-secret"
+SECRET = "sample-secret-0000"
 NOW = datetime(2026, 11, 21, 3, 0, 30, tzinfo=UTC)
 Headers = dict[str, str]
 Sign = Callable[[Connection, str, bytes, datetime], Headers]
@@ -55,6 +55,10 @@ class Cart:
     elsewhere: Mapping[str, Any]
     """What another connection differs in whose request must not be believed here, with the same secret if it can."""
     url: str | None = None
+    folder: str = ""
+    """Where its samples lie, if not in a folder of its own name."""
+    acts: bool = True
+    """Do its bodies say something by themselves? A thin notice does not until its object was read back."""
 
     @property
     def adapter(self) -> Adapter:
@@ -77,7 +81,7 @@ class Cart:
 
     def samples(self) -> list[Sample]:
         """Every sample body of this cart."""
-        files = sorted((SAMPLES / self.name).glob("*.json"))
+        files = sorted((SAMPLES / (self.folder or self.name)).glob("*.json"))
         return [Sample(file.stem, self._topic(file.stem), json.loads(file.read_text())) for file in files]
 
     def _topic(self, stem: str) -> str:
@@ -143,6 +147,26 @@ def _square(connection: Connection, _topic: str, raw: bytes, _now: datetime) -> 
     }
 
 
+def _eccube(connection: Connection, _topic: str, raw: bytes, _now: datetime) -> Headers:
+    return {
+        "content-type": "application/json",
+        "x-eccube-url": f"https://{connection.store}/",
+        "x-eccube-signature": _hex(connection.secret, raw),
+    }
+
+
+def _ecforce(connection: Connection, _topic: str, raw: bytes, _now: datetime) -> Headers:
+    return {"content-type": "application/json", "x-matakite-signature": _hex(connection.secret, raw)}
+
+
+def _amazon(_connection: Connection, _topic: str, _raw: bytes, _now: datetime) -> Headers:
+    return {}
+
+
+def _hex(secret: str, message: bytes) -> str:
+    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
+
+
 CARTS = {
     cart.name: cart
     for cart in (
@@ -164,6 +188,19 @@ CARTS = {
             {"url": "https://api.example.com/prod/v1/hooks/zyxwvutsrqponmlkjihgfedcba"},
             url="https://api.example.com/v1/hooks/abcdefghijklmnopqrstuvwxyz",
         ),
+        # These two name no shop in what they sign: every connection has a secret of its own.
+        Cart(
+            "eccube",
+            "ec.example.jp",
+            "x-eccube-signature",
+            _eccube,
+            {"secret": "of-another-shop-0000"},
+            folder="eccube-webhook",
+            acts=False,
+        ),
+        Cart("ecforce", "force.example.jp", "x-matakite-signature", _ecforce, {"secret": "of-another-shop-0000"}),
+        # Not posted: taken from a queue only Amazon may write to.
+        Cart("amazon", "asample0000001", "", _amazon, {"store": "aother0000001"}),
     )
 }
 
@@ -176,3 +213,8 @@ def pushing() -> list[str]:
 def carts() -> list[Cart]:
     """Every cart of the registry that posts webhooks and is described here; a test finds one that is not."""
     return [CARTS[source] for source in pushing() if source in CARTS]
+
+
+def readable() -> list[Cart]:
+    """Every cart described here, whichever way its bodies come."""
+    return list(CARTS.values())

@@ -23,7 +23,7 @@ from shared.ingest.oversize import MemoryOversize
 from shared.ingest.receive import ReceiveDeps, receive_http
 from shared.ingest.registry import adapter
 from shared.ingest.store import MemoryEventStore
-from tests.contract.carts.carts import CARTS, NOW, Cart, Sample, carts
+from tests.contract.carts.carts import NOW, Cart, Sample, carts, readable
 
 Path = tuple[str | int, ...]
 MUTANTS_EACH = 40
@@ -35,8 +35,9 @@ HOSTILE: tuple[Any, ...] = (
     "2026-02-30T00:00:00Z", "0001-01-01T00:00:00+09:00", "9999-12-31T23:59:59-09:00", "2026-11-03", "19,800", "¥1",
     "0000-00-00T00:00:00", "2026-11-03T03:00:00", "0.0000000000000000000001", 10**14, "cus_x", "../..", "a/b#c",
 )  # fmt: skip
-EVERY = [(cart, sample) for cart in carts() for sample in cart.samples()]
-every_cart = pytest.mark.parametrize("cart", carts(), ids=lambda cart: cart.name)
+EVERY = [(cart, sample) for cart in readable() for sample in cart.samples()]
+every_cart = pytest.mark.parametrize("cart", readable(), ids=lambda cart: cart.name)
+every_posting_cart = pytest.mark.parametrize("cart", carts(), ids=lambda cart: cart.name)
 every_sample = pytest.mark.parametrize(
     ("cart", "sample"), EVERY, ids=lambda value: value.name if isinstance(value, Cart | Sample) else ""
 )
@@ -152,19 +153,29 @@ def test_a_mutated_body_is_read_or_refused(cart: Cart, sample: Sample) -> None:
         outcomes.append(events)
         for event in events or ():
             assert event_of(event_json(event)) == event
-    assert any(outcome is not None for outcome in outcomes), "every mutant was refused: the reader is too strict"
+    # A thin notice is three words, each of which it needs.
+    assert not cart.acts or any(outcome is not None for outcome in outcomes), "every mutant was refused: too strict"
 
 
-@every_sample
-def test_each_place_alone_may_be_missing_null_or_no_text_at_all(cart: Cart, sample: Sample) -> None:
-    for path in paths(sample.body):
-        missing = copy.deepcopy(sample.body)
-        del place_of(missing, path)[path[-1]]
-        read(cart, sample.topic, json.dumps(missing).encode())
-        for value in (None, "\ud800"):
-            body = copy.deepcopy(sample.body)
-            place_of(body, path)[path[-1]] = value
-            read(cart, sample.topic, json.dumps(body).encode())
+def shape(topic: str, path: Path) -> tuple[str, ...]:
+    """A place of a topic's bodies, whichever of the list it is in."""
+    return (topic, *("[]" if isinstance(step, int) else step for step in path))
+
+
+@every_cart
+def test_each_place_alone_may_be_missing_null_or_no_text_at_all(cart: Cart) -> None:
+    tried: set[tuple[str, ...]] = set()
+    for sample in cart.samples():
+        places = {shape(sample.topic, path): path for path in paths(sample.body)}
+        for path in (path for where, path in places.items() if where not in tried):
+            missing = copy.deepcopy(sample.body)
+            del place_of(missing, path)[path[-1]]
+            read(cart, sample.topic, json.dumps(missing).encode())
+            for value in (None, "\ud800"):
+                body = copy.deepcopy(sample.body)
+                place_of(body, path)[path[-1]] = value
+                read(cart, sample.topic, json.dumps(body).encode())
+        tried |= set(places)
 
 
 @every_cart
@@ -180,13 +191,15 @@ def test_bytes_at_random_are_read_or_refused(cart: Cart) -> None:
 
 @every_cart
 def test_a_topic_nobody_has_heard_of_is_kept_unread(cart: Cart) -> None:
-    unheard = CARTS[cart.name].samples()[0]
-    body = {**unheard.body, "type": "something.new"} if "type" in unheard.body else unheard.body
+    unheard = cart.samples()[0]
+    words = {"type": "something.new", "event": "something_new", "entity": "something", "NotificationType": "NEW"}
+    named = {name: word for name, word in words.items() if name in unheard.body}
+    body = {**unheard.body, **named}
     events = read(cart, "something.new", json.dumps(body).encode())
     assert [event.event_type for event in events or ()] == [EventType.UNKNOWN]
 
 
-@every_cart
+@every_posting_cart
 def test_no_body_shows_in_a_refusal_a_log_or_a_repr(
     cart: Cart, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -209,7 +222,7 @@ def test_no_body_shows_in_a_refusal_a_log_or_a_repr(
                     cart.adapter.events(envelope)
             except RejectedError as refusal:
                 shown += str(refusal)
-    assert statuses == {200, 400}
+    assert statuses == ({200, 400} if cart.acts else {400})
     assert MARK not in shown + caplog.text + "".join(capsys.readouterr())
 
 
