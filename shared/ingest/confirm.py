@@ -103,7 +103,7 @@ def _ask(shop: Shop) -> Page:
         "メール登録の確認",
         shop.name,
         paragraph("下のボタンを押すと、登録が完了します。")
-        + f'<p class="alert">{escape(agreement_of(shop).wording)}</p>\n'
+        + f'<p class="agreed">{escape(agreement_of(shop).wording)}</p>\n'
         + '<form method="post"><button type="submit">同意して登録する</button></form>\n'
         + paragraph("お心当たりのない場合は、このページを閉じてください。何も登録されません。", "note"),
     )

@@ -36,8 +36,8 @@ font-size:.75rem;font-weight:normal}
 border-radius:6px;cursor:pointer}
 .choice:has(input:checked){border-color:#3b5b7a;background:#eef3f8;box-shadow:inset 0 0 0 1px #3b5b7a}
 .choice input{flex:none;width:1.15rem;height:1.15rem;margin:0;accent-color:#3b5b7a}
-.scale{display:flex;flex-wrap:wrap;gap:.375rem}
-.scale label{flex:1 1 2.5rem;max-width:4.5rem;display:flex;flex-direction:column;align-items:center;gap:.25rem;
+.scale{display:grid;grid-template-columns:repeat(auto-fit,minmax(2.5rem,1fr));gap:.375rem}
+.scale label{display:flex;flex-direction:column;align-items:center;gap:.25rem;
 padding:.5rem 0;border:1px solid #8a8279;border-radius:6px;cursor:pointer}
 .scale label:has(input:checked){border-color:#3b5b7a;background:#eef3f8;box-shadow:inset 0 0 0 1px #3b5b7a}
 .scale input{width:1.15rem;height:1.15rem;margin:0;accent-color:#3b5b7a}
@@ -47,13 +47,18 @@ border-radius:6px;background:#fff;color:inherit;font:inherit}
 textarea{min-height:8rem;resize:vertical}
 .wrong{margin:0 0 .5rem;color:#9c3b2e;font-weight:bold}
 .alert{margin:0 0 1.5rem;padding:.75rem 1rem;border-left:4px solid #9c3b2e;background:#fbf1ef}
+.alert p,.alert ul{margin:0}
+.alert ul{padding-left:1.25rem}
+.alert a{color:#8a3024}
+.agreed{margin:0 0 1.5rem;padding:.75rem 1rem;border-left:4px solid #3b5b7a;background:#eef3f8}
 button{display:block;width:100%;margin:1.5rem 0 1rem;padding:.9rem 1rem;border:0;border-radius:6px;background:#3b5b7a;
 color:#fff;font:inherit;font-weight:bold;cursor:pointer}
 button:hover{background:#2c465f}
 :focus-visible{outline:3px solid #b5651d;outline-offset:2px}
 .note{color:#5c5650;font-size:.875rem}
 .trap{position:absolute;left:-9999px}
-@media (max-width:36rem){main{margin:0;padding:1.5rem 1.25rem;border-radius:0;min-height:100vh}}
+@media (max-width:36rem){main{margin:0;padding:1.5rem 1.25rem;border-radius:0;min-height:100vh}
+.long{grid-template-columns:repeat(6,1fr)}}
 """
 
 

@@ -95,7 +95,8 @@ def _scale(question: Question, name: str, given: Sequence[str]) -> str:
         for number in range(question.lowest, question.highest + 1)
     )
     ends = f'<p class="ends"><span>{escape(question.low)}</span><span>{escape(question.high)}</span></p>\n'
-    return f'<div class="scale">\n{numbers}</div>\n{ends if question.low or question.high else ""}'
+    css = "scale long" if question.highest - question.lowest > 6 else "scale"
+    return f'<div class="{css}">\n{numbers}</div>\n{ends if question.low or question.high else ""}'
 
 
 def _checked(value: str, given: Sequence[str]) -> str:
