@@ -80,7 +80,9 @@ class Row:
     def get(self, name: str) -> str:
         """A cell without control characters and outer spaces; the file's constant, or "", where there is none."""
         index = self.layout.indexes.get(name)
-        cell = self.cells[index] if index is not None else ""
+        if index is None:
+            return self.layout.constants.get(name, "")
+        cell = self.cells[index]
         if not cell.isprintable():
             cell = "".join(letter for letter in cell if letter.isprintable() or letter in "\t\n\r\u3000")
         return cell.strip()[:MAX_CELL] or self.layout.constants.get(name, "")

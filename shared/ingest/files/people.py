@@ -147,8 +147,9 @@ def _address(row: Row) -> tuple[str | None, str | None]:
     prefecture = _SHORT.get(said, said) or None
     parts = [row.get(name) for name in ("address", "address2", "address3")]
     address = " ".join(part for part in parts if part)
-    if prefecture is None and (leading := next((name for name in _PREFECTURES if address.startswith(name)), None)):
-        return leading, address.removeprefix(leading).strip() or None
+    if address and prefecture is None:
+        leading = next((name for name in _PREFECTURES if address.startswith(name)), None)
+        return leading, address.removeprefix(leading or "").strip() or None
     return prefecture, address or None
 
 
