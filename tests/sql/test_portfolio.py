@@ -23,7 +23,7 @@ from tests.sql.portfolio import GROUPS, LOST, NEW, Order
 from tests.sql.test_oracle import cdnow
 
 ASKED = {
-    "valid_orders_v1", "buyers_v1", "orders_v1",
+    "valid_orders_v1", "buyers_v1", "orders_v1", "purchases_v1",
     "cpm_v1", "cpm_counts_v1", "cpm_history_v1", "cpm_months_v1", "cpm_transitions_v1",
     "decile_v1", "f2_conversion_v1", "ltv_cohorts_v1", "ltv_formula_v1", "continuation_v1", "purchase_gaps_v1",
 }  # fmt: skip

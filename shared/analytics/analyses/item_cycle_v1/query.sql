@@ -9,7 +9,7 @@ WITH items AS (
   FROM lines_v1
   WHERE tenant = :tenant AND dt = :as_of AND NOT subscription
   UNION ALL
-  SELECT 'shop' AS level, '' AS item, '' AS label, customer_id, ordered_on
+  SELECT 'shop' AS level, '全体' AS item, '全体' AS label, customer_id, ordered_on
   FROM purchases_v1
   WHERE tenant = :tenant AND dt = :as_of AND subscription_id IS NULL
 ),

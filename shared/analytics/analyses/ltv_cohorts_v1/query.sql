@@ -1,5 +1,6 @@
 -- LTV推移 (definitions.md §3): what the people of a first-order month had bought per person within k days. An order
 -- counts from day 0 to day k; a person counts once the first order is k days old. A cell without such people is blank.
+-- The amount is what amount_basis says (§0), and same_day_is_one makes the orders of one day one.
 WITH horizons AS (
   SELECT days
   FROM UNNEST(SEQUENCE(30, 360, 30)) AS series (days)
@@ -10,14 +11,14 @@ bought AS (
   SELECT
     first_on,
     day,
-    SUM(CASE WHEN number = 1 THEN 1 ELSE 0 END) AS first_buyers,
-    SUM(CASE WHEN number = 2 THEN 1 ELSE 0 END) AS second_buyers,
-    COUNT(*) AS orders,
-    SUM(CASE WHEN number >= 2 THEN 1 ELSE 0 END) AS repeat_orders,
-    -- Orders in another currency have no amount here, and dilute no average.
+    SUM(CASE WHEN number = 1 THEN counted ELSE 0 END) AS first_buyers,
+    SUM(CASE WHEN number = 2 THEN counted ELSE 0 END) AS second_buyers,
+    SUM(counted) AS orders,
+    SUM(CASE WHEN number >= 2 THEN counted ELSE 0 END) AS repeat_orders,
+    -- Orders without an amount (another currency, amount_basis not known) dilute no average.
     COUNT(amount) AS priced_orders,
     COALESCE(SUM(amount), 0) AS amount
-  FROM orders_v1
+  FROM purchases_v1
   WHERE tenant = :tenant
     AND dt = :as_of
   GROUP BY first_on, day
