@@ -15,6 +15,8 @@ from shared.core.ids import TenantId
 from shared.core.shop import Shop
 from shared.ingest.adapter import Connection
 from shared.ingest.connections import ConnectionBook
+from shared.ingest.connectors import NOT_YET
+from shared.ingest.sources.amazon import connection_id
 from tests.unit.ingest.test_connections import Ssm
 
 
@@ -98,3 +100,61 @@ def test_shopify_as_before(deployed: Deployed) -> None:
     shown = run("add", "shopify", "--store", "a.myshopify.com", "--secret", "given")
     assert deployed.only().secret == "given"
     assert "v1/hooks/" in shown
+
+
+def test_shopify_is_told_every_topic_that_is_read_and_where_the_compliance_topics_go(deployed: Deployed) -> None:
+    shown = run("add", "shopify", "--store", "a.myshopify.com")
+    listed = set(shown.split())
+    assert listed >= {"orders/create", "products/update", "subscription_contracts/pause", "fulfillment_events/create"}
+    assert shown.index("compliance_topics") < shown.index("customers/redact"), "not among the admin's topics"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("woocommerce", "--store", "mise.example.jp"), "subscription.switched"),
+        (("stripe", "--store", "acct_1"), "customer.subscription.deleted"),
+        (("square", "--store", "M1"), "order.fulfillment.updated"),
+    ],
+)
+def test_every_cart_is_told_the_topics_that_are_read(deployed: Deployed, arguments: tuple[str, ...], word: str) -> None:
+    assert word in run("add", *arguments).split()
+
+
+def test_amazon_writes_into_the_queue_and_a_seller_is_connected_once(deployed: Deployed) -> None:
+    deployed.outputs["AmazonQueueArn"] = "arn:aws:sqs:ap-northeast-1:000000000000:queue"
+    shown = run("add", "amazon", "--store", "ASAMPLE0000001")
+    made = deployed.only()
+    assert (made.source, made.store) == ("amazon", "asample0000001")
+    assert made.connection_id == connection_id("ASAMPLE0000001"), "a notice names the seller only"
+    assert "arn:aws:sqs:ap-northeast-1:000000000000:queue" in shown
+    assert made.secret not in shown
+    with pytest.raises(RejectedError, match="connected already"):
+        command.add_amazon(cast("Deployment", deployed), "another", "asample0000001")
+
+
+def test_ecforce_gets_a_template_for_each_event_with_its_secret_in_it(deployed: Deployed) -> None:
+    shown = run("add", "ecforce", "--store", "force.example.jp")
+    made = deployed.only()
+    assert shown.count(f'"secret": "{made.secret}"') == len(command.ECFORCE_EVENTS)
+    assert '"event": "order_shipped"' in shown
+    assert "{{ payment.order.id | json }}" in shown
+    assert made.previous_secret is None
+
+
+def test_ecforce_of_one_event(deployed: Deployed) -> None:
+    shown = run("add", "ecforce", "--store", "force.example.jp", "--event", "order_completed")
+    assert "order_shipped" not in shown
+
+
+def test_an_event_that_is_no_word_connects_nothing(deployed: Deployed) -> None:
+    with pytest.raises(RejectedError, match="order_completed"):
+        run("add", "ecforce", "--store", "force.example.jp", "--event", "Order Completed")
+    assert deployed.ssm.values == {}
+
+
+@pytest.mark.parametrize("cart", sorted(NOT_YET))
+def test_a_cart_that_is_not_read_says_why(deployed: Deployed, cart: str) -> None:
+    with pytest.raises(RejectedError, match="is not supported yet, because "):
+        run("add", cart, "--store", "x.example.jp")
+    assert deployed.ssm.values == {}
