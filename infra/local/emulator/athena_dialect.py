@@ -65,7 +65,18 @@ _DOUBLE_FUNCTIONS = (
     exp.Rand,
     exp.Corr,
 )
-_WHOLE_FUNCTIONS = (exp.Round, exp.Floor, exp.Ceil, exp.Trunc, exp.Count, exp.CountIf, exp.Length, exp.Extract)
+_WHOLE_FUNCTIONS = (
+    exp.Round,
+    exp.Floor,
+    exp.Ceil,
+    exp.Trunc,
+    exp.Count,
+    exp.CountIf,
+    exp.Length,
+    exp.Extract,
+    exp.DateDiff,
+    exp.ArraySize,
+)
 _ZONED = (exp.AtTimeZone, exp.FromTimeZone, exp.ConvertTimezone)
 _ZONED_NAMES = {
     "at_timezone",

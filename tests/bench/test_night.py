@@ -1,0 +1,51 @@
+"""The whole night against one bare DuckDB pass over the same files: seconds, bytes and memory of each analysis.
+
+`MATAKITE_BENCH_CUSTOMERS=1000000 make bench` runs it for a million customers with ten million orders.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bench import night_lake
+
+ROOT = Path(__file__).parents[2]
+CUSTOMERS = int(os.environ.get("MATAKITE_BENCH_CUSTOMERS", "100000"))
+RATIO = 6.0
+FIXED_SECONDS = 5.0
+"""What a night costs whatever the shop's size: at a small size it would hide what grows."""
+
+
+def test_a_night_costs_a_few_passes_over_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    orders = night_lake.write(tmp_path, CUSTOMERS)
+    command = [".venv-cloud/bin/python", "-m", "tests.bench.night_engine", str(tmp_path), night_lake.AS_OF]
+    ran = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(ran.stdout)
+    with capsys.disabled():
+        sys.stdout.write(_described(orders, found))
+    assert {each["state"] for each in found["analyses"]} == {"done"}
+    assert all(each["scanned_bytes"] > 0 for each in found["analyses"])
+    assert found["seconds"] <= RATIO * found["pass_seconds"]["rfm"] + (FIXED_SECONDS if CUSTOMERS < 1_000_000 else 0)
+
+
+def _described(orders: int, found: dict[str, Any]) -> str:
+    one = found["pass_seconds"]["rfm"]
+    lines = [
+        f"\n{CUSTOMERS:,} customers, {orders:,} orders: one RFM pass {one:.2f} s"
+        f" ({found['pass_seconds']['raw']:.2f} s without looking at an order's states),"
+        f" the night's queries {found['seconds']:.2f} s = {found['seconds'] / one:.1f} passes,"
+        f" its models {found['model_seconds']:.0f} s (they have bars of their own);"
+        f" peak {found['peak_mb']['night']:.0f} MB (one pass {found['peak_mb']['bare']:.0f} MB)"
+    ]
+    lines += [
+        f"  {each['name']:<26}{each['seconds']:>8.2f} s{each['rows']:>12,} rows{each['scanned_bytes']:>14,} B"
+        for each in sorted(found["analyses"], key=lambda each: -each["seconds"])
+    ]
+    return "\n".join(lines) + "\n"
