@@ -12,9 +12,9 @@ import pytest
 
 from shared.core.ids import ConnectionId, TenantId
 from shared.ingest.adapter import Adapter, Connection, Request
-from shared.ingest.model import CartFacts, Event, EventType, OrderFacts, SubscriptionFacts
+from shared.ingest.model import CartFacts, Event, EventType, OrderFacts, OrderStatusFacts, SubscriptionFacts
 from shared.ingest.registry import adapter
-from shared.ingest.sources import square, stripe, woocommerce
+from shared.ingest.sources import eccube, ecforce, square, stripe, woocommerce
 from shared.ingest.sources.shopify import ADAPTER, TOPICS, signature
 from tests.contract.carts.carts import CARTS
 
@@ -174,6 +174,44 @@ def test_the_objects_stripe_publishes_are_read_in_both_shapes(file: str, topic: 
         assert (event.facts.interval_unit, bool(event.facts.lines)) == ("month", True)
 
 
+def test_the_published_notice_of_amazon_is_a_step_of_its_order() -> None:
+    raw = (PAYLOADS / "amazon/OrderChangeNotification.json").read_bytes()
+    connection = replace(CARTS["amazon"].connection, store="a3th9s8bh6gogm")
+    (envelope,) = adapter("amazon").envelopes(Request({}, raw), connection, NOW)
+    (event,) = adapter("amazon").events(envelope)
+    assert isinstance(event.facts, OrderStatusFacts)
+    assert (event.facts.order_id, event.facts.status) == ("903-8868176-2219830", "delivered")
+    assert envelope.event_id == "d0e9e693-c3ad-4373-979f-ed4ec98dd746"
+
+
+def test_our_amazon_samples_keep_to_the_published_schema() -> None:
+    schema = json.loads((PAYLOADS / "schemas/amazon/OrderChangeNotification.json").read_text())
+    change = schema["properties"]["Payload"]["properties"]["OrderChangeNotification"]
+    summary = change["properties"]["Summary"]
+    for sample in CARTS["amazon"].samples():
+        if sample.topic == "FEED_PROCESSING_FINISHED":
+            continue
+        said = sample.body["Payload"]["OrderChangeNotification"]
+        assert set(sample.body) >= set(schema["required"])
+        assert set(change["required"]) <= set(said) <= set(change["properties"])
+        assert set(summary["required"]) <= set(said["Summary"]) <= set(summary["properties"])
+
+
+def test_the_rendered_body_of_ecforce_is_read_and_the_broken_one_kept() -> None:
+    cart = CARTS["ecforce"]
+    for file, says in (("order_rendered.json", EventType.ORDER_PLACED), ("order_rendered_unescaped_name.txt", None)):
+        raw = (PAYLOADS / "ecforce/own" / file).read_bytes()
+        request = cart.ask("", raw)
+        assert cart.adapter.verify(request, cart.connection, NOW)
+        (envelope,) = cart.adapter.envelopes(request, cart.connection, NOW)
+        assert envelope.raw == raw
+        if says:
+            assert [event.event_type for event in cart.adapter.events(envelope)] == [says]
+    ours = ecforce.TEMPLATE.read_text()
+    for line in (PAYLOADS / "ecforce/own/order_template_v1.liquid").read_text().splitlines():
+        assert "|" not in line or line.rstrip(",") in ours, "our template says all that the suggested one does"
+
+
 def test_the_published_ping_of_woocommerce_is_answered_and_not_kept() -> None:
     ping = Request({}, (PAYLOADS / "woocommerce/own/activation_ping.txt").read_bytes().rstrip(b"\n"))
     connection = CARTS["woocommerce"].connection
@@ -191,7 +229,7 @@ def vectors(source: str) -> list[dict[str, str]]:
 
 
 def test_every_vector_computes() -> None:
-    for source, count in (("shopify", 1), ("woocommerce", 2), ("square", 2), ("stripe", 1)):
+    for source, count in (("shopify", 1), ("woocommerce", 2), ("square", 2), ("stripe", 1), ("eccube", 1)):
         ours = vectors(source)
         assert len(ours) >= count
         for vector in ours:
@@ -206,6 +244,8 @@ def computed(vector: dict[str, str]) -> str:
             return signature(key, body).decode()
         case "woocommerce":
             return woocommerce.signature(key, body).decode()
+        case "eccube":
+            return eccube.signature(key, body).decode()
         case "square":
             return square.signature(key, vector["notification_url"], body).decode()
         case _:
@@ -214,7 +254,11 @@ def computed(vector: dict[str, str]) -> str:
 
 
 def test_the_adapters_believe_the_vectors() -> None:
-    headers = {"woocommerce": "x-wc-webhook-signature", "square": "x-square-hmacsha256-signature"}
+    headers = {
+        "woocommerce": "x-wc-webhook-signature",
+        "square": "x-square-hmacsha256-signature",
+        "eccube": "x-eccube-signature",
+    }
     for cart, header in (*headers.items(), ("stripe", "stripe-signature")):
         for vector in vectors(cart):
             connection = replace(CARTS[cart].connection, secret=vector["key"], url=vector.get("notification_url"))
