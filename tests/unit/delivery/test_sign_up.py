@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from shared.core.ids import ConnectionId, TenantId
+from shared.core.ids import ConnectionId, CustomerId, TenantId
 from shared.customers import fold
 from shared.customers.model import ConsentStatus
 from shared.customers.store import MemoryCustomerStore
@@ -65,6 +65,10 @@ class Desk:
         found = re.search(r"/v1/confirm/(\S+)", self.world.ses.accepted[-1].parts[TEXT])
         assert found
         return found[1]
+
+    def token(self) -> str:
+        """A token for somebody, without a mail."""
+        return sign(ConfirmToken(TENANT, CustomerId("hanako"), SITE.store, self.world.time.now()), KEYS)
 
     def status(self, address: str = HANAKO) -> ConsentStatus | None:
         """What the owner of the address said, once everything kept is folded."""
