@@ -80,7 +80,7 @@ ABOUT = About(
     carts="no: not in the API",
     signature="none needed: nothing is posted to us; OAuth2 with a refresh token that is replaced on use",
     dedupe="`unique_key` and `modified`",
-    limits="the list is filtered by order time only: the last 90 days are re-read every 6 hours, the last 7 days each "
+    limits="the list is filtered by order time only: the last 90 days are re-read every hour, the last 30 days each "
     "time; 5,000 calls an hour: one call a second",
 )
 

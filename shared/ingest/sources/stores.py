@@ -66,7 +66,7 @@ ABOUT = About(
     carts="no: not in the API",
     signature="none needed: nothing is posted to us",
     dedupe="order `id` and a comparison with what was read before",
-    limits="no `updated_at`: orders of the last 90 days are re-read every 6 hours, those of the last 7 days each time",
+    limits="no `updated_at`: orders of the last 90 days are re-read every hour, those of the last 30 days each time",
 )
 
 

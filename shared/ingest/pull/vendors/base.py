@@ -81,9 +81,9 @@ VENDOR = Vendor(
             detail=_detail,
             detail_of=_detail_of,
             # The list knows order times only: a change is found by reading the orders it may have happened to.
-            overlap=timedelta(days=7),
+            overlap=timedelta(days=30),
             deep=timedelta(days=90),
-            deep_every=timedelta(hours=6),
+            deep_every=timedelta(hours=1),
             shared_rows=True,
         ),
     ),
