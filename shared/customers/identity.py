@@ -21,6 +21,7 @@ from shared.ingest.model import (
     MessageFacts,
     OrderDeletedFacts,
     OrderFacts,
+    OrderStatusFacts,
     RefundFacts,
 )
 
@@ -158,6 +159,17 @@ def _orders(event: Event) -> Iterable[Order]:
             if isinstance(facts, RefundFacts)
             else {},
             deleted=isinstance(facts, OrderDeletedFacts),
+            historical=event.historical,
+        )
+    elif isinstance(facts, OrderStatusFacts) and facts.status == "cancelled":
+        yield Order(
+            source=event.source,
+            store=event.store,
+            order_id=facts.order_id,
+            ordered_at=None,
+            currency="",
+            total=0,
+            cancelled=True,
             historical=event.historical,
         )
 

@@ -10,6 +10,10 @@ from typing import Any
 import pytest
 
 from shared.core.errors import RejectedError
+from shared.core.ids import TenantId
+from shared.core.keys import KeyRing
+from shared.core.shop import Shop
+from shared.customers.fold import fold_all
 from shared.ingest.adapter import Request
 from shared.ingest.model import Event, EventType, OrderFacts, OrderStatusFacts
 from shared.ingest.sources.ecforce import ADAPTER, HEADER, MAX_BODY, TEMPLATE, UNREADABLE, signature, template
@@ -151,3 +155,13 @@ def test_a_body_our_template_never_writes_is_refused(body: bytes) -> None:
 def test_a_list_is_kept_as_it_came() -> None:
     (kept,) = ADAPTER.envelopes(Request({}, b"[]"), CART.connection, NOW)
     assert kept.topic == UNREADABLE
+
+
+def test_a_cancelled_order_counts_no_more_whichever_notice_came_first() -> None:
+    placed, cancelled = only(SAMPLES["order_completed"]), only(SAMPLES["order_canceled"])
+    keys, shop = KeyRing(personal=b"k", links={"1": b"l"}), Shop(TenantId("sample"), "見本商店")
+    for events in ([placed, cancelled], [cancelled, placed]):
+        (person,) = fold_all(events, keys, shop).values()
+        assert (person.profile.summary.order_count, [order.cancelled for order in person.orders]) == (0, [True])
+    (person,) = fold_all([placed], keys, shop).values()
+    assert person.profile.summary.total_amount == 4_980
