@@ -18,9 +18,13 @@ from infra.functions import LOG_RETENTION
 from infra.house import House, dead_letter_queue, on_stream
 from infra.names import ATHENA_WORKGROUP, GLUE_DATABASE, NIGHTLY_MACHINE
 from infra.nightly import NightlyParts, nightly_machine
+from shared.analytics.catalog import made_by_functions
 from shared.analytics.meaning import analyses, night_catalog, result_tables
 from shared.analytics.schema import BASE_TABLES, EVENT_TABLES, ORDER_LINES, ORDER_STATES, STATE_TABLES, Table
 from shared.ingest import history, oversize
+
+MODELS = "models/"
+"""Prefix in the work bucket of predictions on their way into the lake (`shared.analytics.modelling`)."""
 
 QUERY_RESULTS = "athena/"
 """Prefix of query results in the work bucket."""
@@ -214,7 +218,8 @@ class Analytics(Construct):
             group=group,
             timeout=timeout or Duration.minutes(2),
             # A partition of a large shop is read whole (pyarrow needs about ten times its compressed size).
-            memory_mb=1769 if group == "lake" else 512,
+            # The fit of ten million customers (1.4 million groups) needs 2 GB.
+            memory_mb={"lake": 1769, "model": 3008}.get(group, 512),
         )
 
     # --- the nightly machine ------------------------------------------------------------------------------------------
@@ -277,6 +282,7 @@ class Analytics(Construct):
         for table in self._results:
             house.grant_list(plan_stage, house.lake, f"{table.name}/")
             house.grant_objects(plan_stage, house.lake, f"{table.name}/", "s3:DeleteObject")
+        fit_models, store_rows = self._model_functions(lake | {"work_bucket": house.work.bucket_name}, reports)
         plan_scores = self._function("plan_scores", lake)
         house.grant_list(plan_scores, house.lake, "score_changes_v1/")
         house.grant_objects(plan_scores, house.lake, "score_changes_v1/", "s3:GetObject")
@@ -295,10 +301,29 @@ class Analytics(Construct):
             "plan_night": plan_night,
             "compact": compact,
             "plan_stage": plan_stage,
+            "fit_models": fit_models,
+            "store_rows": store_rows,
             "plan_scores": plan_scores,
             "apply_scores": apply_scores,
             "publish_reports": publish_reports,
         }
+
+    def _model_functions(
+        self, buckets: dict[str, str], reports: dict[str, str]
+    ) -> tuple[lambda_.Function, lambda_.Function]:
+        """The fit reads query results and writes CSV; what stores it as Parquet has the other bundle."""
+        house = self._house
+        fit = self._function(
+            "fit_models", {"work_bucket": buckets["work_bucket"]} | reports, group="model", timeout=Duration.minutes(15)
+        )
+        house.grant_objects(fit, house.work, QUERY_RESULTS, "s3:GetObject")
+        house.grant_objects(fit, house.work, MODELS, "s3:PutObject")
+        house.tables.reports.grant(fit, "dynamodb:Query", "dynamodb:PutItem")
+        store = self._function("store_rows", buckets)
+        house.grant_objects(store, house.work, MODELS, "s3:GetObject")
+        for name in made_by_functions():
+            house.grant_objects(store, house.lake, f"{name}/", "s3:PutObject")
+        return fit, store
 
     def _nightly_statements(self, functions: Iterable[lambda_.Function]) -> list[iam.PolicyStatement]:
         """Call the functions; ask Athena, which reads the catalogue and the buckets in this role's name."""

@@ -41,17 +41,30 @@ class Analysis:
     """Language → title; with it the record of a night can be read without the folder."""
     stored: bool = True
     """The night writes its rows. Else it is a view: its SQL becomes part of whatever reads it."""
+    made_by: str = ""
+    """The function that makes its rows of what it reads, where SQL cannot."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Name → kind of those rows."""
+    uses: tuple[str, ...] = ()
+    """Results it waits for, and does without where they failed."""
 
     def document(self) -> dict[str, Any]:
         """As it stands in the nightly machine's definition."""
-        return asdict(self) | {"reads": list(self.reads)}
+        return asdict(self) | {"reads": list(self.reads), "uses": list(self.uses)}
 
 
 def from_documents(documents: Iterable[Mapping[str, Any]]) -> list[Analysis]:
     """The analyses named in the nightly machine's definition."""
     return [
         Analysis(
-            each["name"], tuple(each["reads"]), bool(each["report"]), each.get("title", {}), each.get("stored", True)
+            each["name"],
+            tuple(each["reads"]),
+            bool(each["report"]),
+            each.get("title", {}),
+            each.get("stored", True),
+            each.get("made_by", ""),
+            each.get("columns", {}),
+            tuple(each.get("uses", ())),
         )
         for each in documents
     ]
@@ -70,6 +83,12 @@ class Check:
 def names() -> list[str]:
     """Every analysis there is."""
     return sorted(folder.name for folder in FOLDER.iterdir() if (folder / "query.sql").is_file())
+
+
+def made_by_functions() -> list[str]:
+    """Results of the night whose rows SQL cannot make: they are asked for as tables, not as queries."""
+    folders = (folder for folder in FOLDER.iterdir() if (folder / "meaning.yaml").is_file())
+    return sorted(folder.name for folder in folders if not (folder / "query.sql").is_file())
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import yaml
 
-from shared.analytics.catalog import FOLDER, Analysis, names
+from shared.analytics.catalog import FOLDER, Analysis, made_by_functions, names
 from shared.analytics.schema import Column, Kind, Partition, Table
 
 
@@ -39,6 +39,10 @@ class Meaning:
     report: bool = False
     """Its rows are few and shown by widgets: published to the reports table."""
     widget: str | None = None
+    made_by: str = ""
+    """The function that makes its rows (there is no `query.sql`): `reads` are its inputs."""
+    uses: tuple[str, ...] = ()
+    """Results it also reads, and does without where they failed tonight."""
     carries_over: bool = False
     """Also reads its own result of the run before."""
     customers: CustomerLists | None = None
@@ -51,7 +55,8 @@ def meaning(name: str) -> Meaning:
     document: dict[str, Any] = yaml.safe_load((FOLDER / name / "meaning.yaml").read_text("utf-8"))
     customers = document.pop("customers", None)
     lists = CustomerLists(**{key: tuple(value) for key, value in customers.items()}) if customers else None
-    return Meaning(name=name, reads=tuple(document.pop("reads")), customers=lists, **document)
+    reads, uses = tuple(document.pop("reads")), tuple(document.pop("uses", ()))
+    return Meaning(name=name, reads=reads, uses=uses, customers=lists, **document)
 
 
 @cache
@@ -69,7 +74,8 @@ def result_tables() -> list[Table]:
 
 def analyses() -> list[Analysis]:
     """The analyses of the nightly run, as its machine is told of them."""
-    return [analysis for analysis in every_analysis() if meaning(analysis.name).freshness == "nightly"]
+    asked = [analysis for analysis in every_analysis() if meaning(analysis.name).freshness == "nightly"]
+    return [*asked, *(_made(name) for name in made_by_functions())]
 
 
 def night_catalog() -> list[Analysis]:
@@ -88,4 +94,14 @@ def night_catalog() -> list[Analysis]:
 
 def every_analysis() -> list[Analysis]:
     """The analyses of the nightly run and those asked on demand."""
-    return [Analysis(name, meaning(name).reads, meaning(name).report, meaning(name).title) for name in names()]
+    return [_analysis(name) for name in names()]
+
+
+def _analysis(name: str) -> Analysis:
+    said = meaning(name)
+    return Analysis(name, said.reads, said.report, said.title, uses=said.uses)
+
+
+def _made(name: str) -> Analysis:
+    columns = {column.name: column.kind.value for column in result_table(name).columns}
+    return replace(_analysis(name), made_by=meaning(name).made_by, columns=columns)

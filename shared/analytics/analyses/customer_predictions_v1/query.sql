@@ -8,7 +8,8 @@ WITH buyers AS (
     DATE_DIFF('day', first_on, last_on) AS t_x,
     DATE_DIFF('day', first_on, :as_of) AS t_cal,
     last_on,
-    amount
+    amount,
+    CAST(amount AS double) / NULLIF(COALESCE(CARDINALITY(gaps), 0) + 1, 0) AS own_mean
   FROM buyers_v1
   WHERE tenant = :tenant
     AND dt = :as_of
@@ -22,7 +23,7 @@ predicted AS (
     groups.p_order_90,
     groups.orders_365,
     CASE
-      WHEN groups.source = 'naive' THEN groups.orders_365 * buyers.amount / CAST(buyers.x + 1 AS double)
+      WHEN groups.source = 'naive' THEN groups.orders_365 * buyers.own_mean
       ELSE (groups.value_scale + buyers.amount) * groups.value_mean
     END AS ltv,
     (groups.value_scale + buyers.amount) * groups.value_low AS ltv_low,
@@ -70,7 +71,7 @@ SELECT
     WHEN ranked.ltv > 0 AND ranked.better * 100 < :top_percent * ranked.everybody THEN 'potential'
     ELSE 'low'
   END AS ltv_tier,
-  DATE_ADD('day', CAST(ROUND(status_v1.cycle_days) AS integer), ranked.last_on) AS next_order_on,
+  CAST(DATE_ADD('day', CAST(ROUND(status_v1.cycle_days) AS integer), ranked.last_on) AS date) AS next_order_on,
   status_v1.cycle_level AS next_order_by,
   ranked.model,
   ranked.source

@@ -5,7 +5,7 @@ WITH span AS (
   SELECT
     DATE_ADD(
       'day',
-      -CAST(LEAST(182, FLOOR(DATE_DIFF('day', MIN(first_on), :as_of) / CAST(3 AS double))) AS integer),
+      -CAST(LEAST(182, FLOOR(CAST(DATE_DIFF('day', MIN(first_on), :as_of) AS double) / 3)) AS integer),
       :as_of
     ) AS cutoff
   FROM buyers_v1

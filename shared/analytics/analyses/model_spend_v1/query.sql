@@ -3,7 +3,7 @@
 WITH spent AS (
   SELECT
     COALESCE(CARDINALITY(gaps), 0) + 1 AS orders,
-    amount / CAST(COALESCE(CARDINALITY(gaps), 0) + 1 AS double) AS mean
+    CAST(amount AS double) / NULLIF(COALESCE(CARDINALITY(gaps), 0) + 1, 0) AS mean
   FROM buyers_v1
   WHERE tenant = :tenant
     AND dt = :as_of

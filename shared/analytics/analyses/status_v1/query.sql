@@ -79,7 +79,7 @@ SELECT
   judged.status,
   CASE WHEN previous.status = judged.status THEN previous.status_since ELSE :as_of END AS status_since,
   previous.status AS previous_status,
-  -- 潜在 (predicted high, realised low) needs the prediction model; until it exists nobody is in it.
+  -- By realised amount only; 潜在 (predicted high, realised low) is found by customer_predictions_v1.
   CASE WHEN judged.top_amount THEN 'high' ELSE 'low' END AS ltv_tier,
   judged.orders,
   judged.amount,
