@@ -14,7 +14,7 @@ from shared.core.shop import load_shop
 from shared.ingest.connections import SsmConnections
 from shared.ingest.oversize import NoOversize
 from shared.ingest.store import DynamoEventStore
-from shared.ingest.surveys.answer import SurveyDeps, answer_http
+from shared.ingest.surveys.answer import AnswerDeps, answer_http
 from shared.ingest.surveys.book import SurveyBook
 
 
@@ -28,9 +28,9 @@ class Settings:
 
 
 @cache
-def _dependencies() -> SurveyDeps:
+def _dependencies() -> AnswerDeps:
     settings = load(Settings)
-    return SurveyDeps(
+    return AnswerDeps(
         keys=lambda: load_key_ring(settings.keys_secret),
         read_shop=lambda tenant: load_shop(settings.prefix, tenant),
         surveys=SurveyBook(client("ssm"), settings.prefix),
@@ -39,6 +39,6 @@ def _dependencies() -> SurveyDeps:
     )
 
 
-def handler(event: dict[str, Any], _context: object, deps: SurveyDeps | None = None) -> dict[str, Any]:
+def handler(event: dict[str, Any], _context: object, deps: AnswerDeps | None = None) -> dict[str, Any]:
     """Answer one API Gateway HTTP API request (payload 2.0)."""
     return answer_http(event, deps or _dependencies(), SystemClock().now())

@@ -11,7 +11,7 @@ from shared.core.clock import SystemClock
 from shared.core.keys import load_key_ring
 from shared.core.settings import load
 from shared.core.shop import load_shop
-from shared.ingest.surveys.answer import SurveyDeps, show_http
+from shared.ingest.surveys.answer import ShowDeps, show_http
 from shared.ingest.surveys.book import SurveyBook
 
 
@@ -24,15 +24,15 @@ class Settings:
 
 
 @cache
-def _dependencies() -> SurveyDeps:
+def _dependencies() -> ShowDeps:
     settings = load(Settings)
-    return SurveyDeps(
+    return ShowDeps(
         keys=lambda: load_key_ring(settings.keys_secret),
         read_shop=lambda tenant: load_shop(settings.prefix, tenant),
         surveys=SurveyBook(client("ssm"), settings.prefix),
     )
 
 
-def handler(event: dict[str, Any], _context: object, deps: SurveyDeps | None = None) -> dict[str, Any]:
+def handler(event: dict[str, Any], _context: object, deps: ShowDeps | None = None) -> dict[str, Any]:
     """Answer one API Gateway HTTP API request (payload 2.0)."""
     return show_http(event, deps or _dependencies(), SystemClock().now())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import parse_qsl
 
 from shared.core.errors import NotFoundError, RejectedError, UnavailableError
@@ -31,21 +31,23 @@ MAX_BODY = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class SurveyDeps:
-    """What the pages need; only answering needs the store and the connections."""
+class ShowDeps:
+    """What showing a survey needs."""
 
     keys: Callable[[], KeyRing]
     read_shop: Callable[[TenantId], Shop]
     surveys: Surveys
-    events: EventStore = field(default_factory=lambda: _missing("events"))
-    connections: Connections = field(default_factory=lambda: _missing("connections"))
 
 
-def _missing(name: str) -> NoReturn:
-    raise TypeError(f"answering needs {name}")
+@dataclass(frozen=True, slots=True)
+class AnswerDeps(ShowDeps):
+    """What taking its answers needs."""
+
+    events: EventStore
+    connections: Connections
 
 
-def show_http(event: Mapping[str, Any], deps: SurveyDeps, now: datetime) -> dict[str, Any]:
+def show_http(event: Mapping[str, Any], deps: ShowDeps, now: datetime) -> dict[str, Any]:
     """GET, HEAD: the form. Changes nothing."""
     head = event["requestContext"]["http"]["method"] == "HEAD"
     found = _find(event, deps, now)
@@ -53,20 +55,20 @@ def show_http(event: Mapping[str, Any], deps: SurveyDeps, now: datetime) -> dict
     return shown.answer(head=head)
 
 
-def answer_http(event: Mapping[str, Any], deps: SurveyDeps, now: datetime) -> dict[str, Any]:
+def answer_http(event: Mapping[str, Any], deps: AnswerDeps, now: datetime) -> dict[str, Any]:
     """POST of the form, or of a program: the route tells."""
     if "survey" in (event.get("pathParameters") or {}):
         return _post(event, deps, now)
     return _submit(event, deps, now).answer()
 
 
-def _find(event: Mapping[str, Any], deps: SurveyDeps, now: datetime) -> tuple[SurveyToken, Survey, str] | None:
+def _find(event: Mapping[str, Any], deps: ShowDeps, now: datetime) -> tuple[SurveyToken, Survey, str] | None:
     token = verify(str((event.get("pathParameters") or {}).get("token") or ""), deps.keys())
     survey = deps.surveys.find(token.tenant, token.survey_id, now) if token else None
     return (token, survey, deps.read_shop(token.tenant).name) if token and survey else None
 
 
-def _submit(event: Mapping[str, Any], deps: SurveyDeps, now: datetime) -> Page:
+def _submit(event: Mapping[str, Any], deps: AnswerDeps, now: datetime) -> Page:
     found = _find(event, deps, now)
     if found is None:
         return form.unknown_page()
@@ -92,7 +94,7 @@ def _pairs(event: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 # --- answers from elsewhere ------------------------------------------------------------------------------------------
-def _post(event: Mapping[str, Any], deps: SurveyDeps, now: datetime) -> dict[str, Any]:
+def _post(event: Mapping[str, Any], deps: AnswerDeps, now: datetime) -> dict[str, Any]:
     try:
         new = _keep_posted(event, deps, now)
     except UnknownKeyError as error:
@@ -108,7 +110,7 @@ def _post(event: Mapping[str, Any], deps: SurveyDeps, now: datetime) -> dict[str
     return _said(200, {"success": True, "new": new})
 
 
-def _keep_posted(event: Mapping[str, Any], deps: SurveyDeps, now: datetime) -> bool:
+def _keep_posted(event: Mapping[str, Any], deps: AnswerDeps, now: datetime) -> bool:
     request = request_of(event)
     document = _document(unpacked(request))
     connection, trusted = authenticated(request.headers, document, deps.connections, now)

@@ -17,7 +17,7 @@ from shared.ingest.model import Event
 from shared.ingest.oversize import MemoryOversize
 from shared.ingest.registry import events_of
 from shared.ingest.store import MemoryEventStore
-from shared.ingest.surveys.answer import SurveyDeps, answer_http, show_http
+from shared.ingest.surveys.answer import AnswerDeps, answer_http, show_http
 from shared.ingest.surveys.book import MemorySurveys
 from shared.ingest.surveys.model import Survey, parse_survey
 from shared.ingest.surveys.tokens import SurveyToken, sign
@@ -53,9 +53,9 @@ class Desk:
     survey: Survey = SURVEY
     store: MemoryEventStore = field(default_factory=lambda: MemoryEventStore(MemoryOversize()))
 
-    def deps(self) -> SurveyDeps:
+    def deps(self) -> AnswerDeps:
         """What the pages work with."""
-        return SurveyDeps(
+        return AnswerDeps(
             keys=lambda: KEYS,
             read_shop=lambda _tenant: SHOP,
             surveys=MemorySurveys(TENANT, self.survey),
