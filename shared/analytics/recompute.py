@@ -91,13 +91,39 @@ def without_personal_data(state: PersonState) -> PersonState:
         phone=None,
         last_name=None,
         first_name=None,
+        last_name_kana=None,
+        first_name_kana=None,
+        postal_code=None,
+        address=None,
+        line_user_id=None,
         scores=None,
         aliases=frozenset(),
+        joins={},
         rev=0,
     )
+    attributes = {
+        name: replace(known, at=_cut(known.at))
+        for name, known in state.attributes.items()
+        if name not in _ONLY_IN_PERSON
+    }
+    visits = tuple(replace(visit, at=_cut(visit.at)) for visit in state.visits)
     carts = tuple(replace(cart, recovery_url=None, updated_at=_cut(cart.updated_at)) for cart in state.carts)
     consents = tuple(replace(consent, at=_cut(consent.at)) for consent in state.consents)
-    return replace(state, profile=profile, carts=carts, consents=consents, suppressed=frozenset())
+    return replace(
+        state,
+        profile=profile,
+        carts=carts,
+        consents=consents,
+        suppressed=frozenset(),
+        attributes=attributes,
+        visits=visits,
+        last_login_at=_cut(state.last_login_at) if state.last_login_at else None,
+        last_seen_at=_cut(state.last_seen_at) if state.last_seen_at else None,
+    )
+
+
+_ONLY_IN_PERSON = frozenset({"prefecture"})
+"""Attributes that events say beside their facts, with what is personal."""
 
 
 def _cut(at: datetime) -> datetime:

@@ -15,9 +15,12 @@ from shared.core.keys import KeyRing
 from shared.core.shop import Shop
 from shared.core.telemetry import logger
 from shared.customers import identity, rules
-from shared.customers.model import PersonState, Record, Suppressed, Suppression
+from shared.customers.items import RefRow, StoredPerson, email_ref, state_of
+from shared.customers.links import as_one
+from shared.customers.model import Join, PersonState, Record, Suppressed, Suppression
+from shared.customers.plan import Change
 from shared.customers.rows import ConflictError
-from shared.customers.store import Change, CustomerStore, RefRow, StoredPerson, email_ref, state_of
+from shared.customers.store import CustomerStore
 from shared.ingest.model import Event, EventType, MessageFacts
 
 RefsOf = Callable[[Event, KeyRing], tuple[Ref, ...]]
@@ -35,8 +38,10 @@ _SAYS_NOTHING = frozenset(
         EventType.MESSAGE_OPENED,
         EventType.MESSAGE_CLICKED,
         EventType.MESSAGE_REJECTED,
+        EventType.PRODUCT_UPDATED,
     }
 )
+_LINKS = frozenset({EventType.PERSONS_LINKED, EventType.PERSONS_UNLINKED})
 _BLOCKS = frozenset({EventType.MESSAGE_BOUNCED, EventType.MESSAGE_COMPLAINED})
 
 
@@ -72,29 +77,45 @@ def apply(event: Event, store: CustomerStore, keys: KeyRing, shop: Shop) -> Appl
         changed = _suppress(event, store, keys)
         if event.event_type is EventType.MESSAGE_BOUNCED:
             return Applied(identity.named_person(event), changed)
+    if event.event_type in _LINKS:
+        return _link(event, store, keys, shop)
+    done = _commit(event, identity.named_person(event), store, keys, shop)
+    return Applied(done.customer_id, (*changed, *done.changed))
+
+
+def _commit(event: Event, named: CustomerId | None, store: CustomerStore, keys: KeyRing, shop: Shop) -> Applied:
     for _ in range(_ATTEMPTS):
-        change = _decide(event, store, keys, shop)
+        change = _decide(event, named, store, keys, shop)
         if change is None:
-            return Applied(None, changed)
+            return Applied(None)
         try:
-            return Applied(change.person.customer_id, (*changed, *store.commit(change)))
+            return Applied(change.person.customer_id, store.commit(change))
         except ConflictError:
             continue
     raise ConflictError("too many workers on one person; the event is retried")
 
 
-def _decide(event: Event, store: CustomerStore, keys: KeyRing, shop: Shop) -> Change | None:
+def _link(event: Event, store: CustomerStore, keys: KeyRing, shop: Shop) -> Applied:
+    """A decision about two persons stands with both."""
+    ends = identity.linked_people(event)
+    for end in ends:
+        if store.load(event.tenant, end) is None:
+            raise NotFoundError(f"event {event.event_id} names person {end}, who is unknown here")
+    done = [_commit(event, end, store, keys, shop) for end in ends]
+    return Applied(done[0].customer_id, tuple(key for each in done for key in each.changed))
+
+
+def _decide(event: Event, named: CustomerId | None, store: CustomerStore, keys: KeyRing, shop: Shop) -> Change | None:
     tenant = event.tenant
     found = _look_up(store, tenant, identity.refs_of(event, keys), event.occurred_at)
-    ids = set(found.claimed.values())
-    named = identity.named_person(event)
+    people = _people(store, tenant, found.claimed.values())
     if named:
-        ids.add(named)
-    people = _people(store, tenant, ids)
-    if named and not people:
-        raise NotFoundError(f"event {event.event_id} names person {named}, who is unknown here")
+        person = store.load(tenant, named)
+        if person is None:
+            raise NotFoundError(f"event {event.event_id} names person {named}, who is unknown here")
+        people = [person]
     said = identity.record_of(event, found.refs, keys, forgotten=found.forgotten)
-    return _change(tenant, people, said, found.fresh, shop, historical=event.historical)
+    return _change(tenant, people, said, found.fresh, shop, event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +159,9 @@ def _change(
     said: Record,
     fresh: frozenset[Ref],
     shop: Shop,
+    because: Event,
     *,
-    historical: bool,
+    historical: bool | None = None,
 ) -> Change | None:
     """The persons found and what was said are one person: who that is, and what has to be written."""
     together = rules.join([*(person.record for person in people), said])
@@ -153,14 +175,26 @@ def _change(
     after = replace(
         base,
         record=record,
-        summary=rules.summary(record.orders.values(), shop.currency),
+        currency=shop.currency,
         aliases=frozenset().union(
             base.aliases, *(gone.aliases for gone in absorbed), {gone.customer_id for gone in absorbed}
         ),
+        joins=_joins(base, absorbed, said, because),
         scores=base.scores
         or max((gone.scores for gone in absorbed if gone.scores), key=lambda s: s.as_of, default=None),
     )
-    return Change(after, absorbed, fresh, rules.forgotten_refs(together.refs, record), historical)
+    forgotten = rules.forgotten_refs(together.refs, record)
+    return Change(after, absorbed, fresh, forgotten, because.historical if historical is None else historical)
+
+
+def _joins(
+    base: StoredPerson, absorbed: Sequence[StoredPerson], said: Record, because: Event
+) -> dict[CustomerId, Join]:
+    """Why each former id is this person now: for whoever asks (`matakite customer show`)."""
+    how = {gone: join for person in absorbed for gone, join in person.joins.items()}
+    refs = tuple(sorted(ref for ref in said.refs if rules.is_strong(ref)))
+    new = {gone.customer_id: Join(because.occurred_at, because.event_id, refs) for gone in absorbed}
+    return {**how, **new, **base.joins}
 
 
 # --- events that are not about a person's record ----------------------------------------------------------------------
@@ -228,7 +262,7 @@ def load(events: Iterable[Event], store: CustomerStore, keys: KeyRing, shop: Sho
 
 def _is_plain(event: Event) -> bool:
     return (
-        event.event_type not in _COMMANDS.keys() | _SAYS_NOTHING | _BLOCKS | {EventType.PERSON_ERASED}
+        event.event_type not in _COMMANDS.keys() | _SAYS_NOTHING | _BLOCKS | _LINKS | {EventType.PERSON_ERASED}
         and identity.named_person(event) is None
     )
 
@@ -254,9 +288,8 @@ def _load_tenant(tenant: TenantId, events: Sequence[Event], store: CustomerStore
         ids = {row.customer_id for ref in names if (row := known.get(ref))}
         said = rules.join(identity.record_of(events[at], refs[at], keys) for at in positions)
         if not ids:
-            change = _change(
-                tenant, (), said, frozenset(names), shop, historical=all(event.historical for event in group)
-            )
+            historical = all(event.historical for event in group)
+            change = _change(tenant, (), said, frozenset(names), shop, group[0], historical=historical)
             if change:
                 changes.append(change)
                 members.append(group)
@@ -289,20 +322,22 @@ def _load_group(tenant: TenantId, events: Sequence[Event], store: CustomerStore,
         if any(row.erased_at for row in known.values()):
             # What was said before the erasure and what after it must be told apart.
             return sum(len(apply(event, store, keys, shop).changed) for event in events)
-        change = _change(
-            tenant, _people(store, tenant, ids), said, frozenset(names - known.keys()), shop, historical=historical
-        )
+        people, fresh = _people(store, tenant, ids), frozenset(names - known.keys())
+        change = _change(tenant, people, said, fresh, shop, events[0], historical=historical)
         try:
-            return len(store.commit(change)) if change else 0
+            return len(store.commit(change, together=True)) if change else 0
         except ConflictError:
             continue
     raise ConflictError("too many workers on one person; load the history again")
 
 
 def _people(store: CustomerStore, tenant: TenantId, ids: Iterable[CustomerId]) -> list[StoredPerson]:
-    """The persons of these ids, each once, whatever ids they had before."""
-    found = (store.load(tenant, said) for said in sorted(ids))
-    return list({person.customer_id: person for person in found if person}.values())
+    """The persons of these ids, each once, whatever ids they had before.
+
+    A ref may name somebody not yet written: its worker died, or is about to write.
+    """
+    found = (store.load(tenant, said) or StoredPerson(tenant, said, Record()) for said in sorted(set(ids)))
+    return list({person.customer_id: person for person in found}.values())
 
 
 def _components(refs: Sequence[Sequence[Ref]]) -> list[list[int]]:
@@ -362,12 +397,23 @@ class _Reference:
 
     def people(self, now: datetime) -> dict[CustomerId, PersonState]:
         """Everybody, as known now."""
-        states = (self._state(record, now) for record in self._records.values())
+        alone = {root: self._person(record) for root, record in self._records.items()}
+        groups: dict[Ref, Ref] = {}
+        for person in alone.values():
+            for decision in person.record.decisions.values():
+                ends = [_root(self._parents, self._named[end]) for end in (decision.one, decision.other)]
+                if decision.joined:
+                    _unite(groups, *ends)
+        together: dict[Ref, list[StoredPerson]] = {}
+        for root, person in alone.items():
+            together.setdefault(_root(groups, root), []).append(person)
+        states = (self._state(as_one(people), now) for people in together.values())
         return {state.profile.customer_id: state for state in states}
 
-    def _state(self, record: Record, now: datetime) -> PersonState:
-        summary = rules.summary(record.orders.values(), self._shop.currency)
-        person = StoredPerson(self._shop.tenant, rules.canonical_id(record.refs), record, summary)
+    def _person(self, record: Record) -> StoredPerson:
+        return StoredPerson(self._shop.tenant, rules.canonical_id(record.refs), record, self._shop.currency)
+
+    def _state(self, person: StoredPerson, now: datetime) -> PersonState:
         blocked = rules.suppressed(self._suppressions.get(email_ref(person) or "", Suppression()), now)
         return state_of(person, frozenset({"email"} if blocked else ()))
 
@@ -375,7 +421,11 @@ class _Reference:
         """One event more."""
         if event.event_type in _COMMANDS or event.event_type in _SAYS_NOTHING:
             return
-        roots, refs, forgotten = self._look_up(event)
+        for named in identity.linked_people(event) or (identity.named_person(event),):
+            self._add(event, named)
+
+    def _add(self, event: Event, named: CustomerId | None) -> None:
+        roots, refs, forgotten = self._look_up(event, named)
         if event.event_type in _BLOCKS:
             self._suppress(event, roots)
         if event.event_type is EventType.MESSAGE_BOUNCED or not roots:
@@ -391,7 +441,7 @@ class _Reference:
         for ref in rules.forgotten_refs(together.refs, record):
             self._erased[ref] = record.erased_at or event.occurred_at
 
-    def _look_up(self, event: Event) -> tuple[set[Ref], set[Ref], bool]:
+    def _look_up(self, event: Event, named: CustomerId | None) -> tuple[set[Ref], set[Ref], bool]:
         refs: set[Ref] = set()
         forgotten = False
         for ref in self._refs_of(event, self._keys):
@@ -400,7 +450,6 @@ class _Reference:
                 current = rules.successor(current, since)
             forgotten |= since is not None
             refs |= {current} if since is None else set()
-        named = identity.named_person(event)
         if named and named not in self._named and event.event_type is EventType.MESSAGE_BOUNCED:
             return set(), refs, forgotten
         if named and named not in self._named:
@@ -410,7 +459,7 @@ class _Reference:
 
     def _suppress(self, event: Event, roots: set[Ref]) -> None:
         said = rules.normalise_email(event.person.email)
-        known = rules.best_known(self._records[min(roots)].contact, "email") if roots else None
-        address = identity.address_ref(event.tenant, said, self._keys) if said else known.ref if known else ""
+        known = rules.contact(self._records[min(roots)]).email_ref if roots else ""
+        address = identity.address_ref(event.tenant, said, self._keys) if said else known
         before = self._suppressions.get(address, Suppression())
         self._suppressions[address] = rules.merge_suppressions(before, suppression_of(event))

@@ -1,28 +1,59 @@
-"""Who an event is about (名寄せ): the refs in it, and what it adds to what is known of that person."""
+"""Who an event is about (名寄せ): the refs in it, and what it adds to what is known of that person.
+
+All refs of one event are one person, and whoever shares a ref is one person:
+
+| ref | from | joins | not when |
+|---|---|---|---|
+| `customer:` | a store's customer number | always | empty, `0` |
+| `email:` | normalised mail address | over all stores and malls | masked by a mall: one address is one order there |
+| `line:` | LINE user id of a channel | always | |
+| `phone:` | E.164 number **with** the normalised name | only where the event names nobody otherwise | |
+| `anon:` | cart, checkout, order, visitor's cookie | until one of the above is known, then for good | |
+
+A telephone number alone never joins two who are known otherwise: families and offices share one. That, and the same
+name at the same address, is a match for a person to decide (`matches.py`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from shared.core.clock import to_iso
 from shared.core.ids import CustomerId, Ref, TenantId, digest, keyed_digest
 from shared.core.keys import KeyRing
-from shared.customers import rules
-from shared.customers.model import Cart, ConsentEntry, Known, Order, Record
+from shared.customers import names, rules
+from shared.customers.attributes import attributes_of
+from shared.customers.model import (
+    Card,
+    Cart,
+    ConsentEntry,
+    Decision,
+    Order,
+    Record,
+    Said,
+    Subscription,
+    Visit,
+)
 from shared.ingest.model import (
     CartFacts,
     ConsentFacts,
     Event,
     EventType,
     Line,
+    LoginFacts,
     MergeFacts,
     MessageFacts,
     OrderDeletedFacts,
     OrderFacts,
-    OrderStatusFacts,
+    PageFacts,
+    Person,
+    PersonLinkFacts,
     RefundFacts,
+    SubscriptionFacts,
+    TrackedFacts,
 )
 
 OWN_SOURCES = frozenset({"page", "ses", "admin"})
@@ -36,8 +67,10 @@ MAX_TITLE = 120
 
 _ORDER_WITHOUT_BUYER = (RefundFacts, OrderDeletedFacts)
 _NOBODY = frozenset({"", "0"})
-_ABOUT_NOBODY = frozenset({EventType.SHOP_ERASED, EventType.PERSON_EXPORT_REQUESTED, EventType.UNKNOWN})
-_ACCOUNT_EVENTS = frozenset({EventType.CUSTOMER_UPDATED, EventType.CONSENT_CHANGED})
+_ABOUT_NOBODY = frozenset(
+    {EventType.SHOP_ERASED, EventType.PERSON_EXPORT_REQUESTED, EventType.UNKNOWN, EventType.PRODUCT_UPDATED}
+)
+_NO_CARD = frozenset({EventType.PERSON_ERASED, EventType.CUSTOMER_DELETED})
 
 
 def customer_ref(source: str, store: str, source_customer_id: str) -> Ref:
@@ -48,6 +81,16 @@ def customer_ref(source: str, store: str, source_customer_id: str) -> Ref:
 def address_ref(tenant: TenantId, address: str, keys: KeyRing) -> Ref:
     """The keyed digest of a normalised mail address: what persons are found and addresses suppressed by."""
     return Ref(f"email:{keyed_digest(keys.personal, tenant, address)}")
+
+
+def line_ref(tenant: TenantId, store: str, line_user_id: str, keys: KeyRing) -> Ref:
+    """The keyed digest of a LINE user id, which only means somebody within its channel."""
+    return Ref(f"line:{keyed_digest(keys.personal, tenant, 'line', store, line_user_id)}")
+
+
+def phone_ref(tenant: TenantId, phone: str, name: str, keys: KeyRing) -> Ref:
+    """The keyed digest of a telephone number, with the name of whoever answers where it is known."""
+    return Ref(f"phone:{keyed_digest(keys.personal, tenant, 'phone', phone, name)}")
 
 
 def anonymous_ref(source: str, store: str, key: str) -> Ref:
@@ -64,6 +107,13 @@ def named_person(event: Event) -> CustomerId | None:
     return None
 
 
+def linked_people(event: Event) -> tuple[CustomerId, ...]:
+    """The two whom a decision is about; empty for every other event."""
+    if not isinstance(event.facts, PersonLinkFacts):
+        return ()
+    return CustomerId(event.person.source_customer_id or ""), CustomerId(event.facts.other_customer_id)
+
+
 def refs_of(event: Event, keys: KeyRing) -> tuple[Ref, ...]:
     """Every ref in an event, strongest first; all of them are one person."""
     if event.event_type in _ABOUT_NOBODY or named_person(event):
@@ -72,6 +122,11 @@ def refs_of(event: Event, keys: KeyRing) -> tuple[Ref, ...]:
     email = rules.normalise_email(event.person.email)
     if email and rules.names_one_person(email):
         refs.add(address_ref(event.tenant, email, keys))
+    if event.person.line_user_id:
+        refs.add(line_ref(event.tenant, event.store, event.person.line_user_id, keys))
+    phone = rules.normalise_phone(event.person.phone)
+    if phone and not refs:
+        refs.add(phone_ref(event.tenant, phone, names.name_key(event.person.last_name, event.person.first_name), keys))
     refs |= {anonymous_ref(event.source, event.store, key) for key in _anonymous_keys(event, bool(refs))}
     return tuple(sorted(refs, key=rules.ref_rank))
 
@@ -99,24 +154,92 @@ def _anonymous_keys(event: Event, known: bool) -> set[str]:
 
 def record_of(event: Event, refs: Iterable[Ref], keys: KeyRing, *, forgotten: bool = False) -> Record:
     """What one event says about its person. `forgotten`: its address was erased since, so nothing personal counts."""
-    facts = event.facts
-    orders = {f"{event.source}/{event.store}/{order.order_id}": order for order in _orders(event)}
-    carts = {}
-    if isinstance(facts, CartFacts) and not forgotten:
-        carts[f"{event.source}/{event.store}/{facts.token}"] = _cart(event, facts)
+    if forgotten:
+        event = replace(event, person=Person(source_customer_id=event.person.source_customer_id))
+    facts, place = event.facts, f"{event.source}/{event.store}"
+    orders = {f"{place}/{order.order_id}": order for order in _orders(event)}
+    carts = {f"{place}/{facts.token}": _cart(event, facts)} if isinstance(facts, CartFacts) and not forgotten else {}
+    contracts = (
+        {f"{place}/{facts.subscription_id}": _subscription(event, facts)}
+        if isinstance(facts, SubscriptionFacts)
+        else {}
+    )
+    log = {entry_key(entry): entry for entry in _consent_entries(event, keys)}
+    things = [
+        *(f"order#{key}" for key in orders),
+        *(f"cart#{key}" for key in carts),
+        *(f"subscription#{key}" for key in contracts),
+        *(f"consentlog#{key}" for key in log),
+    ]
+    cards, said = _contact(event, things, keys)
+    visit = None if forgotten else _visit(event)
     return Record(
         refs=frozenset(refs),
-        contact={} if forgotten else _contact(event, keys),
+        cards=cards,
+        said=said,
         orders=orders,
         carts=carts,
-        consent_log={entry_key(entry): entry for entry in _consent_entries(event, keys)},
+        subscriptions=contracts,
+        attributes={} if forgotten else attributes_of(event),
+        visits={visit.event_id: visit} if visit else {},
+        last_login_at=visit.at if visit and visit.kind == "login" else None,
+        consent_log=log,
+        decisions=_decisions(event),
         erased_at=event.occurred_at if event.event_type is EventType.PERSON_ERASED else None,
     )
 
 
 def entry_key(entry: ConsentEntry) -> str:
-    """Sort key of a ledger line: channel, store, time, event."""
-    return f"{entry.channel}#{entry.store}#{to_iso(entry.at)}#{entry.event_id}"
+    """Sort key of a ledger line: channel, store, time, what was said. Whoever repeats a line says nothing new."""
+    words = digest(str(entry.granted), entry.method, entry.basis, str(entry.by_customer), entry.address)
+    return f"{entry.channel}#{entry.store}#{to_iso(entry.at)}#{words[:10]}"
+
+
+def _visit(event: Event) -> Visit | None:
+    facts = event.facts
+    if not isinstance(facts, PageFacts | LoginFacts | TrackedFacts) or facts.machine:
+        return None
+    return Visit(
+        event_id=event.event_id,
+        at=event.occurred_at,
+        kind=facts.kind,
+        name=facts.name if isinstance(facts, TrackedFacts) else None,
+        path=(urlsplit(facts.url).path or "/")[:MAX_TITLE] if isinstance(facts, PageFacts) else None,
+        page_type=facts.page_type if isinstance(facts, PageFacts) else None,
+        product_id=facts.product_id if isinstance(facts, PageFacts) else None,
+    )
+
+
+def _decisions(event: Event) -> dict[str, Decision]:
+    facts = event.facts
+    if not isinstance(facts, PersonLinkFacts):
+        return {}
+    one, other = sorted((CustomerId(event.person.source_customer_id or ""), CustomerId(facts.other_customer_id)))
+    decision = Decision(one, other, facts.joined, event.occurred_at, event.event_id, facts.actor)
+    return {f"{one}+{other}": decision}
+
+
+def _subscription(event: Event, facts: SubscriptionFacts) -> Subscription:
+    return Subscription(
+        source=event.source,
+        store=event.store,
+        subscription_id=facts.subscription_id,
+        state=facts.state,
+        started_at=facts.started_at,
+        lines=_kept(facts.lines),
+        currency=facts.currency,
+        amount=facts.amount,
+        interval_unit=facts.interval_unit,
+        interval_count=facts.interval_count,
+        deliveries=facts.deliveries,
+        next_delivery_on=facts.next_delivery_on,
+        cancelled_at=facts.cancelled_at,
+        cancel_reason=facts.cancel_reason,
+        media=facts.media,
+        version=event.version,
+        event_id=event.event_id,
+        historical=event.historical,
+    )
 
 
 def _orders(event: Event) -> Iterable[Order]:
@@ -161,17 +284,6 @@ def _orders(event: Event) -> Iterable[Order]:
             deleted=isinstance(facts, OrderDeletedFacts),
             historical=event.historical,
         )
-    elif isinstance(facts, OrderStatusFacts) and facts.status == "cancelled":
-        yield Order(
-            source=event.source,
-            store=event.store,
-            order_id=facts.order_id,
-            ordered_at=None,
-            currency="",
-            total=0,
-            cancelled=True,
-            historical=event.historical,
-        )
 
 
 def _kept(lines: tuple[Line, ...]) -> tuple[Line, ...]:
@@ -201,27 +313,40 @@ def _cart(event: Event, facts: CartFacts) -> Cart:
     )
 
 
-def _contact(event: Event, keys: KeyRing) -> dict[str, Known]:
-    if event.event_type in {EventType.PERSON_ERASED, EventType.CUSTOMER_DELETED} or named_person(event):
-        return {}
-    said_by = "account" if event.event_type in _ACCOUNT_EVENTS else "order"
-    email = rules.normalise_email(event.person.email)
-    values = {
-        "email": email,
-        "phone": rules.normalise_phone(event.person.phone),
-        "last_name": (event.person.last_name or "").strip(),
-        "first_name": (event.person.first_name or "").strip(),
-    }
-    return {
-        f"{said_by}/{field}": Known(
-            value,
-            event.occurred_at,
-            event.event_id,
-            address_ref(event.tenant, value, keys) if field == "email" else "",
-        )
-        for field, value in values.items()
-        if value
-    }
+def _contact(event: Event, things: list[str], keys: KeyRing) -> tuple[dict[str, Card], dict[str, Said]]:
+    """The card an event shows, under its key, and what it was shown for."""
+    card = _card(event, keys)
+    if card == Card() or event.event_type in _NO_CARD or named_person(event):
+        return {}, {}
+    key = keyed_digest(keys.personal, event.tenant, repr(card))[:12]
+    fallback = "account" if event.event_type is EventType.CUSTOMER_UPDATED else "form"
+    said = Said(event.occurred_at, event.event_id, key)
+    return {key: card}, dict.fromkeys(things or [fallback], said)
+
+
+def _card(event: Event, keys: KeyRing) -> Card:
+    person = event.person
+    email, phone, line = rules.normalise_email(person.email), rules.normalise_phone(person.phone), person.line_user_id
+    name = names.name_key(person.last_name, person.first_name)
+
+    def text(value: str | None) -> str | None:
+        return (value or "").strip()[:MAX_TITLE] or None
+
+    return Card(
+        email=email,
+        phone=phone,
+        line_user_id=line,
+        last_name=text(person.last_name),
+        first_name=text(person.first_name),
+        last_name_kana=text(names.full_width(person.last_name_kana)),
+        first_name_kana=text(names.full_width(person.first_name_kana)),
+        postal_code=text(person.postal_code),
+        prefecture=text(person.prefecture),
+        address=text(person.address),
+        email_ref=address_ref(event.tenant, email, keys) if email else "",
+        line_ref=line_ref(event.tenant, event.store, line, keys) if line else "",
+        phone_ref=phone_ref(event.tenant, phone, name, keys) if phone else "",
+    )
 
 
 def _consent_entries(event: Event, keys: KeyRing) -> Iterable[ConsentEntry]:

@@ -200,14 +200,55 @@ class ConsentEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """One thing known about how to reach a person, and when it was said: the latest saying wins."""
+class Card:
+    """How to reach a person, as one event said it (連絡先). Personal data: kept in the profile row only."""
 
-    value: str
+    email: str | None = None
+    phone: str | None = None
+    line_user_id: str | None = None
+    last_name: str | None = None
+    first_name: str | None = None
+    last_name_kana: str | None = None
+    first_name_kana: str | None = None
+    postal_code: str | None = None
+    prefecture: str | None = None
+    address: str | None = None
+    email_ref: str = ""
+    """Keyed digest of the address: what suppression is kept under."""
+    line_ref: str = ""
+    phone_ref: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """When something was last said with which card. So an order that repeats a known card changes its own row only."""
+
     at: datetime
     event_id: str
-    ref: str = ""
-    """Keyed digest of an address: what suppression is kept under."""
+    card: str
+    """Key of the card among the person's cards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Somebody decided that two persons are one, or took that back (名寄せ・取り消し). The latest decision counts."""
+
+    one: CustomerId
+    other: CustomerId
+    joined: bool
+    at: datetime
+    event_id: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """How a former id became part of this person: which event said so, and when."""
+
+    at: datetime
+    event_id: str
+    refs: tuple[Ref, ...] = ()
+    """What both had in common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,11 +260,20 @@ class Record:
     """
 
     refs: frozenset[Ref] = frozenset()
-    contact: Mapping[str, Known] = field(default_factory=dict)
-    """`account/email`, `order/email`, `account/phone`, …: the customer record goes before what a form said."""
+    cards: Mapping[str, Card] = field(default_factory=dict)
+    said: Mapping[str, Said] = field(default_factory=dict)
+    """By the thing that named the person: `order#…`, `cart#…`, `account`, `form`: a customer record goes before what a
+    form said."""
     orders: Mapping[str, Order] = field(default_factory=dict)
     carts: Mapping[str, Cart] = field(default_factory=dict)
+    subscriptions: Mapping[str, Subscription] = field(default_factory=dict)
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    visits: Mapping[str, Visit] = field(default_factory=dict)
+    """By event id, the latest 50."""
+    last_login_at: datetime | None = None
     consent_log: Mapping[str, ConsentEntry] = field(default_factory=dict)
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    """By pair of persons."""
     erased_at: datetime | None = None
     """What was said up to here is forgotten, whenever it arrives."""
 
@@ -306,6 +356,10 @@ class Profile:
     scores: Scores | None = None
     aliases: frozenset[CustomerId] = frozenset()
     """Ids of persons merged into this one; they keep resolving."""
+    joins: Mapping[CustomerId, Join] = field(default_factory=dict)
+    """How the former ids became part of this person, where an event said so."""
+    decisions: tuple[Decision, ...] = ()
+    """What people decided about this person's joins, oldest first; a decision may have been taken back since."""
     erased: bool = False
     rev: int = 0
 

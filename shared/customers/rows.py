@@ -1,4 +1,4 @@
-"""Rows of one DynamoDB table, read strongly and written in transactions; and the same in memory.
+"""Rows of one DynamoDB table, read strongly and written on condition; and the same in memory.
 
 Nothing here knows what a row means: that is `store.py`.
 """
@@ -63,9 +63,10 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove a row."""
+    """Remove a row, if it is still at revision `expected` (None: in any case)."""
 
     key: Key
+    expected: int | None = None
 
 
 Write = Put | Delete
@@ -80,6 +81,10 @@ class Rows(Protocol):
 
     def partition(self, pk: str) -> list[Row]:
         """Every row of a partition."""
+        ...
+
+    def put(self, put: Put) -> None:
+        """One write, half the price of a transaction. Raises ConflictError when its expectation is not met."""
         ...
 
     def transact(self, writes: Sequence[Write]) -> None:
@@ -111,6 +116,10 @@ class MemoryRows:
         with self._lock:
             return [row for _, row in sorted(self.partitions.get(pk, {}).items())]
 
+    def put(self, put: Put) -> None:
+        """One write."""
+        self.transact([put])
+
     def transact(self, writes: Sequence[Write]) -> None:
         """All of the writes, or none."""
         if len(writes) > MAX_WRITES or len({_key(write) for write in writes}) < len(writes):
@@ -126,9 +135,9 @@ class MemoryRows:
                     self.partitions.get(pk, {}).pop(sk, None)
 
     def _met(self, write: Write) -> bool:
-        if isinstance(write, Delete) or write.expected is None:
+        if write.expected is None:
             return True
-        row = self._row(*write.row.key)
+        row = self._row(*_key(write))
         return (row.rev if row else 0) == write.expected
 
     def transact_each(self, transactions: Sequence[Sequence[Write]]) -> list[int]:
@@ -186,21 +195,25 @@ class DynamoRows:
                 return rows
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
+    def put(self, put: Put) -> None:
+        """One write."""
+        self._call("put_item", **self._item(put)["Put"])
+
     def transact(self, writes: Sequence[Write]) -> None:
         """All of the writes, or none. The SDK's request token makes its own retries harmless."""
         if writes:
             self._call("transact_write_items", TransactItems=[self._item(write) for write in writes])
 
     def _item(self, write: Write) -> dict[str, Any]:
-        if isinstance(write, Delete):
-            return {"Delete": {"TableName": self._table, "Key": _dynamo_key(write.key)}}
-        put: dict[str, Any] = {"TableName": self._table, "Item": encode_item(write.row)}
+        condition: dict[str, Any] = {}
         if write.expected == 0:
-            put["ConditionExpression"] = "attribute_not_exists(pk)"
+            condition["ConditionExpression"] = "attribute_not_exists(pk)"
         elif write.expected is not None:
-            put["ConditionExpression"] = "rev = :rev"
-            put["ExpressionAttributeValues"] = {":rev": {"N": str(write.expected)}}
-        return {"Put": put}
+            condition["ConditionExpression"] = "rev = :rev"
+            condition["ExpressionAttributeValues"] = {":rev": {"N": str(write.expected)}}
+        if isinstance(write, Delete):
+            return {"Delete": {"TableName": self._table, "Key": _dynamo_key(write.key), **condition}}
+        return {"Put": {"TableName": self._table, "Item": encode_item(write.row), **condition}}
 
     def transact_each(self, transactions: Sequence[Sequence[Write]]) -> list[int]:
         """Four at a time."""
@@ -225,7 +238,14 @@ class DynamoRows:
             return getattr(self._client, operation)(**arguments)
 
 
-_CONFLICT = frozenset({"ConditionalCheckFailed", "TransactionConflict", "TransactionConflictException"})
+_CONFLICT = frozenset(
+    {
+        "ConditionalCheckFailed",
+        "ConditionalCheckFailedException",
+        "TransactionConflict",
+        "TransactionConflictException",
+    }
+)
 _BUSY = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionInProgressException"})
 
 

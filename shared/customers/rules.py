@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from shared.core.ids import CustomerId, Ref, digest
 from shared.customers.model import (
+    Attribute,
+    Card,
     Cart,
     Consent,
     ConsentEntry,
     ConsentStatus,
-    Known,
+    Decision,
     Order,
     Record,
+    Said,
+    Subscription,
     Summary,
     Suppressed,
     Suppression,
+    Visit,
 )
 
 T = TypeVar("T")
+Latest = TypeVar("Latest", Said, Attribute, Decision)
+
+VISITS_KEPT = 50
 
 EVERY_STORE = "*"
 """Store of a consent entry that counts in all of them."""
@@ -93,7 +101,9 @@ def _japanese(national: str) -> str | None:
 
 
 # --- who -------------------------------------------------------------------------------------------------------------
-_RANKS = {"customer": 0, "email": 1, "gone": 2, "anon": 3}
+_RANKS = {"customer": 0, "email": 1, "line": 2, "phone": 3, "gone": 4, "anon": 5}
+_ADDRESSES = ("email:", "line:", "phone:")
+"""Refs made of an address: an erasure takes them away."""
 
 
 def ref_rank(ref: Ref) -> tuple[int, str]:
@@ -102,7 +112,7 @@ def ref_rank(ref: Ref) -> tuple[int, str]:
 
 
 def is_strong(ref: Ref) -> bool:
-    """Does this ref name a person by itself (customer id, mail address)?"""
+    """Does this ref name a person by itself (customer id, mail address, LINE id, telephone number with a name)?"""
     return _RANKS[ref.partition(":")[0]] < _RANKS["gone"]
 
 
@@ -150,51 +160,91 @@ def merge_carts(one: Cart, other: Cart) -> Cart:
     )
 
 
-def merge_known(one: Known, other: Known) -> Known:
+def merge_subscriptions(one: Subscription, other: Subscription) -> Subscription:
+    """The later body by (version, event id)."""
+    body = max(one, other, key=lambda contract: (contract.version, contract.event_id))
+    return replace(body, historical=one.historical and other.historical)
+
+
+def merge_entries(one: ConsentEntry, other: ConsentEntry) -> ConsentEntry:
+    """A store repeats a consent with every change of its customer: one line, under the smallest event id."""
+    return min(one, other, key=lambda entry: entry.event_id)
+
+
+def latest(one: Latest, other: Latest) -> Latest:
     """The later saying wins."""
-    return max(one, other, key=lambda known: (known.at, known.event_id, known.value))
+    return max(one, other, key=lambda said: (said.at, said.event_id, repr(said)))
+
+
+def latest_visits(visits: Iterable[Visit]) -> dict[str, Visit]:
+    """The 50 latest, each event once, oldest first."""
+    each = {visit.event_id: visit for visit in visits}
+    kept = sorted(each.values(), key=lambda visit: (visit.at, visit.event_id))[-VISITS_KEPT:]
+    return {visit.event_id: visit for visit in kept}
 
 
 def join(records: Iterable[Record]) -> Record:
     """What the records say together: commutative, associative, idempotent."""
-    refs: set[Ref] = set()
-    contact: dict[str, Known] = {}
-    orders: dict[str, Order] = {}
-    carts: dict[str, Cart] = {}
-    log: dict[str, ConsentEntry] = {}
     records = tuple(records)
     erased_at = max((record.erased_at for record in records if record.erased_at), default=None)
-    for record in records:
-        refs |= record.refs
-        for field, known in record.contact.items():
-            contact[field] = merge_known(contact[field], known) if field in contact else known
-        for key, order in record.orders.items():
-            orders[key] = merge_orders(orders[key], order) if key in orders else order
-        for key, cart in record.carts.items():
-            if erased_at and cart.updated_at <= erased_at:
-                continue  # a forgotten cart must not complete or delete the one that came after
-            carts[key] = merge_carts(carts[key], cart) if key in carts else cart
-        log.update(record.consent_log)
-    return Record(frozenset(refs), contact, orders, carts, log, erased_at)
+    return Record(
+        refs=frozenset().union(*(record.refs for record in records)),
+        cards={key: card for record in records for key, card in record.cards.items()},
+        said=_merged(latest, (record.said for record in records)),
+        orders=_merged(merge_orders, (record.orders for record in records)),
+        carts=_merged(merge_carts, (_alive(record.carts, erased_at) for record in records)),
+        subscriptions=_merged(merge_subscriptions, (record.subscriptions for record in records)),
+        attributes=_merged(latest, (record.attributes for record in records)),
+        visits=latest_visits(visit for record in records for visit in record.visits.values()),
+        last_login_at=max((record.last_login_at for record in records if record.last_login_at), default=None),
+        consent_log=_merged(merge_entries, (record.consent_log for record in records)),
+        decisions=_merged(latest, (record.decisions for record in records)),
+        erased_at=erased_at,
+    )
+
+
+def _merged(merge: Callable[[T, T], T], parts: Iterable[Mapping[str, T]]) -> dict[str, T]:
+    merged: dict[str, T] = {}
+    for part in parts:
+        for key, value in part.items():
+            merged[key] = merge(merged[key], value) if key in merged else value
+    return merged
+
+
+def _alive(carts: Mapping[str, Cart], erased_at: datetime | None) -> Mapping[str, Cart]:
+    """Without those of before an erasure: a forgotten cart must not complete or delete the one that came after."""
+    return {key: cart for key, cart in carts.items() if erased_at is None or cart.updated_at > erased_at}
 
 
 def settle(record: Record) -> Record:
     """A record as it is kept: the refs that name the person, and nothing personal from before an erasure."""
-    if record.erased_at is None:
-        return replace(record, refs=_naming(record.refs))
     since = record.erased_at
-    contact = {field: known for field, known in record.contact.items() if known.at > since}
-    said_again = {known.ref for known in contact.values()}
-    refs = {ref for ref in record.refs if not ref.startswith("email:") or ref.partition("~")[0] in said_again}
+    if since is None:
+        return replace(record, refs=_naming(record.refs), cards=_referred(record.cards, record.said))
+    said = {thing: each for thing, each in record.said.items() if each.at > since}
+    cards = _referred(record.cards, said)
+    said_again = {ref for card in cards.values() for ref in (card.email_ref, card.line_ref, card.phone_ref)}
+    refs = {ref for ref in record.refs if not ref.startswith(_ADDRESSES) or ref.partition("~")[0] in said_again}
     if record.refs and not any(ref.startswith("customer:") for ref in record.refs):
         # Named by an address only: the id stays, the address's digest goes.
         refs.add(Ref(f"gone:{canonical_id(record.refs)}"))
+    login = record.last_login_at
     return replace(
         record,
         refs=_naming(refs),
-        contact=contact,
-        carts={key: cart for key, cart in record.carts.items() if cart.updated_at > since},
+        cards=cards,
+        said=said,
+        carts=dict(_alive(record.carts, since)),
+        attributes={name: known for name, known in record.attributes.items() if known.at > since},
+        visits={key: visit for key, visit in record.visits.items() if visit.at > since},
+        last_login_at=login if login and login > since else None,
     )
+
+
+def _referred(cards: Mapping[str, Card], said: Mapping[str, Said]) -> dict[str, Card]:
+    """The cards that are somebody's last word about something."""
+    wanted = {each.card for each in said.values()}
+    return {key: card for key, card in cards.items() if key in wanted}
 
 
 def _naming(refs: Iterable[Ref]) -> frozenset[Ref]:
@@ -205,13 +255,34 @@ def _naming(refs: Iterable[Ref]) -> frozenset[Ref]:
 
 
 def forgotten_refs(before: Iterable[Ref], after: Record) -> frozenset[Ref]:
-    """The mail refs that an erasure took away."""
-    return frozenset(ref for ref in before if ref.startswith("email:") and ref not in after.refs)
+    """The refs that an erasure took away."""
+    return frozenset(ref for ref in before if ref.startswith(_ADDRESSES) and ref not in after.refs)
 
 
-def best_known(contact: Mapping[str, Known], field: str) -> Known | None:
-    """What the customer record says, else what a form said last."""
-    return contact.get(f"account/{field}") or contact.get(f"order/{field}")
+def contact(record: Record) -> Card:
+    """How to reach the person: for each field what the customer record said last, else what a form said last."""
+    found: dict[str, str] = {}
+    ranked = sorted(record.said.items(), key=_weight, reverse=True)
+    for _, said in ranked:
+        card = record.cards.get(said.card, Card())
+        for name, beside in _CARD_FIELDS.items():
+            if name not in found and (value := getattr(card, name)):
+                found[name] = value
+                found |= {beside: getattr(card, beside)} if beside else {}
+    return Card(**found)
+
+
+_CARD_FIELDS = {
+    **dict.fromkeys((each.name for each in fields(Card) if not each.name.endswith("_ref")), ""),
+    "email": "email_ref",
+    "phone": "phone_ref",
+    "line_user_id": "line_ref",
+}
+
+
+def _weight(item: tuple[str, Said]) -> tuple[bool, datetime, str, str]:
+    thing, said = item
+    return thing == "account" or thing.startswith("consentlog#"), said.at, said.event_id, said.card
 
 
 # --- what it amounts to ----------------------------------------------------------------------------------------------

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.customers.identity import MAX_LINES, MAX_TITLE, _kept
+from shared.customers.items import dump
 from shared.customers.model import Order
-from shared.customers.store import _dump
 from shared.ingest.model import Line
 
 LINE = Line(
@@ -23,7 +23,7 @@ def test_the_longest_order_fits_into_a_row() -> None:
     kept = replace(order, lines=_kept((LINE,) * 5_000))
     assert len(kept.lines) == MAX_LINES
     assert {len(line.title) for line in kept.lines} == {MAX_TITLE}
-    assert len(_dump(kept).encode()) < 380_000
+    assert len(dump(kept).encode()) < 380_000
 
 
 def test_ordinary_lines_are_kept_as_they_are() -> None:

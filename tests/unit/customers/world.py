@@ -158,7 +158,7 @@ def feedback(kind: EventType, at: int, customer_id: str, **changes: Any) -> Even
 
 def comparable(state: PersonState) -> PersonState:
     """A state without what tells how a table came to it: revisions and the ids of before."""
-    return replace(state, profile=replace(state.profile, rev=0, aliases=frozenset()))
+    return replace(state, profile=replace(state.profile, rev=0, aliases=frozenset(), joins={}))
 
 
 # --- random histories ------------------------------------------------------------------------------------------------

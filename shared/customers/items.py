@@ -1,0 +1,399 @@
+"""A person as rows of the customers table: the only file that knows its keys and what is written in a row.
+
+    pk `{tenant}#{customer_id}`               sk `profile` (or an alias: `merged_into`), `order#…`, `cart#…`,
+                                                 `subscription#…`, `visits`, `link#…` (decisions),
+                                                 `consent#…` (current), `consentlog#…` (append only)
+    pk `{tenant}#ref#{ref}`                   sk `ref` → `customer_id`, or `erased_at`
+    pk `{tenant}#suppressed#{channel}:{digest}` sk `suppressed`
+    pk `{tenant}#command`                     sk `{command}#{event_id}`: what waits for an admin
+    pk `{tenant}#review`                      sk `{one}+{other}`: two who may be one person
+
+Names and addresses are cards in the profile. The other rows say in `said` when which card was shown with them, so an
+order of somebody known is one small write.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from shared.core.clock import from_iso, to_iso
+from shared.core.ids import CustomerId, Ref, TenantId
+from shared.customers import rules, subscriptions
+from shared.customers.model import (
+    Attribute,
+    Card,
+    Cart,
+    Consent,
+    ConsentEntry,
+    Decision,
+    Join,
+    Order,
+    PersonState,
+    Profile,
+    Record,
+    Said,
+    Scores,
+    Subscription,
+    Suppression,
+    Visit,
+)
+from shared.customers.rows import Key, Row, decode_item
+
+PROFILE = "profile"
+_VISITS = "visits"
+_IN_PROFILE = frozenset({"account", "form"})
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPerson:
+    """A person as read: the record, what else is kept of them, and the rows it was read from."""
+
+    tenant: TenantId
+    customer_id: CustomerId
+    record: Record
+    currency: str = "JPY"
+    aliases: frozenset[CustomerId] = frozenset()
+    joins: Mapping[CustomerId, Join] = field(default_factory=dict)
+    scores: Scores | None = None
+    rev: int = 0
+    moving: frozenset[CustomerId] = frozenset()
+    rows: Mapping[Key, Row] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RefRow:
+    """Whom a ref names, or since when it is forgotten."""
+
+    customer_id: CustomerId | None
+    erased_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedRow:
+    """A row of the customers stream, read: one of the payloads is set, by `kind`."""
+
+    tenant: TenantId
+    customer_id: CustomerId
+    kind: str
+    historical: bool
+    order: Order | None = None
+    cart: Cart | None = None
+    subscription: Subscription | None = None
+    visits: tuple[Visit, ...] = ()
+    profile: Profile | None = None
+    """Without what follows from the person's other rows: how to reach them, and what they bought."""
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    """Of a profile row."""
+    consent: Consent | None = None
+    entry: ConsentEntry | None = None
+    merged_into: CustomerId | None = None
+    """Set where this is a person that was found to be another one."""
+    ref: Ref | None = None
+    """Set where this is a ref, which names `customer_id`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _ProfileBody:
+    refs: list[str]
+    cards: dict[str, Card] = field(default_factory=dict)
+    said: dict[str, Said] = field(default_factory=dict)
+    attributes: dict[str, Attribute] = field(default_factory=dict)
+    last_login_at: datetime | None = None
+    currency: str = "JPY"
+    aliases: list[str] = field(default_factory=list)
+    joins: dict[str, Join] = field(default_factory=dict)
+    erased_at: datetime | None = None
+    scores: Scores | None = None
+    moving: list[str] = field(default_factory=list)
+
+
+@cache
+def _codec(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def dump(value: Any) -> str:
+    """A dataclass as JSON, without what is as by default."""
+    return _codec(value.__class__).dump_json(value, exclude_defaults=True).decode()
+
+
+def parse(kind: Any, body: str) -> Any:
+    """The dataclass that `dump` wrote."""
+    return _codec(kind).validate_json(body)
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------
+def person_pk(tenant: TenantId, customer_id: str) -> str:
+    """Partition of a person."""
+    return f"{tenant}#{customer_id}"
+
+
+def profile_key(tenant: TenantId, customer_id: str) -> Key:
+    """Where a person's profile, or the alias of a former id, is."""
+    return person_pk(tenant, customer_id), PROFILE
+
+
+def ref_key(tenant: TenantId, ref: str) -> Key:
+    """Where it stands whom a ref names."""
+    return f"{tenant}#ref#{ref}", "ref"
+
+
+def suppressed_key(tenant: TenantId, channel: str, address_ref: str) -> Key:
+    """Where the suppression of an address is, apart from any person."""
+    return f"{tenant}#suppressed#{channel}:{address_ref.partition(':')[2]}", "suppressed"
+
+
+# --- a person as rows ------------------------------------------------------------------------------------------------
+def content_rows(person: StoredPerson, historical: bool) -> dict[Key, Row]:
+    """Everything about a person but the profile."""
+    pk, record = person_pk(person.tenant, person.customer_id), person.record
+
+    def row(sk: str, kind: str, body: str, old: bool = historical) -> Row:
+        said = record.said.get(sk)
+        return Row(pk, sk, kind, body, old, fields={"said": _stamp(said)} if said else {})
+
+    rows = [
+        *(row(f"order#{key}", "order", dump(each), each.historical) for key, each in record.orders.items()),
+        *(row(f"cart#{key}", "cart", dump(each), each.historical) for key, each in record.carts.items()),
+        *(
+            row(f"subscription#{key}", "subscription", dump(each), each.historical)
+            for key, each in record.subscriptions.items()
+        ),
+        *(row(f"consentlog#{key}", "consentlog", dump(each)) for key, each in record.consent_log.items()),
+        *(row(f"link#{key}", "link", dump(each)) for key, each in record.decisions.items()),
+        *(
+            row(f"consent#{each.channel}#{each.store}", "consent", dump(each))
+            for each in rules.consents(record.consent_log.values())
+        ),
+    ]
+    if record.visits:
+        rows.append(row(_VISITS, _VISITS, _pack_visits(record.visits.values())))
+    return {each.key: each for each in rows}
+
+
+def _stamp(said: Said) -> str:
+    return f"{to_iso(said.at)} {said.card} {said.event_id}"
+
+
+def _said(stamp: str) -> Said:
+    at, card, event_id = stamp.split(" ", 2)
+    return Said(from_iso(at), event_id, card)
+
+
+def _pack_visits(visits: Iterable[Visit]) -> str:
+    """Fifty visits in one to three write units."""
+    lines = [[to_iso(v.at), v.event_id, v.kind, v.name, v.path, v.page_type, v.product_id] for v in visits]
+    text = json.dumps(lines, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(base64.b64encode(zlib.compress(text.encode(), 9)).decode())
+
+
+def _unpack_visits(body: str) -> dict[str, Visit]:
+    lines = json.loads(zlib.decompress(base64.b64decode(json.loads(body))))
+    visits = (Visit(event_id, from_iso(at), *rest) for at, event_id, *rest in lines)
+    return {visit.event_id: visit for visit in visits}
+
+
+def profile_row(person: StoredPerson, historical: bool) -> Row:
+    """The one row that holds names and addresses."""
+    record = person.record
+    body = _ProfileBody(
+        refs=sorted(record.refs),
+        cards=dict(sorted(record.cards.items())),
+        said={thing: said for thing, said in sorted(record.said.items()) if _kept_in_profile(thing, record)},
+        attributes=dict(sorted(record.attributes.items())),
+        last_login_at=record.last_login_at,
+        currency=person.currency,
+        aliases=sorted(person.aliases),
+        joins=dict(sorted(person.joins.items())),
+        erased_at=record.erased_at,
+        scores=person.scores,
+        moving=sorted(person.moving),
+    )
+    return Row(*profile_key(person.tenant, person.customer_id), PROFILE, dump(body), historical, person.rev)
+
+
+def _kept_in_profile(thing: str, record: Record) -> bool:
+    """Also what was said with a cart that was erased since: its row is gone."""
+    return thing in _IN_PROFILE or (thing.startswith("cart#") and thing.removeprefix("cart#") not in record.carts)
+
+
+def with_scores(row: Row, scores: Scores | None) -> Row:
+    """A profile row with other scores."""
+    body = replace(parse(_ProfileBody, row.body), scores=scores)
+    return replace(row, body=dump(body), rev=row.rev + 1, historical=False)
+
+
+def scores_of(row: Row) -> Scores | None:
+    """The scores in a profile row."""
+    found: Scores | None = parse(_ProfileBody, row.body).scores
+    return found
+
+
+def alias_row(gone: StoredPerson, survivor: CustomerId, historical: bool) -> Row:
+    """What stays of a person who turned out to be another one."""
+    key = profile_key(gone.tenant, gone.customer_id)
+    return Row(*key, PROFILE, "{}", historical, gone.rev + 1, {"merged_into": survivor})
+
+
+def pointer_row(tenant: TenantId, ref: Ref, customer_id: CustomerId, historical: bool) -> Row:
+    """A ref that names somebody."""
+    return Row(*ref_key(tenant, ref), "ref", historical=historical, rev=1, fields={"customer_id": customer_id})
+
+
+def forgotten_row(tenant: TenantId, ref: Ref, erased_at: datetime, historical: bool) -> Row:
+    """A ref that was erased."""
+    return Row(*ref_key(tenant, ref), "ref", historical=historical, rev=1, fields={"erased_at": to_iso(erased_at)})
+
+
+# --- rows as a person ------------------------------------------------------------------------------------------------
+def person_of(tenant: TenantId, customer_id: CustomerId, rows: Iterable[Row]) -> StoredPerson:
+    """A person from their rows; partitions that are still moving in may repeat some."""
+    body: _ProfileBody | None = None
+    rev = 0
+    records: list[Record] = []
+    kept: dict[Key, Row] = {}
+    for row in rows:
+        kept[row.key] = row
+        if row.key == profile_key(tenant, customer_id):
+            body, rev = parse(_ProfileBody, row.body), row.rev
+        elif row.sk != PROFILE:
+            records.append(_record(row))
+    if body is None:
+        return StoredPerson(tenant, customer_id, rules.join(records), rows=kept)
+    known = Record(
+        refs=frozenset(Ref(ref) for ref in body.refs),
+        cards=body.cards,
+        said=body.said,
+        attributes=body.attributes,
+        last_login_at=body.last_login_at,
+        erased_at=body.erased_at,
+    )
+    return StoredPerson(
+        tenant=tenant,
+        customer_id=customer_id,
+        record=rules.join([known, *records]),
+        currency=body.currency,
+        aliases=frozenset(CustomerId(alias) for alias in body.aliases),
+        joins={CustomerId(gone): how for gone, how in body.joins.items()},
+        scores=body.scores,
+        rev=rev,
+        moving=frozenset(CustomerId(gone) for gone in body.moving),
+        rows=kept,
+    )
+
+
+def _record(row: Row) -> Record:
+    family, _, key = row.sk.partition("#")
+    said = {row.sk: _said(row.fields["said"])} if "said" in row.fields else {}
+    match family:
+        case "order":
+            return Record(said=said, orders={key: parse(Order, row.body)})
+        case "cart":
+            return Record(said=said, carts={key: parse(Cart, row.body)})
+        case "subscription":
+            return Record(said=said, subscriptions={key: parse(Subscription, row.body)})
+        case "consentlog":
+            return Record(said=said, consent_log={key: parse(ConsentEntry, row.body)})
+        case "link":
+            return Record(decisions={key: parse(Decision, row.body)})
+        case "visits":
+            return Record(visits=_unpack_visits(row.body))
+        case _:
+            return Record()
+
+
+def shown(person: StoredPerson) -> Profile:
+    """A person's profile, with what follows from their other rows."""
+    record = person.record
+    card = rules.contact(record)
+    values = {each.name: getattr(card, each.name) for each in fields(Card) if each.name in _SHOWN}
+    return Profile(
+        tenant=person.tenant,
+        customer_id=person.customer_id,
+        refs=record.refs,
+        **values,
+        summary=rules.summary(record.orders.values(), person.currency),
+        scores=person.scores,
+        aliases=person.aliases,
+        joins=person.joins,
+        decisions=tuple(sorted(record.decisions.values(), key=lambda each: (each.at, each.event_id))),
+        erased=record.erased_at is not None and not any(values.values()),
+        rev=person.rev,
+    )
+
+
+_SHOWN = frozenset(each.name for each in fields(Profile))
+
+
+def state_of(person: StoredPerson, suppressed: frozenset[str] = frozenset()) -> PersonState:
+    """A person as everything else in the product sees them."""
+    record = person.record
+    orders = tuple(record.orders[key] for key in sorted(record.orders))
+    told = tuple(record.subscriptions[key] for key in sorted(record.subscriptions))
+    visits = tuple(record.visits.values())
+    return PersonState(
+        profile=shown(person),
+        orders=orders,
+        carts=tuple(record.carts[key] for key in sorted(record.carts)),
+        consents=rules.consents(record.consent_log.values()),
+        suppressed=suppressed,
+        subscriptions=(*told, *subscriptions.estimated(orders, told)),
+        attributes=record.attributes,
+        visits=visits,
+        last_login_at=record.last_login_at,
+        last_seen_at=max((visit.at for visit in visits), default=None),
+    )
+
+
+def email_ref(person: StoredPerson) -> str | None:
+    """Keyed digest of the person's current mail address."""
+    return rules.contact(person.record).email_ref or None
+
+
+def ref_row(row: Row) -> RefRow:
+    """Whom a ref names."""
+    erased_at = row.fields.get("erased_at")
+    customer_id = row.fields.get("customer_id")
+    return RefRow(CustomerId(customer_id) if customer_id else None, from_iso(erased_at) if erased_at else None)
+
+
+def suppression_of(row: Row) -> Suppression:
+    """What happened to mail for an address."""
+    found: Suppression = parse(Suppression, row.body)
+    return found
+
+
+def read_row(image: Mapping[str, Any]) -> ChangedRow | None:
+    """A row of the customers stream (NewImage or OldImage); None for rows that are not about a person."""
+    row = decode_item(image)
+    tenant, _, customer_id = row.pk.partition("#")
+    base = ChangedRow(TenantId(tenant), CustomerId(customer_id), row.kind, row.historical)
+    match row.kind:
+        case "order":
+            return replace(base, order=parse(Order, row.body))
+        case "cart":
+            return replace(base, cart=parse(Cart, row.body))
+        case "subscription":
+            return replace(base, subscription=parse(Subscription, row.body))
+        case "visits":
+            return replace(base, visits=tuple(_unpack_visits(row.body).values()))
+        case "consent":
+            return replace(base, consent=parse(Consent, row.body))
+        case "consentlog":
+            return replace(base, entry=parse(ConsentEntry, row.body))
+        case "profile" if "merged_into" in row.fields:
+            return replace(base, merged_into=CustomerId(row.fields["merged_into"]))
+        case "profile":
+            person = person_of(base.tenant, base.customer_id, [row])
+            return replace(base, profile=shown(person), attributes=person.record.attributes)
+        case _:
+            return None
