@@ -48,6 +48,7 @@ from shared.ingest.model import (
     MessageFacts,
     OrderDeletedFacts,
     OrderFacts,
+    OrderStatusFacts,
     PageFacts,
     Person,
     PersonLinkFacts,
@@ -147,7 +148,8 @@ def _anonymous_keys(event: Event, known: bool) -> set[str]:
         keys |= {f"{kind}/{facts.token}"} | ({f"cart/{facts.cart_token}"} if facts.cart_token else set())
     # Refunds and deletions name the order only, so an order is found by its number too. A file names the buyer in
     # every row: 70,000 refs less to write for a shop's history.
-    if isinstance(facts, OrderFacts | RefundFacts | OrderDeletedFacts) and not (event.source == "import" and known):
+    named = isinstance(facts, OrderFacts | RefundFacts | OrderDeletedFacts | OrderStatusFacts)
+    if named and not (event.source == "import" and known):
         keys.add(f"order/{facts.order_id}")
     return keys
 
@@ -282,6 +284,17 @@ def _orders(event: Event) -> Iterable[Order]:
             if isinstance(facts, RefundFacts)
             else {},
             deleted=isinstance(facts, OrderDeletedFacts),
+            historical=event.historical,
+        )
+    elif isinstance(facts, OrderStatusFacts) and facts.status == "cancelled":
+        yield Order(
+            source=event.source,
+            store=event.store,
+            order_id=facts.order_id,
+            ordered_at=None,
+            currency="",
+            total=0,
+            cancelled=True,
             historical=event.historical,
         )
 
