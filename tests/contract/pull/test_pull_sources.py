@@ -410,7 +410,7 @@ def test_whatever_write_a_worker_dies_at_nothing_is_lost_or_told_twice(world: Ma
     for at in range(1, 9):
         shop = source(world)
         inner = shop.store
-        shop.store = DyingStore(inner, at, after=after)  # type: ignore[assignment]
+        shop.store = DyingStore(inner, at, after=after)
         with suppress(KilledError):
             shop.poll()
         shop.store = inner
