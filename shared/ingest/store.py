@@ -6,6 +6,7 @@
 | sk | event id |
 | source, connection, store, topic, occurred_at, received_at | of the envelope |
 | raw | the body, zlib; absent when `pointer` names an object that holds it |
+| words | number of the dictionary it was packed with (`packing.py`); absent: none |
 | attempt | which call wrote the row |
 | expires_at | raw bodies are personal data: kept RETENTION, then gone (TTL, epoch seconds) |
 """
@@ -23,6 +24,7 @@ from shared.core.aws import domain_errors
 from shared.core.clock import from_iso, to_iso
 from shared.core.errors import MisconfiguredError, RejectedError
 from shared.core.ids import ConnectionId, EventId, TenantId
+from shared.ingest import packing
 from shared.ingest.model import Envelope
 from shared.ingest.oversize import Oversize, object_key
 
@@ -116,7 +118,7 @@ class MemoryEventStore:
 
 def encode_item(envelope: Envelope, oversize: Oversize, attempt: str) -> dict[str, Any]:
     """The row of an envelope, in DynamoDB's JSON; a body too large for it goes to `oversize` first."""
-    packed = zlib.compress(envelope.raw)
+    packed = packing.pack(envelope.raw)
     item: dict[str, Any] = {
         "pk": {"S": f"{envelope.tenant}#{envelope.subject}"},
         "sk": {"S": envelope.event_id},
@@ -127,6 +129,7 @@ def encode_item(envelope: Envelope, oversize: Oversize, attempt: str) -> dict[st
         "occurred_at": {"S": to_iso(envelope.occurred_at)},
         "received_at": {"S": to_iso(envelope.received_at)},
         "attempt": {"S": attempt},
+        "words": {"N": str(packing.NEWEST)},
     }
     if len(packed) <= MAX_ROW_BYTES:
         return {**item, "raw": {"B": packed}, "expires_at": _epoch(envelope, RETENTION)}
@@ -157,7 +160,7 @@ def decode_image(image: Mapping[str, Any], oversize: Oversize | None = None) -> 
             topic=_text(image, "topic"),
             occurred_at=from_iso(_text(image, "occurred_at")),
             received_at=from_iso(_text(image, "received_at")),
-            raw=_unpack(_packed(image, oversize)),
+            raw=packing.unpack(_packed(image, oversize), int(image.get("words", {"N": "0"})["N"]), MAX_BODY_BYTES),
         )
     except (AttributeError, KeyError, TypeError, ValueError, zlib.error) as error:
         raise RejectedError(f"not a row of the events table: {type(error).__name__}") from None
@@ -177,11 +180,3 @@ def _packed(image: Mapping[str, Any], oversize: Oversize | None) -> bytes:
     if oversize is None:
         raise MisconfiguredError("this reader meets an oversized body but was given no bucket to read it from")
     return oversize.get(image["pointer"]["S"])
-
-
-def _unpack(packed: bytes) -> bytes:
-    unpacker = zlib.decompressobj()
-    raw = unpacker.decompress(packed, MAX_BODY_BYTES)
-    if unpacker.unconsumed_tail or not unpacker.eof:
-        raise RejectedError("the stored body is damaged or larger than any accepted one")
-    return raw
