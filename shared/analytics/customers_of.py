@@ -44,7 +44,7 @@ def every_list_query(name: str, catalog: Sequence[Analysis], values: Mapping[str
         raise RejectedError(f"the rows of {name} are people: each row is its own list")
     keys = ", ".join(("counted", *lists.keys))
     query = (
-        f"SELECT {keys}, COUNT(DISTINCT {PERSON}) AS people\n"  # noqa: S608 - columns of meaning.yaml
+        f"SELECT {keys}, COUNT(DISTINCT {PERSON}) AS people\n"
         f"FROM (\n{bind(members_text(name), values)}\n) AS members\nGROUP BY {keys}"
     )
     return over_base_tables(query, lists.reads, catalog, values)

@@ -30,7 +30,7 @@ _RANGES: Mapping[str, tuple[int, int]] = {
 }
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {"amount_basis": ("order_total", "goods_total", "gross_margin")}
-_LISTS = frozenset({"excluded_products", "base_products"})
+TEXT_LISTS = frozenset({"excluded_products", "base_products"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Definitions:
         bins |= {f"f{i + 2}": limit for i, limit in enumerate(self.f_limits)}
         bins |= {f"m{i + 2}": limit for i, limit in enumerate(self.m_limits)}
         rest = {f.name: getattr(self, f.name) for f in fields(self) if not f.name.endswith("_limits")}
-        return bins | {name: "\n".join(value) if name in _LISTS else value for name, value in rest.items()}
+        return bins | {name: "\n".join(value) if name in TEXT_LISTS else value for name, value in rest.items()}
 
 
 def definitions_of(shop: Shop) -> Definitions:
@@ -133,7 +133,7 @@ def parse_definitions(section: Mapping[str, Any]) -> Definitions:
 def _checked(name: str, value: Any) -> Any:
     if name in _CHOICES:
         return _choice(name, value)
-    if name in _LISTS:
+    if name in TEXT_LISTS:
         return _texts(name, value)
     if not name.endswith("_limits"):
         return _whole(name, value)
@@ -156,7 +156,9 @@ def _whole(name: str, value: Any) -> int:
 
 def _choice(name: str, value: Any) -> str:
     if value not in _CHOICES[name]:
-        raise MisconfiguredError(f"analytics setting {name}: one of {', '.join(_CHOICES[name])} is needed, got {value!r}")
+        raise MisconfiguredError(
+            f"analytics setting {name}: one of {', '.join(_CHOICES[name])} is needed, got {value!r}"
+        )
     return str(value)
 
 

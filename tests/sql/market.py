@@ -19,10 +19,15 @@ AS_OF = date(2026, 3, 31)
 STORES = ("a.myshopify.com", "b.myshopify.com")
 MEDIA = ("google/cpc/spring", "instagram/social", "yahoo/cpc", "")
 PRODUCTS = {  # id: (title, category, unit price)
-    "p1": ("化粧水", "基礎", 3_000), "p2": ("美容液", "基礎", 6_000), "p3": ("口紅", "メイク", 2_500),
-    "p4": ("お試しセット", "お試し", 980), "p5": ("青汁", "健康", 4_200), "p6": ("名無し", None, 1_000),
-    "ship": ("送料", None, 500), "gift": ("プレゼント", None, 0),
-}  # fmt: skip
+    "p1": ("化粧水", "基礎", 3_000),
+    "p2": ("美容液", "基礎", 6_000),
+    "p3": ("口紅", "メイク", 2_500),
+    "p4": ("お試しセット", "お試し", 980),
+    "p5": ("青汁", "健康", 4_200),
+    "p6": ("名無し", None, 1_000),
+    "ship": ("送料", None, 500),
+    "gift": ("プレゼント", None, 0),
+}
 EXCLUDED = ("送料", "プレゼント", "手数料", "代引手数料", "ギフト包装")
 
 
@@ -139,10 +144,17 @@ def _contract(market: Market, rng: random.Random, customer: str, contract: str, 
     state = rng.choice(["active", "active", "paused", "past_due", "cancelled", "cancelled", "expired", "unknown"])
     market.contracts.append(
         Contract(
-            contract, customer, store, rng.choice(["p1", "p5"]), rng.choice(MEDIA), started, state,
-            rng.choice([None, 1, 2, 3]), rng.choice([None, AS_OF - timedelta(days=15), AS_OF - timedelta(days=14), AS_OF]),
+            contract,
+            customer,
+            store,
+            rng.choice(["p1", "p5"]),
+            rng.choice(MEDIA),
+            started,
+            state,
+            rng.choice([None, 1, 2, 3]),
+            rng.choice([None, AS_OF - timedelta(days=15), AS_OF - timedelta(days=14), AS_OF]),
             rng.choice(["高い", "余った", None]) if state == "cancelled" else None,
-        )  # fmt: skip
+        )
     )
 
 
@@ -165,10 +177,15 @@ def _messages(market: Market, rng: random.Random, customer: str) -> None:
     for place in range(rng.choice([0, 3, 6])):
         on = AS_OF - timedelta(days=rng.randrange(80))
         sent: dict[str, Any] = {
-            "event_id": f"{customer}-{place}-s", "send_id": f"{customer}-{place}", "customer_id": customer,
-            "scenario": rng.choice(["f2_conversion", "dormant_winback"]), "step": "mail_1", "channel": "email",
-            "event": "sent", "occurred_on": on,
-        }  # fmt: skip
+            "event_id": f"{customer}-{place}-s",
+            "send_id": f"{customer}-{place}",
+            "customer_id": customer,
+            "scenario": rng.choice(["f2_conversion", "dormant_winback"]),
+            "step": "mail_1",
+            "channel": "email",
+            "event": "sent",
+            "occurred_on": on,
+        }
         market.messages.append(sent)
         if rng.random() < 0.5:
             clicked = {"event_id": f"{customer}-{place}-c", "event": "clicked", "machine": rng.random() < 0.3}
@@ -189,7 +206,9 @@ def _cart(market: Market, rng: random.Random, customer: str, store: str) -> None
         checkout = facts | {"token": f"co-{customer}", "cart_token": token}
         if rng.random() < 0.2:
             checkout["completed_at"] = "2026-03-01T00:00:00Z"
-        market.carts.append(base | {"event_id": f"{token}-2", "event_type": "checkout_updated", "facts": _json(checkout)})
+        market.carts.append(
+            base | {"event_id": f"{token}-2", "event_type": "checkout_updated", "facts": _json(checkout)}
+        )
         if rng.random() < 0.3:
             order = {"kind": "order", "order_id": "1", "checkout_token": f"co-{customer}"}
             market.carts.append(base | {"event_id": f"{token}-3", "event_type": "order_placed", "facts": _json(order)})
@@ -223,38 +242,69 @@ def fill(lake: DuckLake, market: Market) -> None:
 
 def _order_row(sale: Sale) -> dict[str, Any]:
     return {
-        "customer_id": sale.customer, "order_id": sale.order_id, "ordered_on": sale.on, "amount": sale.amount,
-        "total": sale.amount, "goods_total": sale.goods_total, "store": sale.store, "media": sale.media or None,
-        "offline": sale.offline, "discount": sale.discount, "subscription_id": sale.contract,
-        "delivery_number": sale.delivery, "line_count": len(sale.lines), "valid": sale.valid,
+        "customer_id": sale.customer,
+        "order_id": sale.order_id,
+        "ordered_on": sale.on,
+        "amount": sale.amount,
+        "total": sale.amount,
+        "goods_total": sale.goods_total,
+        "store": sale.store,
+        "media": sale.media or None,
+        "offline": sale.offline,
+        "discount": sale.discount,
+        "subscription_id": sale.contract,
+        "delivery_number": sale.delivery,
+        "line_count": len(sale.lines),
+        "valid": sale.valid,
         "written_at": datetime.combine(sale.on, time(4), UTC),
-    }  # fmt: skip
+    }
 
 
 def _line_rows(sale: Sale) -> Sequence[dict[str, Any]]:
     return [
         {
-            "customer_id": sale.customer, "order_id": sale.order_id, "store": sale.store, "ordered_on": sale.on,
-            "line_no": number, "product_id": product, "title": PRODUCTS[product][0], "quantity": 1,
-            "unit_amount": PRODUCTS[product][2], "amount": PRODUCTS[product][2], "subscription": False,
-        }  # fmt: skip
+            "customer_id": sale.customer,
+            "order_id": sale.order_id,
+            "store": sale.store,
+            "ordered_on": sale.on,
+            "line_no": number,
+            "product_id": product,
+            "title": PRODUCTS[product][0],
+            "quantity": 1,
+            "unit_amount": PRODUCTS[product][2],
+            "amount": PRODUCTS[product][2],
+            "subscription": False,
+        }
         for number, product in enumerate(sale.lines, 1)
     ]
 
 
 def _product_rows() -> Sequence[dict[str, Any]]:
     return [
-        {"event_id": f"{store}-{product}", "store": store, "product_id": product, "title": title,
-         "category": category, "occurred_on": date(2026, 3, 1)}
+        {
+            "event_id": f"{store}-{product}",
+            "store": store,
+            "product_id": product,
+            "title": title,
+            "category": category,
+            "occurred_on": date(2026, 3, 1),
+        }
         for store in STORES
         for product, (title, category, _) in PRODUCTS.items()
-    ]  # fmt: skip
+    ]
 
 
 def _contract_row(contract: Contract) -> dict[str, Any]:
     return {
-        "customer_id": contract.customer, "store": contract.store, "subscription_id": contract.subscription_id,
-        "state": contract.state, "product_id": contract.product, "deliveries": contract.deliveries,
-        "next_delivery_on": contract.next_on, "started_on": contract.started_on, "cancel_reason": contract.reason,
-        "media": contract.media or None, "changed_on": contract.started_on,
-    }  # fmt: skip
+        "customer_id": contract.customer,
+        "store": contract.store,
+        "subscription_id": contract.subscription_id,
+        "state": contract.state,
+        "product_id": contract.product,
+        "deliveries": contract.deliveries,
+        "next_delivery_on": contract.next_on,
+        "started_on": contract.started_on,
+        "cancel_reason": contract.reason,
+        "media": contract.media or None,
+        "changed_on": contract.started_on,
+    }

@@ -11,6 +11,7 @@ from shared.analytics import catalog, sqllint
 from shared.analytics.customers_of import PERSON, customers_query, every_list_query, members_text
 from shared.analytics.definitions import Definitions
 from shared.analytics.meaning import every_analysis, meaning, result_table
+from shared.analytics.sql import bind
 from shared.core.errors import RejectedError
 from shared.core.ids import TenantId
 from tests.sql.lake_in_duckdb import TABLES, TENANT, DuckLake
@@ -53,7 +54,7 @@ def test_the_query_of_a_list_keeps_the_house_rules(name: str) -> None:
 
 def every_table(name: str) -> str:
     """The bound query of an analysis' members."""
-    return catalog.bind(members_text(name), VALUES)
+    return bind(members_text(name), VALUES)
 
 
 @pytest.mark.parametrize("name", WITH_LISTS)
@@ -118,11 +119,21 @@ def test_what_a_row_does_not_have_is_refused(name: str, row: dict[str, str], com
         customers_query(name, row, every_analysis(), VALUES)
 
 
-HOSTILE = ["'", "''", "x' OR '1'='1", "'; DROP TABLE events; --", "\\", "a\nb", ":tenant", "/* */", "’", "%", "NULL", "\0"]
+HOSTILE = [
+    "'",
+    "''",
+    "x' OR '1'='1",
+    "'; DROP TABLE events; --",
+    "\\",
+    "a\nb",
+    ":tenant",
+    "/* */",
+    "\u2019",
+    "%",
+    "NULL",
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_hostile_key_is_a_text_that_nobody_has(text: str, lake: DuckLake) -> None:
-    if "\0" in text:
-        pytest.skip("the engine at hand takes no text with a zero byte")
     assert lake.rows(customers_query("segment_values_v1", {"segment": text}, every_analysis(), VALUES)) == []

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from functools import cache
+from math import isnan
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -40,7 +41,7 @@ def lines() -> Sequence[Line]:
     return [
         (invoice, f"{customer:.0f}", date.fromisoformat(at[:10]), code, title or "", round(quantity * price * 100))
         for invoice, code, title, quantity, at, price, customer in rows
-        if customer is not None and customer == customer and not invoice.startswith("C") and quantity > 0
+        if customer is not None and not isnan(customer) and not invoice.startswith("C") and quantity > 0
     ]
 
 

@@ -279,7 +279,7 @@ def test_deciles_of_a_thousand_people_give_the_printed_shares() -> None:
 
 def test_one_place_decides_which_state_of_an_order_counts() -> None:
     deciding = {name for name in catalog.names() if "FIRST_VALUE(removed)" in catalog.query_text(name)}
-    # The CPM series and the RFM of two dates ask several days at once; subscriptions and lines have states of their own.
+    # The CPM series and the RFM of two dates ask several days at once; contracts and lines have states of their own.
     of_orders = {name for name in deciding if "order_states" in catalog.query_text(name)}
     assert of_orders == {"valid_orders_v1", "cpm_history_v1", "rfm_dates_v1"}
 
