@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
@@ -20,11 +21,13 @@ from infra.cli.session import Deployment, connect
 from infra.cli.which_shop import which_shop
 from infra.names import ATHENA_WORKGROUP, GLUE_DATABASE, NIGHTLY_MACHINE
 from shared.analytics import catalog
-from shared.analytics.definitions import definitions_of
+from shared.analytics.customers_of import customers_query
+from shared.analytics.definitions import SECTION, TEXT_LISTS, definitions_of
 from shared.analytics.meaning import Meaning, every_analysis, meaning, result_table
-from shared.analytics.nightly import RUN
+from shared.analytics.nightly import RUN, STEPS
 from shared.analytics.reports import ReportStore
 from shared.analytics.schema import Kind
+from shared.analytics.sql import Value
 from shared.core.clock import SystemClock, shop_day
 from shared.core.errors import NotFoundError, RejectedError, UnavailableError
 from shared.core.shop import Shop
@@ -36,6 +39,15 @@ _console = Console(highlight=False)
 Rows = Sequence[Mapping[str, Any]]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+
+
+class Known(StrEnum):
+    """What an answer about a past day may use."""
+
+    THEN = "then"
+    """Only what had reached us by the end of that day."""
+    NOW = "now"
+    """All we know by now of how things stood on that day."""
 
 
 class Format(StrEnum):
@@ -65,16 +77,77 @@ def list_() -> None:
 def run_analysis(
     name: Annotated[str, typer.Argument(help="Such as rfm or rfm_v1.")],
     as_of: AsOf = None,
+    known: Annotated[
+        Known, typer.Option("--known", help="As known then (当時の認識) or as known now (現在の認識).")
+    ] = Known.NOW,
     shop: ShopOption = None,
     output: Annotated[Format, typer.Option("--format", help="table, csv or json.")] = Format.TABLE,
     limit: Annotated[int, typer.Option(min=1, help="Rows shown in a table.")] = 50,
+    customers: Annotated[
+        str | None,
+        typer.Option(
+            "--customers",
+            metavar="KEY=VALUE,…",
+            help="The ids behind one row: r=6,f=1; list=NAME for another of its numbers (顧客リスト).",
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting for this run only: ltv_days=180, base_products=A."),
+    ] = None,
 ) -> None:
     """Ask one analysis as of any day, from the orders themselves: no nightly run is needed."""
     deployment = connect()
-    settings = which_shop(deployment, shop)
+    settings = with_settings(which_shop(deployment, shop), changes or [])
     said = meaning(_full_name(name))
-    rows = ask(deployment, settings, said.name, _day(as_of, settings))
+    day = _day(as_of, settings)
+    if customers is not None:
+        for customer_id in customers_behind(deployment, settings, said.name, day, row_keys(customers), known):
+            sys.stdout.write(f"{customer_id}\n")
+        return
+    rows = ask(deployment, settings, said.name, day, known)
     _print(said, rows, output, limit)
+
+
+def with_settings(shop: Shop, changes: Sequence[str]) -> Shop:
+    """The shop as if its analytics settings were changed so (`ltv_days=180`); a list is joined by commas."""
+    section = dict(shop.section(SECTION))
+    for name, text in (_pair(change) for change in changes):
+        if name in TEXT_LISTS or name.endswith("_limits"):
+            section[name] = [_plain(part) if name.endswith("_limits") else part for part in text.split(",")]
+        else:
+            section[name] = _plain(text)
+    return replace(shop, sections={**shop.sections, SECTION: section})
+
+
+def _plain(text: str) -> int | str:
+    return int(text) if text.isascii() and text.isdigit() else text
+
+
+def row_keys(text: str) -> dict[str, str]:
+    """`r=6,f=1` as keys; a value may hold a comma where no `key=` follows it."""
+    parts: list[str] = []
+    for part in text.split(",") if text else []:
+        if parts and "=" not in part:
+            parts[-1] += f",{part}"
+        else:
+            parts.append(part)
+    return dict(_pair(part) for part in parts)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise RejectedError(f"NAME=VALUE is needed, got {text!r}")
+    return name.strip(), value
+
+
+def customers_behind(
+    deployment: Deployment, shop: Shop, name: str, as_of: date, row: Mapping[str, str], known: Known = Known.NOW
+) -> list[str]:
+    """The ids of the people behind one row of an analysis, sorted: a segment's members."""
+    query = customers_query(name, row, every_analysis(), _values(shop, as_of, known))
+    return [str(cells[0]) for cells in _asked(deployment, query)]
 
 
 def _full_name(name: str) -> str:
@@ -93,19 +166,26 @@ def _day(text: str | None, shop: Shop) -> date:
         raise RejectedError(f"--as-of needs a day such as 2026-11-21, got {text!r}") from None
 
 
-def ask(deployment: Deployment, shop: Shop, name: str, as_of: date) -> Rows:
+def ask(deployment: Deployment, shop: Shop, name: str, as_of: date, known: Known = Known.NOW) -> Rows:
     """The rows of an analysis, over the base tables alone, in the order of its schema."""
-    values = catalog.parameters(shop.tenant, as_of, definitions_of(shop), shop.currency)
-    athena = deployment.client("athena")
-    started = athena.start_query_execution(
-        QueryString=catalog.standalone_query(name, every_analysis(), values),
-        WorkGroup=ATHENA_WORKGROUP,
-        QueryExecutionContext={"Database": GLUE_DATABASE},
-    )
-    _wait_for(athena, started["QueryExecutionId"])
-    rows = _typed(_results(athena, started["QueryExecutionId"]), name)
+    query = catalog.standalone_query(name, every_analysis(), _values(shop, as_of, known))
+    rows = _typed(_asked(deployment, query), name)
     order = result_table(name).sort
     return sorted(rows, key=lambda row: [(row[column] is not None, row[column]) for column in order])
+
+
+def _values(shop: Shop, as_of: date, known: Known) -> dict[str, Value]:
+    before = catalog.end_of_day(as_of, shop.timezone) if known is Known.THEN else None
+    return catalog.parameters(shop.tenant, as_of, definitions_of(shop), shop.currency, known_before=before)
+
+
+def _asked(deployment: Deployment, query: str) -> Iterator[list[str | None]]:
+    athena = deployment.client("athena")
+    started = athena.start_query_execution(
+        QueryString=query, WorkGroup=ATHENA_WORKGROUP, QueryExecutionContext={"Database": GLUE_DATABASE}
+    )
+    _wait_for(athena, started["QueryExecutionId"])
+    return _results(athena, started["QueryExecutionId"])
 
 
 def _wait_for(athena: Any, execution: str) -> None:
@@ -208,6 +288,17 @@ def run_nightly(
         _console.print("every night up to yesterday has been run; name a day with --as-of to run it again")
 
 
+@nightly.command("show")
+def show_nightly(
+    as_of: AsOf = None,
+    shop: ShopOption = None,
+) -> None:
+    """What the night of a day (else the newest) did: rows, seconds and bytes scanned of each step."""
+    deployment = connect()
+    settings = which_shop(deployment, shop)
+    print_run(deployment, settings, _day(as_of, settings) if as_of else None)
+
+
 def follow_night(deployment: Deployment, shop: Shop, as_of: date | None) -> int:
     """Run the machine to its end; the nights it ran. Raises UnavailableError when one stays incomplete."""
     machines = deployment.client("stepfunctions")
@@ -236,22 +327,29 @@ def _machine(machines: Any) -> str:
 
 
 def print_run(deployment: Deployment, shop: Shop, as_of: date | None) -> None:
-    """The record of the day's run, else of the newest."""
+    """The record of the day's run, else of the newest, step by step."""
     reports = ReportStore(deployment.outputs["ReportsTable"], deployment.client("dynamodb"))
     before = as_of + timedelta(days=1) if as_of else None
-    for on, record in reports.latest(shop.tenant, RUN, before=before):
-        table = Table("analysis", "state", "rows", "seconds", "scanned", "", title=f"{on} 時点 / as of {on}")
-        for each in record.get("analyses", ()):
-            note = each["reason"] or ", ".join(each["warnings"])
-            table.add_row(
-                each["name"],
-                each["state"],
-                f"{each['rows']:,}",
-                f"{each['seconds']:.2f}",
-                f"{each['scanned_bytes']:,} B",
-                note,
-            )
-        _console.print(table)
+    found = reports.latest(shop.tenant, RUN, before=before)
+    if not found:
+        _console.print("no night has been run yet: matakite nightly run")
+    for on, record in found:
+        _print_steps(on, reports.get(shop.tenant, STEPS, on) or {"steps": ()})
         _console.print(
-            f"{record['state']}: {record.get('changed', 0):,} people differ, {record.get('written', 0):,} written"
+            f"{record['state']}: {record.get('changed', 0):,} people differ, {record.get('written', 0):,} written,"
+            f" {record.get('scanned_bytes', 0):,} B scanned"
         )
+
+
+def _print_steps(on: date, document: Mapping[str, Any]) -> None:
+    table = Table("step", "state", "rows", "seconds", "scanned", "", title=f"{on} 時点 / as of {on}")
+    for each in document["steps"]:
+        table.add_row(
+            each["step"],
+            each["state"],
+            f"{each['rows']:,}",
+            f"{each['seconds']:.2f}",
+            f"{each['scanned_bytes']:,} B",
+            each["note"],
+        )
+    _console.print(table)

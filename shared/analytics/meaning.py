@@ -15,7 +15,7 @@ from shared.analytics.schema import Column, Kind, Partition, Table
 
 @dataclass(frozen=True, slots=True)
 class CustomerLists:
-    """How a row of an analysis opens the list of its customers: `customers.sql` gives (counted, keys …, customer_id)."""
+    """How a row opens the list of its customers: `customers.sql` gives (counted, keys …, customer_id)."""
 
     keys: tuple[str, ...]
     """Columns of the row that say which people it is about."""
