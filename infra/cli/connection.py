@@ -180,11 +180,16 @@ def website(
         str | None,
         typer.Option("--users-of", help="Whose customer numbers the site's user ids are: shopify/a.myshopify.com."),
     ] = None,
+    proven_users: Annotated[
+        bool, typer.Option("--proven-users", help="Browsers name a customer only with your server's proof.")
+    ] = False,
 ) -> None:
     """Connect a website or app that uses a Segment SDK: prints its write keys and a snippet."""
     deployment = connect()
     tenant = which_shop(deployment, shop).tenant
-    connection = add_connection(deployment, tenant, "track", store, users_of=_users_of(users_of))
+    connection = add_connection(
+        deployment, tenant, "track", store, users_of=_users_of(users_of), proven_users=proven_users
+    )
     _console.print(f"write key (public, in pages)     {connection.connection_id}")
     _console.print(f"write key (secret, for servers)  {connection.connection_id}_{connection.secret}")
     _console.print(f"API host                         {deployment.outputs['ApiUrl']}/v1")
@@ -370,10 +375,12 @@ def add_connection(
     secret: str | None = None,
     url: str | Callable[[Deployment, Connection], str] | None = None,
     users_of: str | None = None,
+    proven_users: bool = False,
 ) -> Connection:
     """Create a connection and store it. `url`: as registered, or what makes it; for carts whose signature covers it."""
     _check_secret(source, secret)
-    connection = replace(new_connection(tenant, source, store, secret), users_of=users_of)
+    connection = new_connection(tenant, source, store, secret)
+    connection = replace(connection, users_of=users_of, proven_users=proven_users)
     if url is not None:
         connection = replace(connection, url=url if isinstance(url, str) else url(deployment, connection))
     _book(deployment).save(connection)

@@ -50,6 +50,8 @@ class Connection:
     """How often its API is polled, where it is not the vendor's usual interval."""
     users_of: str | None = None
     """`source/store` whose customer numbers the user ids of a tracked site are (`shopify/a.myshopify.com`)."""
+    proven_users: bool = False
+    """A browser of a tracked site names a customer only with the site's proof (`tracking/proof.py`)."""
 
 
 @dataclass(frozen=True, slots=True)

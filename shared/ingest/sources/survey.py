@@ -87,6 +87,8 @@ def posted_envelope(
     who = {name: read.text(document, field) for name, field in _WHO.items()}
     if not any(who.values()):
         raise RejectedError("say who answered: userId, email or anonymousId")
+    if connection.proven_users and not trusted and (who["user_id"] or who["email"]):
+        raise RejectedError("a browser of this site may not name a customer: post the answers from the server")
     at = min(read.time(document, "answeredAt") or now, now)
     kept = {
         **who,

@@ -112,6 +112,7 @@ class _Kept:
         self.ids = _texts(document, "ids", len(self.calls))
         self.times = _texts(document, "at", len(self.calls))
         self.pages = document.get("pages") or []
+        self.named = document.get("named")
         self.agent = str(document.get("agent") or "")
         self.prefetch = document.get("prefetch") is True
         self.trusted = document.get("trusted") is True
@@ -127,6 +128,8 @@ class _Kept:
             case "track":
                 return (self._tracked(position),)
             case "identify":
+                if not self._may_name(position):
+                    return (self._event(position, EventType.CUSTOMER_UPDATED, ProfileFacts()),)
                 attributes = traits.attributes_of({**inner(inner(call, "context"), "traits"), **inner(call, "traits")})
                 return (self._event(position, EventType.CUSTOMER_UPDATED, ProfileFacts(attributes=attributes)),)
             case "alias":
@@ -135,8 +138,7 @@ class _Kept:
                 return (self._unknown(position),)
 
     def _event(self, position: int, event_type: EventType, facts: Facts, person: Person | None = None) -> Event:
-        call = self.calls[position]
-        who = person or self._person(call)
+        who = person or self._person(position)
         if not (who.source_customer_id or who.anonymous_ids or who.email or who.phone):
             # Nobody's: neither userId nor anonymousId.
             return self._unknown(position)
@@ -195,7 +197,7 @@ class _Kept:
         previous, user = _id(call, "previousId"), _id(call, "userId")
         if not previous or not user or looks_personal(previous):
             return (self._unknown(position),)
-        person = self._person(call)
+        person = self._person(position)
         both = replace(person, anonymous_ids=tuple(sorted({*person.anonymous_ids, f"visitor/{previous}"})))
         met = self._event(position, EventType.CUSTOMER_UPDATED, ProfileFacts(), both)
         if not self.trusted or looks_personal(user) or previous == user:
@@ -204,8 +206,11 @@ class _Kept:
         merged = self._made(position, EventType.CUSTOMERS_MERGED, merge, Person(source_customer_id=user))
         return met, replace(merged, event_id=EventId(f"{merged.event_id}:merge"))
 
-    def _person(self, call: Call) -> Person:
+    def _person(self, position: int) -> Person:
         """Whose call it is. Contact data only from `identify`; SDKs repeat old traits in the context of every call."""
+        call = self.calls[position]
+        if not self._may_name(position):
+            return Person(anonymous_ids=self._anonymous(call), claimed=True)
         said: Mapping[str, Any] = {}
         if call.get("type") == "identify":
             said = {**inner(inner(call, "context"), "traits"), **inner(call, "traits")}
@@ -216,6 +221,10 @@ class _Kept:
         elif user and looks_like_phone(user):
             person, user = replace(person, phone=person.phone or user), None
         return replace(person, source_customer_id=user, anonymous_ids=self._anonymous(call), claimed=not self.trusted)
+
+    def _may_name(self, position: int) -> bool:
+        """May this call say who its visitor is? Not a browser's without the proof that its connection wants."""
+        return not isinstance(self.named, list) or (position < len(self.named) and self.named[position] is True)
 
     def _anonymous(self, call: Call) -> tuple[str, ...]:
         visitor = _id(call, "anonymousId")

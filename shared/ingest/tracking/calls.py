@@ -22,6 +22,7 @@ from shared.ingest.adapter import Connection
 from shared.ingest.model import Envelope
 from shared.ingest.tracking.machines import is_machine_agent, is_prefetch
 from shared.ingest.tracking.pages import clean_url, page_type, path_of
+from shared.ingest.tracking.proof import is_proven
 
 NAME = "track"
 Call = Mapping[str, Any]
@@ -144,6 +145,7 @@ def _envelope(
         "prefetch": is_prefetch(sent.headers),
         "trusted": sent.trusted,
         "users_of": connection.users_of,
+        "named": [not connection.proven_users or sent.trusted or is_proven(call, connection, now) for call in calls],
         "calls": [{name: value for name, value in call.items() if name != "writeKey"} for call in calls],
     }
     return Envelope(

@@ -18,7 +18,7 @@ from shared.ingest.model import EventType, SurveyFacts
 from shared.ingest.surveys.model import parse_survey, render_survey
 from shared.ingest.surveys.tokens import SurveyToken, sign, verify
 from tests.unit.ingest.surveys.world import FILE, KEYS, NOW, SURVEY, TENANT, TOKEN, Desk
-from tests.unit.ingest.tracking.world import SECRET_KEY
+from tests.unit.ingest.tracking.world import SECRET_KEY, SITE
 
 GOOD = {"q_how": "friend", "q_why": ["gift", "taste"], "q_nps": "9", "q_voice": "山田花子です。おいしかったです。"}
 
@@ -192,6 +192,13 @@ def test_what_cannot_be_an_answer_is_refused(body: Any, how: dict[str, Any], sta
     desk = Desk()
     assert desk.send(body, **how)["statusCode"] == status
     assert desk.events() == []
+
+
+def test_where_proof_is_wanted_a_browser_names_nobody() -> None:
+    strict = Desk(site=replace(SITE, proven_users=True))
+    assert strict.send(POSTED)["statusCode"] == 400
+    assert strict.send({**POSTED, "userId": None, "anonymousId": "visitor-1"})["statusCode"] == 200
+    assert strict.send(POSTED, key=SECRET_KEY)["statusCode"] == 200
 
 
 # --- hostile ---------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from shared.core.ids import CustomerId, TenantId
 from shared.core.keys import derive_key_ring
 from shared.core.shop import Shop
+from shared.ingest.adapter import Connection
 from shared.ingest.connections import MemoryConnections
 from shared.ingest.model import Event
 from shared.ingest.oversize import MemoryOversize
@@ -51,6 +52,7 @@ class Desk:
     """The survey pages with everything they keep."""
 
     survey: Survey = SURVEY
+    site: Connection = SITE
     store: MemoryEventStore = field(default_factory=lambda: MemoryEventStore(MemoryOversize()))
 
     def deps(self) -> AnswerDeps:
@@ -60,7 +62,7 @@ class Desk:
             read_shop=lambda _tenant: SHOP,
             surveys=MemorySurveys(TENANT, self.survey),
             events=self.store,
-            connections=MemoryConnections(SITE),
+            connections=MemoryConnections(self.site),
         )
 
     def get(self, token: str | None = None, method: str = "GET") -> dict[str, Any]:

@@ -25,10 +25,12 @@ from shared.ingest.model import (
     MergeFacts,
     OrderFacts,
     PageFacts,
+    Person,
     ProfileFacts,
     TrackedFacts,
 )
 from shared.ingest.registry import events_of
+from shared.ingest.tracking.proof import proof_of
 from tests.unit.ingest.tracking.world import KEY, NOW, SECRET_KEY, SHOP, SITE, STORE, Site, call, connected, iso
 
 KEYS = KeyRing(personal=b"a key of this test", links={"1": b"another"})
@@ -68,6 +70,22 @@ def test_the_old_secret_key_works_while_it_is_rotated() -> None:
 def test_a_browser_claims_and_the_shops_server_says() -> None:
     assert Site().said("identify", call(userId="7")).person.claimed
     assert not Site().said("identify", call(userId="7"), key=SECRET_KEY).person.claimed
+
+
+def test_where_proof_is_wanted_a_browser_names_nobody_without_it() -> None:
+    asks = Site(replace(SITE, proven_users=True))
+    claim = call(userId="7", traits={"email": "hanako@example.com", "plan": "gold"})
+    unproven = asks.said("identify", claim)
+    assert (unproven.person, unproven.facts) == (
+        Person(anonymous_ids=("visitor/visitor-1",), claimed=True),
+        ProfileFacts(),
+    )
+    wrong = asks.said("identify", {**claim, "messageId": "2", "context": {"userProof": proof_of("8", SITE.secret)}})
+    assert wrong.person.source_customer_id is None
+    proven = asks.said("identify", {**claim, "messageId": "3", "context": {"userProof": proof_of("7", SITE.secret)}})
+    assert (proven.person.source_customer_id, proven.person.email) == ("7", "hanako@example.com")
+    by_server = asks.said("identify", {**claim, "messageId": "4"}, key=SECRET_KEY)
+    assert by_server.person.source_customer_id == "7"
 
 
 # --- limits ----------------------------------------------------------------------------------------------------------
