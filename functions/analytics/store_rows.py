@@ -1,4 +1,4 @@
-"""Nightly: rows that a function made, from CSV in the work bucket into the lake as Parquet."""
+"""Nightly: rows that a function made, from packed columns in the work bucket into the lake as Parquet."""
 
 from __future__ import annotations
 

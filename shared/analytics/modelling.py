@@ -1,6 +1,6 @@
 """The models' step of a night: query results in, the fit, predictions out, and the audit as a report (モデル).
 
-Athena groups the customers ─► fit_models: CSV in, CSV out (numpy, scipy) ─► store_rows: Parquet in the lake
+Athena groups the customers ─► fit_models: CSV in, columns out (numpy, scipy) ─► store_rows: Parquet in the lake
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def fit(event: Mapping[str, Any], work: Objects, reports: Reports, now: datetime
         as_of,
         found.report | {"as_of": as_of.isoformat(), "audited_on": audited_on, "made_at": now.isoformat()},
     )
-    key = f"{PREFIX}{tenant}/{as_of}/{event['name']}.csv"
-    work.put(key, found.predictions.encode())
+    key = f"{PREFIX}{tenant}/{as_of}/{event['name']}.columns"
+    work.put(key, found.predictions)
     used = found.report["audit"]
     return {
         "key": key,

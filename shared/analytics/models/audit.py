@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from shared.analytics.models.candidates import PurchaseFit, learn_all
-from shared.analytics.models.groups import FloatArray, Groups, IntArray, grouped
+from shared.analytics.models.groups import FloatArray, Groups, IntArray, grouped, thinned_count
 from shared.analytics.models.scores import Scores, hiatus_rule, rate_rule, score
 
 NAIVE = ("rate", "hiatus")
@@ -22,6 +22,9 @@ HIATUS_DAYS = 182.0
 
 FEWEST_BUYERS = 20
 """Below so many buyers in the hold-out nothing can be told; the models are used and called untested."""
+
+MOST_CUSTOMERS = 200_000
+"""Of a larger shop so many are tested, taken at even distances: the figures do not change any more."""
 
 Verdict = Literal["better", "not_better", "untested"]
 
@@ -34,6 +37,15 @@ class Held:
     orders: IntArray
     """Purchase days within `time` after the calibration."""
     time: float
+
+    def thinned(self, customers: int) -> Held:
+        """About so many of the customers, evenly over the rows."""
+        rows = self.groups
+        if rows.customers <= customers:
+            return self
+        kept = thinned_count(rows.count, customers)
+        some = kept > 0
+        return Held(Groups(rows.x[some], rows.t_x[some], rows.t_cal[some], kept[some]), self.orders[some], self.time)
 
 
 @dataclass(frozen=True, slots=True)

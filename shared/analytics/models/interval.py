@@ -26,7 +26,7 @@ from shared.analytics.models.mbg_cnbd import MbgCnbd
 LEVELS = (0.1, 0.9)
 """The interval holds 80 % of what can happen."""
 
-DRAWS = 400
+DRAWS = 200
 SEED = 20261121
 _AT_ONCE = 1 << 21
 

@@ -39,8 +39,13 @@ class MbgCnbd:
         """By maximum likelihood, k included. Raises RejectedError when the gaps between purchases are not known."""
         if groups.log_gaps is None:
             raise RejectedError("how regular purchases are is in the gaps between them: an order log is needed")
-        fits = (cls.of_regularity(k, groups, prior) for k in range(1, MOST_REGULAR + 1))
-        return max(fits, key=lambda fit: fit.log_likelihood)
+        best = cls.of_regularity(1, groups, prior)
+        for k in range(2, MOST_REGULAR + 1):
+            found = cls.of_regularity(k, groups, prior)
+            if found.log_likelihood <= best.log_likelihood:
+                break
+            best = found
+        return best
 
     @classmethod
     def of_regularity(cls, k: int, groups: Groups, prior: Prior | None = None) -> Fit[MbgCnbd]:

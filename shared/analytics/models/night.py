@@ -1,11 +1,12 @@
 """The models' part of a night: groups of customers in, predictions per group out (夜間の予測).
 
-Texts in and out are CSV with a heading: numpy reads and writes them, and the bundle that holds scipy has no room for a
-Parquet library. Times are days. Nobody is refused: few buyers are pooled, none give no rows.
+What comes in is CSV with a heading, as Athena leaves a query's result; what goes out is packed columns (`pack`): the
+bundle that holds scipy has no room for a Parquet library. Times are days. Nobody is refused: few buyers are pooled.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from io import StringIO
@@ -16,7 +17,7 @@ import numpy as np
 from shared.analytics.models import audit as auditing
 from shared.analytics.models.audit import Held
 from shared.analytics.models.bg_nbd import BgNbd
-from shared.analytics.models.candidates import PurchaseFit, learn, learn_all, learn_spend
+from shared.analytics.models.candidates import PurchaseFit, learn, learn_spend
 from shared.analytics.models.fitting import Fit
 from shared.analytics.models.gamma_gamma import GammaGamma, Spend
 from shared.analytics.models.groups import FloatArray, Groups, IntArray, grouped
@@ -40,12 +41,16 @@ UNTESTED = {"verdict": "untested", "use": "mbg_nbd", "best": "mbg_nbd", "source"
 """What holds until the first hold-out: the model that may be asked for 離脱 too."""
 
 
+Columns = Mapping[str, "FloatArray | IntArray | str | float | None"]
+"""A column is an array, or one value for all rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Night:
     """What a night found out about a shop's customers."""
 
-    predictions: str
-    """CSV, one row per group."""
+    predictions: bytes
+    """One row per group, packed."""
     rows: int
     report: dict[str, Any]
     """`model_audit`: which model is used and why, its parameters, what the hold-out said."""
@@ -57,10 +62,8 @@ def run(groups_csv: str, spend_csv: str, holdout_csv: str, earlier: Mapping[str,
     """Learn from the groups and predict for them; `earlier` is the last report, kept where there is no hold-out."""
     known = _groups(groups_csv)
     held, days = _held(holdout_csv)
-    fits: dict[str, PurchaseFit] = {}
     if held is not None:
-        fits = learn_all(known, DAY)
-        tested = auditing.audit(held, DAY, _regularity(fits))
+        tested = auditing.audit(held.thinned(auditing.MOST_CUSTOMERS), DAY, _regularity(known))
         verdict = tested.document() | {"holdout_days": days}
     else:
         verdict = dict(earlier["audit"]) if earlier else dict(UNTESTED)
@@ -68,36 +71,33 @@ def run(groups_csv: str, spend_csv: str, holdout_csv: str, earlier: Mapping[str,
     spend = _learn_spend(spend_csv)
     churn = used if used in ("mbg_nbd", "pareto_nbd", "mbg_cnbd") else "mbg_nbd"
     wanted = {name for name in (used, churn) if name not in auditing.NAIVE}
-    fits |= {name: learn(name, known, DAY) for name in wanted - set(fits)}
+    fits = {name: learn(name, known, DAY) for name in sorted(wanted)}
     columns = _predict(known, used, fits, churn, spend)
     described: dict[str, Any] = {name: _described(fit) for name, fit in {**fits, "gamma_gamma": spend}.items()}
     report = {"audit": verdict, "fits": described, "customers": known.customers, "groups": len(known.x)}
-    return Night(_csv(columns), len(known.x), report, held is not None)
+    return Night(pack(columns), len(known.x), report, held is not None)
 
 
-def _predict(
-    groups: Groups, used: str, fits: Mapping[str, PurchaseFit], churn: str, spend: Fit[GammaGamma]
-) -> dict[str, Sequence[Any] | FloatArray | IntArray]:
-    size = len(groups.x)
-    columns: dict[str, Sequence[Any] | FloatArray | IntArray] = dict.fromkeys(PREDICTIONS, [""] * size)
-    columns |= {"x": groups.x, "t_x": groups.t_x.astype(np.int64), "t_cal": groups.t_cal.astype(np.int64)}
-    columns["model"] = [used] * size
+def _predict(groups: Groups, used: str, fits: Mapping[str, PurchaseFit], churn: str, spend: Fit[GammaGamma]) -> Columns:
+    columns: dict[str, Any] = dict.fromkeys(PREDICTIONS)
+    columns |= {name: getattr(groups, name).astype(np.int32) for name in ("x", "t_x", "t_cal")}
+    columns["model"] = used
     if used in auditing.NAIVE:
         rule = {time: auditing.naive_orders(groups, time, auditing.HIATUS_DAYS)[used] for time in _times()}
-        columns |= {"orders_365": rule[YEAR_DAYS], "source": ["naive"] * size}
+        columns |= {"orders_365": rule[YEAR_DAYS], "source": "naive"}
         return columns | {f"p_order_{time:.0f}": -np.expm1(-rule[time]) for time in WITHIN_DAYS}
     model, alive = fits[used].model, fits[churn].model
     worth = revenue(model, spend.model, groups, YEAR_DAYS, first_counts=True)
     columns |= {f"p_order_{time:.0f}": model.p_order_within(groups, time) for time in WITHIN_DAYS}
     columns |= {
         # Never BG/NBD's own figure, which is 1 for everybody who bought once.
-        "p_alive": [""] * size if isinstance(alive, BgNbd) else alive.p_alive(groups),
+        "p_alive": None if isinstance(alive, BgNbd) else alive.p_alive(groups),
         "orders_365": model.expected_orders(groups, YEAR_DAYS),
-        "value_scale": np.full(size, spend.model.gamma),
+        "value_scale": float(spend.model.gamma),
         "value_mean": worth.expected,
         "value_low": worth.low,
         "value_high": worth.high,
-        "source": ["model"] * size,
+        "source": "model",
     }
     return columns
 
@@ -106,8 +106,8 @@ def _times() -> tuple[float, ...]:
     return (*WITHIN_DAYS, YEAR_DAYS)
 
 
-def _regularity(fits: Mapping[str, PurchaseFit]) -> int:
-    regular = fits["mbg_cnbd"].model if "mbg_cnbd" in fits else None
+def _regularity(groups: Groups) -> int:
+    regular = learn("mbg_cnbd", groups, DAY).model if groups.customers else None
     return regular.k if isinstance(regular, MbgCnbd) else 1
 
 
@@ -149,12 +149,13 @@ def _columns(text: str, names: Sequence[str]) -> dict[str, FloatArray]:
     return {name: table[:, header.index(name)] for name in names}
 
 
-def _csv(columns: Mapping[str, Sequence[Any] | FloatArray | IntArray]) -> str:
-    """Doubles in full, so that reading them back gives the same."""
-    texts = [list(map(_cell, each.tolist() if isinstance(each, np.ndarray) else each)) for each in columns.values()]
-    rows = "".join(",".join(row) + "\n" for row in zip(*texts, strict=True))
-    return ",".join(columns) + "\n" + rows
-
-
-def _cell(value: Any) -> str:
-    return value if isinstance(value, str) else repr(value)
+def pack(columns: Columns) -> bytes:
+    """A line of JSON that names the columns (type, or the one value of all rows), then the arrays, little-endian."""
+    arrays = {name: each for name, each in columns.items() if isinstance(each, np.ndarray)}
+    rows = len(next(iter(arrays.values())))
+    head = [
+        {"name": name, "type": each.dtype.str} if isinstance(each, np.ndarray) else {"name": name, "value": each}
+        for name, each in columns.items()
+    ]
+    body = b"".join(np.ascontiguousarray(each).tobytes() for each in arrays.values())
+    return json.dumps({"rows": rows, "columns": head}).encode() + b"\n" + body

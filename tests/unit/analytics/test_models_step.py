@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.analytics import meaning, modelling
+from shared.analytics import meaning, modelling, stored_rows
 from shared.analytics.models import night
+from shared.analytics.parquet import arrow_schema
 from shared.customers.model import LtvTier
 from shared.ingest.model import Event
 from tests.sql.lake_in_duckdb import lake_of
@@ -119,10 +120,10 @@ def test_the_naive_rule_stands_where_the_audit_preferred_it() -> None:
     groups = "x,t_x,t_cal,customers,log_gaps\n2,20,40,5,0\n0,0,300,5,0\n1,5,300,1,0\n"
     earlier = {"audit": {"use": "hiatus", "best": "mbg_nbd", "source": "naive", "verdict": "not_better"}}
     found = night.run(groups, "orders,customers,mean\n", "x,t_x,t_cal,later,days,customers\n", earlier)
-    heading, *lines = found.predictions.splitlines()
-    rows = [dict(zip(heading.split(","), line.split(","), strict=True)) for line in lines]
+    types = arrow_schema(meaning.result_table("model_predictions_v1"))
+    rows = stored_rows.unpack(found.predictions, {field.name: field.type for field in types}).to_pylist()
     assert {row["source"] for row in rows} == {"naive"}
     by_x = {row["x"]: row for row in rows}
-    assert float(by_x["2"]["orders_365"]) == pytest.approx(2 / 40 * 365)
-    assert float(by_x["1"]["orders_365"]) == 0  # silent for 295 days
-    assert by_x["2"]["p_alive"] == by_x["2"]["value_mean"] == ""
+    assert by_x[2]["orders_365"] == pytest.approx(2 / 40 * 365)
+    assert by_x[1]["orders_365"] == 0  # silent for 295 days
+    assert by_x[2]["p_alive"] is by_x[2]["value_mean"] is None

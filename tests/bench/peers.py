@@ -1,0 +1,94 @@
+"""The peers' side of the race: the same shop, the same questions, in the environment `.venv-peers`.
+
+Run by its interpreter in a fresh process: `python tests/bench/peers.py FILE LIBRARY MODEL`. Imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Timed = Callable[[str, Callable[[], Any]], Any]
+HORIZON = 26.0
+MONTHS = 12
+MONTHLY_DISCOUNT = 1.1 ** (1 / 12) - 1
+
+
+def lifetimes(data: Any, model: str, timed: Timed) -> dict[str, float]:
+    """As its documentation says, on the summary table."""
+    library: Any = import_module("lifetimes")
+    import pandas as pd
+
+    table = pd.DataFrame({"x": data["x"].astype(float), "t_x": data["t_x"] / 7.0, "T": data["t_cal"] / 7.0})
+    table["mean"] = data["mean"].astype(float)
+    fitter = {"bg_nbd": library.BetaGeoFitter, "pareto_nbd": library.ParetoNBDFitter}[model]()
+    timed("fit", lambda: fitter.fit(table["x"], table["t_x"], table["T"]))
+    orders = timed(
+        "predict",
+        lambda: fitter.conditional_expected_number_of_purchases_up_to_time(
+            HORIZON, table["x"], table["t_x"], table["T"]
+        ),
+    )
+    spend = library.GammaGammaFitter()
+    back = table[(table["x"] > 0) & (table["mean"] > 0)]
+    spend.fit(back["x"], back["mean"])
+    arguments = (fitter, table["x"], table["t_x"], table["T"], table["mean"])
+    if model == "bg_nbd":
+        timed("clv", lambda: spend.customer_lifetime_value(*arguments, MONTHS, MONTHLY_DISCOUNT, "W"))
+    return {"mean_orders": float(np.nanmean(orders)), "log_likelihood": -float(fitter._negative_log_likelihood_)}
+
+
+def pymc_marketing(data: Any, model: str, timed: Timed) -> dict[str, float]:
+    """Its fastest way: the mode of the posterior (MAP)."""
+    import pandas as pd
+
+    library: Any = import_module("pymc_marketing.clv")
+
+    table = pd.DataFrame({"customer_id": np.arange(len(data["x"])), "frequency": data["x"].astype(float)})
+    table["recency"], table["T"] = data["t_x"] / 7.0, data["t_cal"] / 7.0
+    table["monetary_value"] = data["mean"].astype(float)
+    columns = ["customer_id", "frequency", "recency", "T"]
+    fitter = {"bg_nbd": library.BetaGeoModel, "pareto_nbd": library.ParetoNBDModel}[model](data=table[columns])
+    fitter.build_model()
+    timed("fit", lambda: fitter.fit(method="map", progressbar=False))
+    orders = timed("predict", lambda: fitter.expected_purchases(table[columns], future_t=HORIZON))
+    if model == "bg_nbd":
+        back = table[(table["frequency"] > 0) & (table["monetary_value"] > 0)]
+        spend = library.GammaGammaModel(data=back)
+        spend.fit(method="map", progressbar=False)
+        arguments: dict[str, Any] = {"transaction_model": fitter, "data": table, "future_t": MONTHS}
+        arguments |= {"discount_rate": MONTHLY_DISCOUNT, "time_unit": "W"}
+        timed("clv", lambda: spend.expected_customer_lifetime_value(**arguments))
+    return {"mean_orders": float(np.asarray(orders).mean())}
+
+
+LIBRARIES = {"lifetimes": lifetimes, "pymc-marketing": pymc_marketing}
+
+
+def main(path: Path, library: str, model: str) -> None:
+    """Print seconds, results and peak memory as JSON."""
+    warnings.simplefilter("ignore")
+    seconds: dict[str, float] = {}
+
+    def timed(step: str, work: Callable[[], Any]) -> Any:
+        start = time.perf_counter()
+        result = work()
+        seconds[step] = time.perf_counter() - start
+        return result
+
+    found = LIBRARIES[library](np.load(path), model, timed)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    sys.stdout.write("\n" + json.dumps({"seconds": seconds, "peak_mb": peak} | found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
