@@ -1,8 +1,8 @@
 """The nightly state machine (夜間集計) in Amazon States Language: it moves, `shared.analytics.nightly` decides.
 
 Plan ─► Compact ─► Nights, oldest first:
-                     PlanStage ─► Stage: every analysis that can run: UNLOAD, then its checks ─┐
-                         ▲──────────────────────────────────────────────────────────────────────┘
+                     PlanStage ─► Stage: every analysis that can run: UNLOAD (or ask, fit a model, store), checks ─┐
+                         ▲──────────────────────────────────────────────────────────────────────────────────────────┘
                      PlanScores ─► Apply ─► Publish
 """
 
@@ -22,6 +22,7 @@ POLL_SECONDS = 1
 ANALYSES_AT_ONCE = 5
 COMPACTIONS_AT_ONCE = 2
 WRITERS_AT_ONCE = 4
+INPUTS_AT_ONCE = 3
 
 _LATER = ["Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException",
           "Lambda.TooManyRequestsException", "UnavailableError", "ConflictError"]  # fmt: skip
@@ -35,6 +36,8 @@ class NightlyParts:
     plan_night: str
     compact: str
     plan_stage: str
+    fit_models: str
+    store_rows: str
     plan_scores: str
     apply_scores: str
     publish_reports: str
@@ -133,7 +136,13 @@ def _night(parts: NightlyParts, analyses: Sequence[Analysis]) -> dict[str, State
 def _analysis(parts: NightlyParts) -> dict[str, State]:
     """One analysis: write its rows, then check them. A failure is its result, not the end of the others."""
     return {
+        "MadeBy": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.made_by", "IsPresent": True, "Next": "Inputs"}],
+            "Default": "Unload",
+        },
         **_query(parts, "Unload", "$.query", "$.unloaded", "Check"),
+        **_made_by_function(parts),
         **_query(parts, "Check", "$.checks", "$.checked", "ReadChecks"),
         "ReadChecks": {
             **_athena("getQueryResults", {"QueryExecutionId.$": "$.checked.QueryExecutionId"}),
@@ -148,6 +157,8 @@ def _analysis(parts: NightlyParts) -> dict[str, State]:
                 "checks.$": "$.found.rows",
                 "scanned_bytes.$": "$.unloaded.Statistics.DataScannedInBytes",
                 "milliseconds.$": "$.unloaded.Statistics.TotalExecutionTimeInMillis",
+                "check_bytes.$": "$.checked.Statistics.DataScannedInBytes",
+                "check_milliseconds.$": "$.checked.Statistics.TotalExecutionTimeInMillis",
             },
             "End": True,
         },
@@ -155,7 +166,61 @@ def _analysis(parts: NightlyParts) -> dict[str, State]:
     }
 
 
-def _query(parts: NightlyParts, name: str, sql: str, result: str, following: str) -> dict[str, State]:
+def _made_by_function(parts: NightlyParts) -> dict[str, State]:
+    """Rows that SQL cannot make: its inputs are asked for, a function makes CSV of them, another stores that."""
+    return {
+        "Inputs": _each(
+            "$.inputs",
+            INPUTS_AT_ONCE,
+            {
+                **_query(parts, "Ask", "$.query", "$.asked", "Asked", broken="NotAsked"),
+                "Asked": {
+                    "Type": "Pass",
+                    "Parameters": {
+                        "name.$": "$.name",
+                        "location.$": "$.asked.ResultConfiguration.OutputLocation",
+                        "scanned_bytes.$": "$.asked.Statistics.DataScannedInBytes",
+                    },
+                    "End": True,
+                },
+                "NotAsked": {"Type": "Pass", "Parameters": {"name.$": "$.name", "error.$": "$.failure"}, "End": True},
+            },
+            ResultPath="$.inputs",
+            Catch=[_catch("$.failure", "Broken")],
+            Next="Fit",
+        ),
+        "Fit": {
+            **_call(parts.fit_models),
+            "ResultSelector": {
+                "key.$": "$.key",
+                "Statistics": {
+                    "DataScannedInBytes.$": "$.scanned_bytes",
+                    "TotalExecutionTimeInMillis.$": "$.milliseconds",
+                },
+            },
+            "ResultPath": "$.unloaded",
+            "Catch": [_catch("$.failure", "Broken")],
+            "Next": "Store",
+        },
+        "Store": {
+            **_call(parts.store_rows),
+            "Parameters": {
+                "tenant.$": "$.tenant",
+                "as_of.$": "$.as_of",
+                "name.$": "$.name",
+                "columns.$": "$.columns",
+                "key.$": "$.unloaded.key",
+            },
+            "ResultPath": "$.stored",
+            "Catch": [_catch("$.failure", "Broken")],
+            "Next": "Check",
+        },
+    }
+
+
+def _query(
+    parts: NightlyParts, name: str, sql: str, result: str, following: str, *, broken: str = "Broken"
+) -> dict[str, State]:
     """Start a query, look until it has ended, leave its execution at `result`."""
     refused = f"{name}Refused"
     return {
@@ -167,12 +232,13 @@ def _query(parts: NightlyParts, name: str, sql: str, result: str, following: str
                     "WorkGroup": parts.workgroup,
                     "QueryExecutionContext": {"Database": parts.database},
                 },
+                broken,
             ),
             "ResultPath": result,
             "Next": f"{name}Look",
         },
         f"{name}Look": {
-            **_athena("getQueryExecution", {"QueryExecutionId.$": f"{result}.QueryExecutionId"}),
+            **_athena("getQueryExecution", {"QueryExecutionId.$": f"{result}.QueryExecutionId"}, broken),
             "OutputPath": "$",
             "ResultSelector": {"execution.$": "$.QueryExecution"},
             "ResultPath": "$.look",
@@ -206,13 +272,13 @@ def _state_is(result: str, state: str, following: str) -> State:
     return {"Variable": f"{result}.Status.State", "StringEquals": state, "Next": following}
 
 
-def _athena(action: str, parameters: Mapping[str, Any]) -> State:
+def _athena(action: str, parameters: Mapping[str, Any], broken: str = "Broken") -> State:
     return {
         "Type": "Task",
         "Resource": f"arn:aws:states:::aws-sdk:athena:{action}",
         "Parameters": dict(parameters),
         "Retry": [_retry(_BUSY)],
-        "Catch": [_catch("$.failure", "Broken")],
+        "Catch": [_catch("$.failure", broken)],
     }
 
 

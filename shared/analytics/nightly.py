@@ -11,7 +11,7 @@ The state machine moves; everything it has to decide is decided here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -28,6 +28,9 @@ from shared.core.shop import Shop
 
 RUN = "nightly_run"
 """Report name of the run records."""
+
+STEPS = "nightly_steps"
+"""Report name of what each step of a run took: rows, bytes and seconds."""
 
 CATCH_UP_NIGHTS = 7
 """Nights made up for after an outage; older days stay blank."""
@@ -91,7 +94,11 @@ class Night:
     previous_on: date | None = None
     written_on: date | None = None
     outcomes: tuple[Outcome, ...] = ()
-    queries: tuple[Mapping[str, str], ...] = field(default=(), repr=False)
+    prepared: Mapping[str, Any] = field(default_factory=dict)
+    """What went before: since when, and the partitions and bytes compacted."""
+    analysed_at: str = ""
+    """When the last analysis had ended."""
+    queries: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     """What to run next; none when the night's analyses are through."""
 
     def document(self) -> dict[str, Any]:
@@ -102,6 +109,8 @@ class Night:
             "previous_on": self.previous_on.isoformat() if self.previous_on else "",
             "written_on": self.written_on.isoformat() if self.written_on else "",
             "outcomes": [asdict(outcome) for outcome in self.outcomes],
+            "prepared": dict(self.prepared),
+            "analysed_at": self.analysed_at,
             "queries": [dict(query) for query in self.queries],
         }
 
@@ -118,6 +127,8 @@ def parse_night(document: Mapping[str, Any]) -> Night:
                 Outcome(**{**outcome, "warnings": tuple(outcome["warnings"])})
                 for outcome in document.get("outcomes", ())
             ),
+            prepared=document.get("prepared", {}),
+            analysed_at=document.get("analysed_at", ""),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RejectedError(f"not a nightly run: {error}") from None
@@ -127,11 +138,11 @@ def _day(text: str | None) -> date | None:
     return date.fromisoformat(text) if text else None
 
 
-def begin(tenant: TenantId, as_of: date, reports: Reports, now: datetime) -> Night:
+def begin(planned: Night, reports: Reports, now: datetime) -> Night:
     """Start a night: from here on, until it is complete, the live state counts as half-written."""
-    night = Night(
-        tenant=tenant,
-        as_of=as_of,
+    tenant, as_of = planned.tenant, planned.as_of
+    night = replace(
+        planned,
         previous_on=last_complete(reports, tenant, before=as_of),
         written_on=written_base(reports, tenant, as_of),
     )
@@ -145,6 +156,7 @@ def advance(
     analyses: Sequence[Analysis],
     shop: Shop,
     lake: Objects,
+    now: datetime,
 ) -> Night:
     """Note what the last stage gave and say what can run next: analyses all of whose inputs are done.
 
@@ -163,7 +175,7 @@ def advance(
         if lost:
             outcomes.append(Outcome(analysis.name, "skipped", f"needs {', '.join(lost)}"))
             ended[analysis.name] = outcomes[-1]
-        elif all(name in ended for name in needed):
+        elif all(name in ended for name in [*needed, *analysis.uses]):
             ready.append(analysis)
     values = catalog.parameters(
         night.tenant,
@@ -173,13 +185,11 @@ def advance(
         previous_on=night.previous_on,
         written_on=night.written_on,
     )
-    return Night(
-        tenant=night.tenant,
-        as_of=night.as_of,
-        previous_on=night.previous_on,
-        written_on=night.written_on,
+    return replace(
+        night,
         outcomes=tuple(outcomes),
-        queries=tuple(_statements(analysis.name, analyses, values, lake) for analysis in ready),
+        analysed_at="" if ready else now.isoformat(),
+        queries=tuple(_statements(analysis, analyses, values, lake) for analysis in ready),
     )
 
 
@@ -187,7 +197,7 @@ def in_order(analyses: Sequence[Analysis]) -> list[Analysis]:
     """Each analysis after those it reads, so that one pass over a stage sees every loss. Raises on a circle."""
     left, ordered = {analysis.name: analysis for analysis in analyses}, list[Analysis]()
     while left:
-        free = [a for a in left.values() if not any(read in left for read in a.reads)]
+        free = [a for a in left.values() if not any(read in left for read in (*a.reads, *a.uses))]
         if not free:
             raise ValueError(f"analyses read each other in a circle: {', '.join(sorted(left))}")
         ordered += free
@@ -196,10 +206,25 @@ def in_order(analyses: Sequence[Analysis]) -> list[Analysis]:
     return ordered
 
 
-def _statements(name: str, analyses: Sequence[Analysis], values: Mapping[str, Value], lake: Objects) -> dict[str, str]:
+def _statements(
+    analysis: Analysis, analyses: Sequence[Analysis], values: Mapping[str, Value], lake: Objects
+) -> dict[str, Any]:
+    name = analysis.name
     prefix = result_prefix(name, TenantId(str(values["tenant"])), values["as_of"])
     # UNLOAD refuses a place that holds something.
     lake.delete([stored.key for stored in lake.list(prefix)])
+    if analysis.made_by:
+        return {
+            "name": name,
+            "made_by": analysis.made_by,
+            "tenant": values["tenant"],
+            "as_of": str(values["as_of"]),
+            "columns": dict(analysis.columns),
+            "inputs": [
+                {"name": each, "query": catalog.nightly_query(each, analyses, values)} for each in analysis.reads
+            ],
+            "checks": catalog.checks_query(name, values),
+        }
     query = unload(catalog.nightly_query(name, analyses, values), f"s3://{lake.bucket}/{prefix}")
     return {"name": name, "query": query, "checks": catalog.checks_query(name, values)}
 
@@ -221,8 +246,8 @@ def judge(result: Mapping[str, Any]) -> Outcome:
         state="failed" if failed else "done",
         reason=f"checks: {', '.join(failed)}" if failed else "",
         rows=rows,
-        scanned_bytes=int(result.get("scanned_bytes", 0)),
-        seconds=round(int(result.get("milliseconds", 0)) / 1000, 3),
+        scanned_bytes=int(result.get("scanned_bytes", 0)) + int(result.get("check_bytes", 0)),
+        seconds=round((int(result.get("milliseconds", 0)) + int(result.get("check_milliseconds", 0))) / 1000, 3),
         warnings=tuple(name for severity, name, violations in found if severity == "warn" and violations),
     )
 
@@ -261,3 +286,42 @@ def record(
         "scanned_bytes": sum(outcome.scanned_bytes for outcome in night.outcomes),
         "analyses": [asdict(outcome) | {"title": titles.get(outcome.name, {})} for outcome in night.outcomes],
     }
+
+
+def steps(night: Night, applied: Mapping[str, Any], started_at: str, now: datetime) -> dict[str, Any]:
+    """What each step of the night took, in order: the compaction before it, its analyses, the write-back."""
+    prepared = night.prepared
+    compacted = {
+        "step": "compact",
+        "state": "done" if prepared else "skipped",
+        "rows": 0,
+        "scanned_bytes": prepared.get("bytes", 0),
+        "seconds": _seconds(prepared.get("planned_at", ""), started_at),
+        "note": f"{prepared.get('partitions', 0)} partitions",
+    }
+    analysed = [
+        {
+            "step": outcome.name,
+            "state": outcome.state,
+            "rows": outcome.rows,
+            "scanned_bytes": outcome.scanned_bytes,
+            "seconds": outcome.seconds,
+            "note": outcome.reason or ", ".join(outcome.warnings),
+        }
+        for outcome in night.outcomes
+    ]
+    written = {
+        "step": "write_back",
+        "state": "failed" if applied.get("error") else "done",
+        "rows": applied.get("written", 0),
+        "scanned_bytes": applied.get("read_bytes", 0),
+        "seconds": _seconds(night.analysed_at, now.isoformat()),
+        "note": f"{applied.get('changed', 0)} people differ",
+    }
+    return {"as_of": night.as_of.isoformat(), "steps": [compacted, *analysed, written]}
+
+
+def _seconds(since: str, until: str) -> float:
+    if not since or not until:
+        return 0.0
+    return round((datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds(), 3)

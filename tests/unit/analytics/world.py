@@ -11,8 +11,8 @@ from typing import Any
 from shared.analytics import compact, compaction, meaning, modelling, nights, stored_rows
 from shared.analytics.archive import archive_events, archive_states
 from shared.analytics.lake import MemoryObjects
-from shared.analytics.nightly import Night, parse_night
-from shared.analytics.parquet import encode
+from shared.analytics.nightly import Night, parse_night, result_prefix
+from shared.analytics.parquet import decode, encode
 from shared.analytics.publish import publish
 from shared.analytics.reports import MemoryReportStore
 from shared.analytics.scores import apply, slices
@@ -153,11 +153,12 @@ class World:
         """The nightly machine, state by state; `without` some analyses a test has no use for."""
         catalog = [analysis.document() for analysis in meaning.night_catalog() if analysis.name not in without]
         event: dict[str, Any] = {"night": {"tenant": TENANT, "as_of": as_of}, "results": [], "catalog": catalog}
+        lake = lake_of(self.lake)
         while True:
             event["night"] = nights.plan_stage(event, self.shop, self.lake, self.reports, self.clock.now())
             if not event["night"]["queries"]:
                 break
-            event["results"] = [self._ask(query) for query in event["night"]["queries"]]
+            event["results"] = [self._ask(query, lake, as_of) for query in event["night"]["queries"]]
         night = parse_night(event["night"])
         applied: Any = {"error": {"Error": "killed"}}
         if write_back:
@@ -171,19 +172,21 @@ class World:
             return {"error": {"Error": "RejectedError", "Cause": str(error)}}
         return [apply(self.lake, TENANT, night.as_of, each, self.customers) for each in work]
 
-    def _ask(self, query: Mapping[str, Any]) -> dict[str, Any]:
+    def _ask(self, query: Mapping[str, Any], lake: DuckLake, as_of: str) -> dict[str, Any]:
         name = query["name"]
         if name in self.breaks:
             return {"name": name, "error": {"State": "FAILED", "StateChangeReason": "SYNTAX_ERROR: no such thing"}}
-        lake = lake_of(self.lake)
+        prefix = result_prefix(name, TENANT, day(as_of))
         if "made_by" in query:
             self._make(query, lake)
-            lake = lake_of(self.lake)
         else:
             inner, location = _unloaded(query["query"])
-            answer = lake.ask(inner)
-            self.lake.put(f"{location}part-0", encode(answer))
-            attach(lake, TABLES[name], answer, f"{location}part-0")
+            assert location == prefix
+            self.lake.put(f"{location}part-0", encode(lake.ask(inner)))
+        # The place was emptied when the stage was planned: what an earlier run of this day left is gone.
+        lake.connection.execute(f"DELETE FROM {name} WHERE dt = ?", [day(as_of)])  # noqa: S608 - a folder's name
+        for stored in self.lake.list(prefix):
+            attach(lake, TABLES[name], decode(self.lake.get(stored.key)), stored.key)
         rows = lake.rows(query["checks"])
         heading = {"Data": [{"VarCharValue": column} for column in ("severity", "name", "violations")]}
         found = [
