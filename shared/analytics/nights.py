@@ -46,11 +46,23 @@ def plan_nights(shop: Shop, as_of: str | None, lake: Objects, reports: Reports, 
         for table in BASE_TABLES
         for value, found in partitions(lake, table, shop.tenant).items()
     }
+    batches = compaction.plan(stored, shop.tenant)
+    prepared = {
+        "planned_at": now.isoformat(),
+        "partitions": sum(len(batch) for batch in batches),
+        "bytes": sum(
+            each.size
+            for batch in batches
+            for work in batch
+            for each in compaction.small(stored[work.table, work.value])
+        ),
+    }
+    # Compaction is the first night's: the others begin when the one before has ended.
+    nights: list[dict[str, Any]] = [{"tenant": shop.tenant, "as_of": day.isoformat()} for day in due]
+    nights[:1] = [night | {"prepared": prepared} for night in nights[:1]]
     return {
-        "nights": [{"tenant": shop.tenant, "as_of": day.isoformat()} for day in due],
-        "compactions": [
-            {"partitions": [work.document() for work in batch]} for batch in compaction.plan(stored, shop.tenant)
-        ],
+        "nights": nights,
+        "compactions": [{"partitions": [work.document() for work in batch]} for batch in batches],
     }
 
 
@@ -58,6 +70,6 @@ def plan_stage(event: Mapping[str, Any], shop: Shop, lake: Objects, reports: Rep
     """Begin a night, or go on with it: what the last queries gave, and the next ones."""
     night = nightly.parse_night(event["night"])
     if "outcomes" not in event["night"]:
-        night = nightly.begin(night.tenant, night.as_of, reports, now)
+        night = nightly.begin(night, reports, now)
     analyses = catalog.from_documents(event["catalog"])
-    return nightly.advance(night, event["results"], analyses, shop, lake).document()
+    return nightly.advance(night, event["results"], analyses, shop, lake, now).document()

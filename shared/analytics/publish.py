@@ -24,7 +24,9 @@ def publish(event: Mapping[str, Any], lake: Objects, reports: Reports, now: date
             reports.put(night.tenant, report_name(analysis.name), night.as_of, _report(analysis.name, night, lake, now))
     begun = reports.get(night.tenant, nightly.RUN, night.as_of) or {}
     titles = {analysis.name: analysis.title for analysis in analyses}
-    record = nightly.record(night, _applied(event["applied"]), begun.get("started_at", ""), now, titles)
+    applied, started_at = _applied(event["applied"]), begun.get("started_at", "")
+    record = nightly.record(night, applied, started_at, now, titles)
+    reports.put(night.tenant, nightly.STEPS, night.as_of, nightly.steps(night, applied, started_at, now))
     reports.put(night.tenant, nightly.RUN, night.as_of, record)
     return {key: record[key] for key in ("as_of", "state", "failed", "changed", "written")}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.analytics.lake import Objects
 from shared.analytics.nightly import CHANGES, Night, result_prefix
-from shared.analytics.parquet import count_rows, decode
+from shared.analytics.parquet import count_rows, decode_slice
 from shared.core.errors import RejectedError
 from shared.core.ids import CustomerId, TenantId
 from shared.customers.model import LtvTier, Scores, Status
@@ -45,9 +45,11 @@ def slices(lake: Objects, night: Night, size: int = BATCH_ROWS) -> list[Slice]:
 
 def apply(lake: Objects, tenant: TenantId, as_of: date, work: Slice, customers: CustomerStore) -> dict[str, int]:
     """Write one slice; safe to repeat. Returns the people in it and how many really changed."""
-    rows: list[dict[str, Any]] = decode(lake.get(work.key)).slice(work.first, work.count).to_pylist()
+    body = lake.get(work.key)
+    rows = decode_slice(body, work.first, work.count)
     scores = {CustomerId(row["customer_id"]): parse_scores(row, as_of) for row in rows}
-    return {"changed": len(rows), "written": customers.write_all_scores(tenant, scores)}
+    written = customers.write_all_scores(tenant, scores)
+    return {"changed": len(rows), "written": written, "read_bytes": len(body)}
 
 
 def parse_scores(row: Mapping[str, Any], as_of: date) -> Scores | None:
@@ -69,4 +71,4 @@ def parse_scores(row: Mapping[str, Any], as_of: date) -> Scores | None:
 def total(results: Iterable[Mapping[str, int]]) -> dict[str, int]:
     """All slices together."""
     counted = list(results)
-    return {key: sum(result[key] for result in counted) for key in ("changed", "written")}
+    return {key: sum(result[key] for result in counted) for key in ("changed", "written", "read_bytes")}
