@@ -48,7 +48,7 @@ class Scenarios(Construct):
                 "entry_rules": dump_rules(entry_rules(self.scenarios)),
             },
         )
-        _grant(function, self._house.tables.scenarios, "dynamodb:UpdateItem")
+        _grant(function, self._house.tables.scenarios, "dynamodb:BatchGetItem", "dynamodb:UpdateItem")
         # Imported history starts nothing, so it does not even wake the function.
         filters = [_rows_of("cart"), _rows_of("order")]
         on_stream(function, self._house.tables.customers, filters=filters, window=Duration.seconds(1))
@@ -134,12 +134,15 @@ class Scenarios(Construct):
             "scenarios/sweep",
             settings={
                 "scenarios_table": table.table_name,
+                "customers_table": self._house.tables.customers.table_name,
                 "work_bucket": self._house.work.bucket_name,
                 "machine_prefix": self._states_arn("stateMachine", scenario_machine("")),
                 "prefix": self._house.prefix,
             },
             timeout=Duration.minutes(5),
         )
+        _grant(function, table, "dynamodb:UpdateItem")
+        _grant(function, self._house.tables.customers, *STORE_READS)
         machines = [machine.state_machine_arn for machine in self.machines.values()]
         for actions, resources in (
             (["dynamodb:Query"], [f"{table.table_arn}/index/due"]),

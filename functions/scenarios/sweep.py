@@ -12,6 +12,7 @@ from shared.core.ids import ScenarioId
 from shared.core.settings import load
 from shared.core.shop import list_shop_ids
 from shared.core.telemetry import logger
+from shared.customers.store import CustomerStore
 from shared.scenarios.cohorts import S3CohortFiles
 from shared.scenarios.machines import StepFunctions
 from shared.scenarios.store import DynamoEnrolmentStore
@@ -23,6 +24,7 @@ class Settings:
     """Environment of this function."""
 
     scenarios_table: str
+    customers_table: str
     work_bucket: str
     machine_prefix: str
     prefix: str
@@ -36,6 +38,7 @@ def _dependencies() -> SweepDeps:
         files=S3CohortFiles(settings.work_bucket, client("s3")),
         machines=StepFunctions(settings.machine_prefix, client("stepfunctions")),
         tenants=partial(list_shop_ids, settings.prefix),
+        person=CustomerStore(settings.customers_table).person,
     )
 
 

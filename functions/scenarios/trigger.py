@@ -38,8 +38,9 @@ def handler(
     rules, store = deps or _dependencies()
 
     def each(record: Any) -> None:
-        if image := record.raw_event["dynamodb"].get("NewImage"):
-            follow(read_row(image), rules, store, SystemClock().now())
+        change = record.raw_event["dynamodb"]
+        if image := change.get("NewImage"):
+            follow(read_row(image), rules, store, SystemClock().now(), new="OldImage" not in change)
 
     return process_partial_response(
         event, each, BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.customers.model import Cart, Order, PersonState
@@ -61,6 +61,15 @@ def rearms(existing: Enrolment | None, arriving: Enrolment) -> bool:
         return True
     moved = arriving.touched_at == existing.touched_at and arriving.customer_id != existing.customer_id
     return existing.state is EnrolmentState.ARMED and (arriving.touched_at > existing.touched_at or moved)
+
+
+def put_off(enrolment: Enrolment, person: PersonState) -> Enrolment | None:
+    """Due later, because the cart was touched again since it was made due; None: due as it stands."""
+    touches = [cart.updated_at for cart in carts_of(enrolment, person) if not cart.historical]
+    last = max(touches, default=enrolment.touched_at)
+    if enrolment.due_at is None or last <= enrolment.touched_at:
+        return None
+    return replace(enrolment, touched_at=last, due_at=last + (enrolment.due_at - enrolment.touched_at))
 
 
 def exit_reason(rules: Collection[ExitRule], enrolment: Enrolment, person: PersonState) -> Reason | None:

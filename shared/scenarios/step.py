@@ -42,6 +42,8 @@ from shared.scenarios.model import OTHERWISE, ExitRule, Subject
 from shared.scenarios.store import EnrolmentStore
 from shared.scenarios.sweep import BATCH_SIZE
 
+_NOT_THEIRS = (UnavailableError, MisconfiguredError)
+"""Errors that no person causes."""
 COME_BACK_SECONDS = 90
 """When something was busy: longer than the lease an attempt that died still holds (60 s)."""
 WAITING = "waiting"
@@ -191,13 +193,12 @@ class _Step:
     def _people(self) -> list[Enrolment]:
         """The people of the batch that are this execution's, in the order of the file."""
         members = read_batch(self.deps.files, self._batch())
+        known = self.deps.enrolments.get_many(
+            self.call.tenant, self.call.scenario, [member.occurrence for member in members]
+        )
+        found = [known.get(member.occurrence) for member in members]
         if self.call.enter_within_seconds:
-            found = self._pool(members, self._claim)
-        else:
-            known = self.deps.enrolments.get_many(
-                self.call.tenant, self.call.scenario, [member.occurrence for member in members]
-            )
-            found = [known.get(member.occurrence) for member in members]
+            found = self._pool(self._still_due([enrolment for enrolment in found if enrolment]), self._claim)
         return [enrolment for enrolment in found if enrolment and self._mine(enrolment)]
 
     def _mine(self, enrolment: Enrolment) -> bool:
@@ -205,11 +206,29 @@ class _Step:
         moving = enrolment.state is EnrolmentState.ENTERED
         return enrolment.execution == self.call.execution and (moving or enrolment.step == self.call.step)
 
-    def _claim(self, member: Member) -> Enrolment | None:
+    def _claim(self, enrolment: Enrolment) -> Enrolment | None:
         call = self.call
         return self.deps.enrolments.claim(
-            call.tenant, call.scenario, member.occurrence, call.execution, call.version, call.arrived_at
+            call.tenant, call.scenario, enrolment.occurrence, call.execution, call.version, call.arrived_at
         )
+
+    def _still_due(self, armed: Sequence[Enrolment]) -> list[Enrolment]:
+        """Without those put off; on whom looking breaks again and again goes on, to be put aside by a later step."""
+        with ThreadPoolExecutor(max(1, min(self.deps.workers, len(armed)))) as pool:
+            futures = [pool.submit(self._put_off, enrolment) for enrolment in armed]
+        errors = [error for future in futures if (error := future.exception())]
+        if errors and (self.call.attempt < PARK_AFTER or any(isinstance(each, _NOT_THEIRS) for each in errors)):
+            raise errors[0]
+        looked = zip(armed, futures, strict=True)
+        return [each for each, future in looked if future.exception() or not future.result()]
+
+    def _put_off(self, enrolment: Enrolment) -> bool:
+        """They went on shopping since they were made due: not yet."""
+        if enrolment.state is not EnrolmentState.ARMED:
+            return False
+        person = self.deps.person(self.call.tenant, enrolment.customer_id)
+        later = rules.put_off(enrolment, person) if person else None
+        return later is not None and self.deps.enrolments.arm(later)
 
     def _batch(self) -> Batch:
         if self.call.batch is None:
@@ -337,7 +356,7 @@ class _Step:
             return result
         if isinstance(result, UnavailableError) and self.call.action == "send":
             return _Met(WAITING, enrolment)
-        if isinstance(result, (UnavailableError, MisconfiguredError)) or self.call.attempt < PARK_AFTER:
+        if isinstance(result, _NOT_THEIRS) or self.call.attempt < PARK_AFTER:
             raise result
         logger("scenarios").error(
             "person put aside",

@@ -5,7 +5,7 @@
         index `by_customer`  customer_key {tenant}#{customer_id}, pk
     pk {tenant}#{scenario}                sk funnel#{date}#{execution}#{step}#{batch}
 
-Write units of one cart: arm 1 (+2 index entries, +2 each time the cart is touched again), claim 1 (+1), each step 1.
+Write units of one cart: arm 1 (+2 index entries; +2 when it is put off), claim 1 (+1), each step 1.
 """
 
 from __future__ import annotations

@@ -7,14 +7,18 @@ its first step. Whoever is not claimed stays due and is found by the next sweep.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from shared.core.clock import to_iso
 from shared.core.errors import MatakiteError
-from shared.core.ids import ScenarioId, TenantId
+from shared.core.ids import CustomerId, ScenarioId, TenantId
+from shared.customers.model import PersonState
+from shared.scenarios import rules
 from shared.scenarios.cohorts import FOLDER, CohortFiles, write_cohort
+from shared.scenarios.enrolment import Enrolment
 from shared.scenarios.machines import Machines
 from shared.scenarios.store import EnrolmentStore
 
@@ -22,6 +26,7 @@ BATCH_SIZE = 50
 """People per Lambda call of a step."""
 LIMIT = 100_000
 """People per execution; more wait for the next sweep."""
+_LOOKS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class SweepDeps:
     tenants: Callable[[], Iterable[TenantId]]
     batch_size: int = BATCH_SIZE
     limit: int = LIMIT
+    person: Callable[[TenantId, CustomerId], PersonState | None] = lambda _tenant, _customer: None
+    """Saves executions for those who have touched their cart again; the first step looks once more."""
 
 
 def sweep(scenario: ScenarioId, deps: SweepDeps, now: datetime) -> dict[str, int]:
@@ -55,7 +62,7 @@ def sweep(scenario: ScenarioId, deps: SweepDeps, now: datetime) -> dict[str, int
 
 
 def _sweep_shop(tenant: TenantId, scenario: ScenarioId, deps: SweepDeps, now: datetime) -> int:
-    due = deps.enrolments.due(tenant, scenario, now, deps.limit)
+    due = _still_due(deps.enrolments.due(tenant, scenario, now, deps.limit), deps)
     if not due:
         return 0
     execution = execution_name(tenant, scenario, now)
@@ -70,6 +77,20 @@ def _sweep_shop(tenant: TenantId, scenario: ScenarioId, deps: SweepDeps, now: da
         "cohort": {"bucket": deps.files.bucket, **asdict(cohort)},
     }
     return cohort.size if deps.machines.start(scenario, execution, document) else 0
+
+
+def _still_due(due: Sequence[Enrolment], deps: SweepDeps) -> list[Enrolment]:
+    """Without those who went on shopping: they become due after their last touch."""
+    if not due:
+        return []
+
+    def put_off(enrolment: Enrolment) -> bool:
+        person = deps.person(enrolment.tenant, enrolment.customer_id)
+        later = rules.put_off(enrolment, person) if person else None
+        return later is not None and deps.enrolments.arm(later)
+
+    with ThreadPoolExecutor(_LOOKS_AT_ONCE) as pool:
+        return [each for each, later in zip(due, pool.map(put_off, due), strict=True) if not later]
 
 
 def execution_name(tenant: TenantId, scenario: ScenarioId, at: datetime) -> str:

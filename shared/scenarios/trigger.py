@@ -16,22 +16,34 @@ from shared.scenarios.rules import EntryRule, entering
 from shared.scenarios.store import EnrolmentStore
 
 
-def follow(row: ChangedRow | None, rules: Sequence[EntryRule], store: EnrolmentStore, now: datetime) -> None:
-    """Act on one changed row. Safe to repeat, and to miss: what counts is checked again at the step."""
+def follow(
+    row: ChangedRow | None, rules: Sequence[EntryRule], store: EnrolmentStore, now: datetime, *, new: bool = True
+) -> None:
+    """Act on one changed row. Safe to repeat, and to miss: what counts is checked again at the step.
+
+    `new`: the row did not exist before. A cart that is touched again stays due at its first time: whoever collects it
+    then sees the later touch and puts it off (`rules.put_off`), which is a write for each hour of shopping, not for
+    each touch.
+    """
     if row is None:
         return
     if row.cart is not None:
         for rule in rules:
-            _follow_cart(row, row.cart, rule, store, now)
+            _follow_cart(row, row.cart, rule, store, now, new=new)
     if row.order is not None and not row.historical:
         for rule in rules:
             _follow_order(row, row.order, rule, store, now)
 
 
-def _follow_cart(row: ChangedRow, cart: Cart, rule: EntryRule, store: EnrolmentStore, now: datetime) -> None:
+def _follow_cart(
+    row: ChangedRow, cart: Cart, rule: EntryRule, store: EnrolmentStore, now: datetime, *, new: bool
+) -> None:
     scenario, occurrence = ScenarioId(rule.scenario), cart_occurrence(cart)
     decision = entering(cart, rule, now, historical=row.historical)
     if decision.due_at is not None:
+        known = None if new else store.get(row.tenant, scenario, occurrence)
+        if known is not None and known.customer_id == row.customer_id:
+            return
         store.arm(
             Enrolment(
                 tenant=row.tenant,

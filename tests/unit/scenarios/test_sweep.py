@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,12 +12,14 @@ from functions.scenarios import sweep as sweep_function
 from functions.scenarios import trigger as trigger_function
 from shared.core.errors import UnavailableError
 from shared.core.ids import CustomerId, TenantId
+from shared.customers.model import PersonState
 from shared.customers.rows import Row, encode_item
+from shared.customers.store import ChangedRow
 from shared.scenarios.enrolment import EnrolmentState, cart_occurrence
 from shared.scenarios.model import LiveStatus
 from shared.scenarios.store import MemoryEnrolmentStore
 from shared.scenarios.sweep import execution_name, sweep
-from shared.scenarios.trigger import dump_rules, entry_rules, load_rules
+from shared.scenarios.trigger import dump_rules, entry_rules, follow, load_rules
 from tests.unit.scenarios.world import CART, MORNING, TENANT, World, a_cart, a_person, jst, preset
 
 
@@ -119,6 +121,57 @@ def test_what_an_execution_is_told_holds_ids_and_times_only() -> None:
     assert set(document) == {"tenant", "execution", "scheduled_at", "arrived_at", "cohort"}
     assert "example.com" not in str(document)
     assert "secret-token" not in str(document) + str(world.files.get(document["cohort"]["key"]))
+
+
+# --- carts that are touched again ---
+
+
+def touched_again(world: World, at: datetime) -> PersonState:
+    """The live state knows the later touch; the due index was not written again."""
+    person = a_person("hanako", a_cart(touched_at=at))
+    world.people["hanako"] = person
+    row = ChangedRow(TENANT, CustomerId("hanako"), "cart", False, cart=person.carts[0])
+    follow(row, entry_rules([preset()]), world.enrolments, at, new=False)
+    return person
+
+
+@pytest.mark.parametrize("sweep_looks", [True, False])
+def test_nobody_who_went_on_shopping_is_mailed_early_and_none_is_lost(sweep_looks: bool) -> None:
+    world = World()
+    world.adds(a_person("hanako", a_cart()))
+    touched_again(world, jst("2026-03-02 10:40"))
+    assert world.enrolment("hanako").touched_at == MORNING, "a touch costs no write"
+    world.clock.at = jst("2026-03-02 11:00")
+    deps = replace(world.sweep_deps(), person=world.person) if sweep_looks else world.sweep_deps()
+    assert sweep(CART, deps, world.clock.at) == ({} if sweep_looks else {TENANT: 1})
+    world.play()
+    assert world.mails("hanako") == []
+    assert world.enrolment("hanako").due_at == jst("2026-03-02 11:40")
+    world.clock.at = jst("2026-03-02 11:40")
+    assert sweep(CART, deps, world.clock.at) == {TENANT: 1}
+    world.play()
+    assert world.mails("hanako") == ["mail_1", "mail_2", "mail_3"]
+
+
+def test_a_touch_between_the_sweep_and_the_first_step_is_seen_there() -> None:
+    world = World()
+    world.adds(a_person("hanako", a_cart()))
+    world.clock.at = jst("2026-03-02 11:00")
+    assert world.sweeps() == {TENANT: 1}
+    touched_again(world, jst("2026-03-02 11:00"))
+    world.play()
+    assert world.mails("hanako") == []
+    world.clock.at = jst("2026-03-02 12:00")
+    assert world.sweeps() == {TENANT: 1}
+    world.play()
+    assert world.mails("hanako") == ["mail_1", "mail_2", "mail_3"]
+
+
+def test_a_cart_that_was_empty_at_first_becomes_due_when_it_is_filled() -> None:
+    world = World()
+    world.adds(a_person("hanako", a_cart(lines=())))
+    touched_again(world, MORNING + timedelta(minutes=5))
+    assert world.enrolment("hanako").touched_at == MORNING + timedelta(minutes=5)
 
 
 # --- the trigger ---
