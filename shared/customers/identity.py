@@ -148,8 +148,9 @@ def _anonymous_keys(event: Event, known: bool) -> set[str]:
         keys |= {f"{kind}/{facts.token}"} | ({f"cart/{facts.cart_token}"} if facts.cart_token else set())
     # Refunds and deletions name the order only, so an order is found by its number too. A file names the buyer in
     # every row: 70,000 refs less to write for a shop's history.
-    named = isinstance(facts, OrderFacts | RefundFacts | OrderDeletedFacts | OrderStatusFacts)
-    if named and not (event.source == "import" and known):
+    if not isinstance(facts, OrderFacts | RefundFacts | OrderDeletedFacts | OrderStatusFacts):
+        return keys
+    if event.source != "import" or not known:
         keys.add(f"order/{facts.order_id}")
     return keys
 
@@ -222,6 +223,8 @@ def _decisions(event: Event) -> dict[str, Decision]:
 
 
 def _subscription(event: Event, facts: SubscriptionFacts) -> Subscription:
+    # A notice (a failed payment, a skipped delivery) names the contract and its state only.
+    terms = any((facts.lines, facts.interval_unit, facts.amount, facts.started_at, facts.currency, facts.media))
     return Subscription(
         source=event.source,
         store=event.store,
@@ -240,6 +243,8 @@ def _subscription(event: Event, facts: SubscriptionFacts) -> Subscription:
         media=facts.media,
         version=event.version,
         event_id=event.event_id,
+        terms_version=event.version if terms else "",
+        terms_event_id=event.event_id if terms else "",
         historical=event.historical,
     )
 
@@ -332,7 +337,9 @@ def _contact(event: Event, things: list[str], keys: KeyRing) -> tuple[dict[str, 
     if card == Card() or event.event_type in _NO_CARD or named_person(event):
         return {}, {}
     key = keyed_digest(keys.personal, event.tenant, repr(card))[:12]
-    fallback = "account" if event.event_type is EventType.CUSTOMER_UPDATED else "form"
+    # What a browser claims is worth no more than a form: it never goes before what the cart's record says.
+    recorded = event.event_type is EventType.CUSTOMER_UPDATED and not event.person.claimed
+    fallback = "account" if recorded else "form"
     said = Said(event.occurred_at, event.event_id, key)
     return {key: card}, dict.fromkeys(things or [fallback], said)
 
