@@ -102,6 +102,11 @@ def test_a_survey_is_answered_once(site: tuple[Stage, Connection], customer: Cus
     assert "すでにご回答いただいています" in said[1]
     given = list(given_answers(deployment, SHOP, "first_purchase"))
     assert [each["question"] for each in given] == ["reason", "nps", "voice"]
+    person = person_of(deployment, lambda person: bool(person.attributes))
+    assert {name: said.value for name, said in person.attributes.items()} == {
+        "survey/first_purchase/reason": ("taste",),
+        "survey/first_purchase/nps": 9.0,
+    }
 
 
 def test_answers_from_elsewhere_come_in_with_the_write_key(

@@ -137,4 +137,7 @@ def test_the_browser_sdk_in_a_page(site: tuple[Deployment, Connection], strategy
     assert all(event.person.claimed for event in events)
     assert len({event.person.anonymous_ids for event in events}) == 1
     person = person_of(deployment, "browser@example.com")
-    assert person.profile.email == "browser@example.com"
+    assert ("page", "/products/tea", "product") in {(v.kind, v.path, v.page_type) for v in person.visits}, (
+        "what the visitor saw before logging in is the customer's"
+    )
+    assert person.last_login_at is not None

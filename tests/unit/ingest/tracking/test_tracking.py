@@ -370,6 +370,16 @@ def test_a_visitor_becomes_a_customer_and_brings_what_they_did() -> None:
     assert live == {person.profile.customer_id}
 
 
+def test_what_a_browser_claims_never_replaces_what_the_shop_said() -> None:
+    site = Site()
+    site.post("i", call(messageId="1", userId="7", traits={"email": "hanako@example.com"}), key=SECRET_KEY)
+    later = NOW + timedelta(days=1)
+    claim = call(messageId="2", userId="7", timestamp=iso(later), traits={"email": "taro@example.com"})
+    site.post("i", claim, now=later)
+    (person,) = fold_all(site.events(), KEYS, SHOP).values()
+    assert person.profile.email == "hanako@example.com"
+
+
 # --- hostile ---------------------------------------------------------------------------------------------------------
 HOSTILE: tuple[Any, ...] = (
     "", " ", "0", "x" * 3000, "\ud800", "\x00", "a@b.c", "https://[", "//", "http://\u2100/", "?", "%", "%ff%fe",
