@@ -136,6 +136,9 @@ class Subscription:
     """No source told of this contract: it is what the gaps between the subscription orders suggest."""
     version: str = ""
     event_id: str = ""
+    terms_version: str = ""
+    """Of the latest body that says what is delivered, how often and for how much: a failed payment does not."""
+    terms_event_id: str = ""
     historical: bool = False
 
     @property

@@ -161,9 +161,22 @@ def merge_carts(one: Cart, other: Cart) -> Cart:
 
 
 def merge_subscriptions(one: Subscription, other: Subscription) -> Subscription:
-    """The later body by (version, event id)."""
-    body = max(one, other, key=lambda contract: (contract.version, contract.event_id))
-    return replace(body, historical=one.historical and other.historical)
+    """The later state by (version, event id), and the later terms: a notice of a failed payment says a state only."""
+    state = max(one, other, key=lambda contract: (contract.version, contract.event_id))
+    terms = max(one, other, key=lambda contract: (contract.terms_version, contract.terms_event_id))
+    return replace(
+        state,
+        started_at=terms.started_at,
+        lines=terms.lines,
+        currency=terms.currency,
+        amount=terms.amount,
+        interval_unit=terms.interval_unit,
+        interval_count=terms.interval_count,
+        media=terms.media,
+        terms_version=terms.terms_version,
+        terms_event_id=terms.terms_event_id,
+        historical=one.historical and other.historical,
+    )
 
 
 def merge_entries(one: ConsentEntry, other: ConsentEntry) -> ConsentEntry:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
+from shared.core.ids import TenantId
+from shared.core.keys import KeyRing
+from shared.core.shop import Shop
+from shared.customers.fold import fold_all
 from shared.ingest.model import (
     Event,
     EventType,
@@ -224,6 +229,17 @@ def test_a_skipped_cycle_has_no_next_date_and_an_unskipped_one_has() -> None:
 def test_the_contract_of_a_cycle_is_a_number_or_a_text() -> None:
     for written in (BASE + 9001, CONTRACT):
         assert subscription("subscription_billing_cycles-skip", subscription_contract_id=written)
+
+
+def test_a_failed_payment_changes_the_state_of_a_contract_and_not_its_terms() -> None:
+    """In any order, told once or twice: a notice names the contract and its state only."""
+    told = [only("subscription_contracts-create"), only("subscription_billing_attempts-failure")]
+    late = replace(told[1], version="2026-11-04T00:00:00.000000Z")
+    keys, shop = KeyRing(personal=b"k", links={"1": b"l"}), Shop(TenantId("sample"), "見本商店")
+    for events in itertools.permutations([told[0], late, late]):
+        (person,) = fold_all(events, keys, shop).values()
+        (contract,) = person.subscriptions
+        assert (contract.state, contract.interval_unit, contract.interval_count) == (S.PAST_DUE, "month", 2)
 
 
 # --- customers
