@@ -26,7 +26,7 @@ def rows_of_event(event: Event, refs: Iterable[Ref], shop: Shop) -> Iterator[tup
             yield MESSAGES, _message(event, event.facts, shop)
         case PageFacts() | LoginFacts() | TrackedFacts():
             yield PAGE_VIEWS, _visit(event, event.facts, known, shop)
-        case ProductFacts():
+        case ProductFacts(variant_id=None):  # a notice about one variant has no title: it stays in the events
             yield PRODUCTS, _product(event, event.facts, shop)
 
 

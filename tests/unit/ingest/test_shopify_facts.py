@@ -228,7 +228,8 @@ def test_a_skipped_cycle_has_no_next_date_and_an_unskipped_one_has() -> None:
 
 def test_the_contract_of_a_cycle_is_a_number_or_a_text() -> None:
     for written in (BASE + 9001, CONTRACT):
-        assert subscription("subscription_billing_cycles-skip", subscription_contract_id=written)
+        facts = subscription("subscription_billing_cycles-skip", subscription_contract_id=written)
+        assert facts.subscription_id == CONTRACT
 
 
 def test_a_failed_payment_changes_the_state_of_a_contract_and_not_its_terms() -> None:
