@@ -8,6 +8,7 @@ from functools import cache
 from shared.core.aws import client
 from shared.core.clock import SystemClock
 from shared.core.settings import load
+from shared.core.telemetry import logger
 from shared.ingest.connections import ConnectionBook
 from shared.ingest.pull.plan import SqsTicks, plan
 from shared.ingest.pull.store import DynamoPullStore
@@ -44,4 +45,5 @@ def _dependencies() -> Dependencies:
 def handler(_event: object, _context: object, deps: Dependencies | None = None) -> dict[str, int]:
     """Run for every connection of the deployment; how many polls were queued."""
     made = deps or _dependencies()
-    return {"queued": plan(made.connections.all(), made.store, made.queue.put, SystemClock().now())}
+    readable = made.connections.all(skip=lambda error: logger("ingest").error(str(error)))
+    return {"queued": plan(readable, made.store, made.queue.put, SystemClock().now())}

@@ -10,7 +10,7 @@ import json
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -212,15 +212,22 @@ class ConnectionBook:
             raise NotFoundError(f"no connection {connection_id!r}: see `matakite connection list`")
         return found
 
-    def all(self) -> Iterator[Connection]:
-        """Every connection of every shop."""
+    def all(self, skip: Callable[[MisconfiguredError], None] | None = None) -> Iterator[Connection]:
+        """Every connection of every shop. `skip` is told of one that cannot be read, which otherwise ends the list."""
         path = parameter_name(self._prefix, "").rstrip("/")
         token: dict[str, str] = {}
         while True:
             with domain_errors("list connections"):
                 page = self._client.get_parameters_by_path(Path=path, WithDecryption=True, **token)
             for parameter in page["Parameters"]:
-                yield parse_connection(parameter["Name"].rpartition("/")[2], parameter["Value"])
+                try:
+                    found = parse_connection(parameter["Name"].rpartition("/")[2], parameter["Value"])
+                except MisconfiguredError as error:
+                    if skip is None:
+                        raise
+                    skip(error)
+                else:
+                    yield found
             if not page.get("NextToken"):
                 return
             token = {"NextToken": page["NextToken"]}

@@ -2,8 +2,8 @@
 
 Without it: MiniStack asks for ``*`` where Athena's calls name no workgroup (AWS: the primary or the query's own
 workgroup), for the database where Glue's calls name a table, for ``*`` where SSM lists the parameters below a path
-(AWS: the path), and for a log group without the ``:*`` that policies carry; so a grant as narrow as it should be is
-refused.
+(AWS: the path), for a log group without the ``:*`` that policies carry, and for `sqs:SendMessageBatch`, which is no
+permission of AWS's (it asks for `sqs:SendMessage`); so a grant as narrow as it should be is refused.
 """
 
 from __future__ import annotations
@@ -77,3 +77,11 @@ def install(settings: EmulatorSettings) -> None:
         return found or str(extract(service, method, path, headers, body, query, *rest))
 
     iam_actions.extract_resource_arn = extract_as_aws
+    name_action = iam_actions.extract_iam_action
+
+    def action_as_aws(service: str, *rest: Any, **named: Any) -> str | None:
+        """SQS has no permissions of its own for batches: `sqs:SendMessage` allows SendMessageBatch too."""
+        action: str | None = name_action(service, *rest, **named)
+        return action.removesuffix("Batch") if action and service == "sqs" else action
+
+    iam_actions.extract_iam_action = action_as_aws
