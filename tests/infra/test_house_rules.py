@@ -179,5 +179,16 @@ def test_public_routes_exist(templates: Templates, route: str) -> None:
 
 
 def test_no_other_route_is_public(templates: Templates) -> None:
-    public = {"POST /v1/hooks/{connection}", *(f"{m} /v1/unsubscribe/{{token}}" for m in ("GET", "HEAD", "POST"))}
-    assert {p["RouteKey"] for _, p in templates.properties("AWS::ApiGatewayV2::Route")} <= public
+    pages = ("/v1/unsubscribe/{token}", "/v1/surveys/{token}", "/v1/confirm/{token}", "/v1/subscribe/{key}")
+    calls = ("/v1/hooks/{connection}", "/v1/{call}", "/v1/surveys/{survey}/answers", "/v1/subscribe")
+    public = {f"{method} {path}" for path in pages for method in ("GET", "HEAD", "POST")}
+    public |= {f"POST {path}" for path in calls}
+    assert {p["RouteKey"] for _, p in templates.properties("AWS::ApiGatewayV2::Route")} == public
+
+
+def test_a_browser_of_any_site_may_call_and_bring_no_cookie(templates: Templates) -> None:
+    ((_, api),) = templates.properties("AWS::ApiGatewayV2::Api")
+    cors = api["CorsConfiguration"]
+    assert (cors["AllowOrigins"], cors["AllowMethods"]) == (["*"], ["POST"])
+    assert not cors.get("AllowCredentials")
+    assert set(cors["AllowHeaders"]) == {"authorization", "content-type", "x-retry-count"}
