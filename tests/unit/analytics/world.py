@@ -76,6 +76,7 @@ class StreamedRows(MemoryRows):
     def __init__(self) -> None:
         super().__init__()
         self.records: list[dict[str, Any]] = []
+        self.written_at: float = 1_790_000_000
 
     def transact(self, writes: Sequence[Write]) -> None:
         """Write, and note what a stream would show."""
@@ -95,7 +96,8 @@ class StreamedRows(MemoryRows):
         images = {"OldImage": encode_item(old)} if old else {}
         images |= {"NewImage": encode_item(new)} if new else {}
         name = "REMOVE" if new is None else "MODIFY" if old else "INSERT"
-        change = {**images, "SequenceNumber": str(len(self.records) + 1), "ApproximateCreationDateTime": 1_790_000_000}
+        change: dict[str, Any] = {**images, "SequenceNumber": str(len(self.records) + 1)}
+        change["ApproximateCreationDateTime"] = self.written_at
         self.records.append({"eventName": name, "dynamodb": change})
 
 

@@ -18,6 +18,9 @@ SELECT
   MIN(ordered_on) AS first_on,
   MAX(ordered_on) AS last_on,
   CAST(DATE_DIFF('day', MAX(ordered_on), :as_of) AS integer) AS recency_days,
-  ARRAY_SORT(ARRAY_AGG(CAST(gap AS integer)) FILTER (WHERE gap > 0)) AS gaps
+  ARRAY_SORT(ARRAY_AGG(CAST(gap AS integer)) FILTER (WHERE gap > 0)) AS gaps,
+  ARRAY_SORT(
+    ARRAY_AGG(CAST(DATE_DIFF('day', DATE '1970-01-01', ordered_on) AS integer)) FILTER (WHERE gap IS NULL OR gap > 0)
+  ) AS purchase_days
 FROM orders
 GROUP BY customer_id

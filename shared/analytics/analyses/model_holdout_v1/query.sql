@@ -15,24 +15,27 @@ WITH span AS (
 ),
 histories AS (
   SELECT
-    orders_v1.customer_id,
+    buyers_v1.customer_id,
     span.cutoff,
-    MIN(orders_v1.first_on) AS first_on,
-    MAX(CASE WHEN orders_v1.ordered_on <= span.cutoff THEN orders_v1.ordered_on END) AS last_on,
-    COUNT(DISTINCT CASE WHEN orders_v1.ordered_on <= span.cutoff THEN orders_v1.ordered_on END) - 1 AS x,
-    COUNT(DISTINCT CASE WHEN orders_v1.ordered_on > span.cutoff THEN orders_v1.ordered_on END) AS later
-  FROM orders_v1
-  INNER JOIN span ON orders_v1.first_on <= span.cutoff
-  WHERE orders_v1.tenant = :tenant
-    AND orders_v1.dt = :as_of
-  GROUP BY orders_v1.customer_id, span.cutoff
+    MIN(buyers_v1.first_on) AS first_on,
+    MAX(CASE WHEN bought.epoch_day <= span.cutoff_day THEN bought.epoch_day END) - MIN(bought.epoch_day) AS t_x,
+    SUM(CASE WHEN bought.epoch_day <= span.cutoff_day THEN 1 ELSE 0 END) - 1 AS x,
+    SUM(CASE WHEN bought.epoch_day > span.cutoff_day THEN 1 ELSE 0 END) AS later
+  FROM buyers_v1
+  CROSS JOIN UNNEST(buyers_v1.purchase_days) AS bought (epoch_day)
+  INNER JOIN (
+    SELECT cutoff, DATE_DIFF('day', DATE '1970-01-01', cutoff) AS cutoff_day FROM span
+  ) AS span ON buyers_v1.first_on <= span.cutoff
+  WHERE buyers_v1.tenant = :tenant
+    AND buyers_v1.dt = :as_of
+  GROUP BY buyers_v1.customer_id, span.cutoff
 )
 SELECT
   CAST(x AS integer) AS x,
-  CAST(DATE_DIFF('day', first_on, last_on) AS integer) AS t_x,
+  CAST(t_x AS integer) AS t_x,
   CAST(DATE_DIFF('day', first_on, cutoff) AS integer) AS t_cal,
   CAST(later AS integer) AS later,
   CAST(DATE_DIFF('day', cutoff, :as_of) AS integer) AS days,
   CAST(COUNT(*) AS bigint) AS customers
 FROM histories
-GROUP BY x, DATE_DIFF('day', first_on, last_on), DATE_DIFF('day', first_on, cutoff), later, DATE_DIFF('day', cutoff, :as_of)
+GROUP BY x, t_x, DATE_DIFF('day', first_on, cutoff), later, DATE_DIFF('day', cutoff, :as_of)
