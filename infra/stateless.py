@@ -33,6 +33,9 @@ _ACCESS_LOG = {
     "bytes": "$context.responseLength",
 }
 
+ROUTE_LIMITS = {"POST /v1/{call}": (300, 600), "POST /v1/subscribe": (5, 20), "POST /v1/subscribe/{key}": (5, 20)}
+"""Requests per second, and at once. A sign-up sends a mail: nobody may send thousands through a form."""
+
 
 class StatelessStack(Stack):
     """One construct per domain, in the order data flows through them."""
@@ -61,6 +64,7 @@ class StatelessStack(Stack):
         SignUp(self, "SignUp", house=house, delivery=delivery)
         scenarios = Scenarios(self, "Scenarios", house=house, delivery=delivery)
         Admin(self, "Admin", house=house, scenarios=scenarios)
+        _throttle(house.api)
         self._outputs(house)
 
     def _api(self) -> apigw.HttpApi:
@@ -90,3 +94,17 @@ class StatelessStack(Stack):
         url = f"https://{house.api.api_id}.execute-api.{Aws.REGION}.{Aws.URL_SUFFIX}"
         CfnOutput(self, "ApiUrl", value=url)
         CfnOutput(self, "ApiId", value=house.api.api_id)
+
+
+def _throttle(api: apigw.HttpApi) -> None:
+    """Let no crowd on one route take what the whole API may: a visitor's clicks must not keep a cart's orders out."""
+    stages = [each for each in api.node.find_all() if isinstance(each, apigw.CfnStage)]
+    routes = [each for each in api.node.find_all() if isinstance(each, apigw.CfnRoute)]
+    for stage in stages:
+        stage.route_settings = {
+            route: {"ThrottlingRateLimit": rate, "ThrottlingBurstLimit": burst}
+            for route, (rate, burst) in ROUTE_LIMITS.items()
+        }
+        for route in routes:
+            # A limit for a route that is not there yet is refused.
+            stage.add_resource_dependency(route)

@@ -192,3 +192,12 @@ def test_a_browser_of_any_site_may_call_and_bring_no_cookie(templates: Templates
     assert (cors["AllowOrigins"], cors["AllowMethods"]) == (["*"], ["POST"])
     assert not cors.get("AllowCredentials")
     assert set(cors["AllowHeaders"]) == {"authorization", "content-type", "x-retry-count"}
+
+
+def test_no_crowd_on_one_route_keeps_the_carts_out(templates: Templates) -> None:
+    ((_, stage),) = templates.properties("AWS::ApiGatewayV2::Stage")
+    limits = {route: each["ThrottlingRateLimit"] for route, each in stage["RouteSettings"].items()}
+    whole = stage["DefaultRouteSettings"]["ThrottlingRateLimit"]
+    assert limits["POST /v1/{call}"] < whole
+    assert limits["POST /v1/subscribe"] == limits["POST /v1/subscribe/{key}"] <= 5
+    assert limits.keys() <= {p["RouteKey"] for _, p in templates.properties("AWS::ApiGatewayV2::Route")}
