@@ -16,15 +16,15 @@ import numpy as np
 import typer
 
 from infra.cli.model_files import Content, Histories, Orders, Unit, parse_day, read
+from shared.analytics.models import audit as auditing
 from shared.analytics.models import holdout
 from shared.analytics.models.bdw import Bdw
 from shared.analytics.models.bg_nbd import BgNbd
+from shared.analytics.models.candidates import PURCHASES, PurchaseFit, learn, learn_all, learn_spend
 from shared.analytics.models.clv import customer_lifetime_value, discounted_orders
 from shared.analytics.models.fitting import Fit
 from shared.analytics.models.gamma_gamma import GammaGamma, Spend
 from shared.analytics.models.groups import FloatArray, Groups, IntArray, grouped
-from shared.analytics.models.mbg_nbd import MbgNbd
-from shared.analytics.models.pareto_nbd import ParetoNbd
 from shared.analytics.models.retention import Cohorts
 from shared.analytics.models.sbg import Sbg
 from shared.analytics.models.summary import DAYS_PER, Summary, summarise
@@ -32,8 +32,6 @@ from shared.core.errors import RejectedError
 
 app = typer.Typer(name="model", help="Fit and check purchase models / 購買モデル", no_args_is_help=True)
 
-HIATUS_DAYS = 182.0
-"""After half a year without an order the naive rule expects nothing more."""
 SHORT_CURVE = 3
 """Up to so many periods of a survivor curve, sBG is preferred to BdW."""
 LEARN_SHARE = 2 / 3
@@ -49,17 +47,13 @@ class Name(StrEnum):
     BG_NBD = "bg_nbd"
     MBG_NBD = "mbg_nbd"
     PARETO_NBD = "pareto_nbd"
+    MBG_CNBD = "mbg_cnbd"
     GAMMA_GAMMA = "gamma_gamma"
     SBG = "sbg"
     BDW = "bdw"
     AUTO = "auto"
 
 
-PURCHASES: Mapping[str, type[BgNbd] | type[MbgNbd] | type[ParetoNbd]] = {
-    "bg_nbd": BgNbd,
-    "mbg_nbd": MbgNbd,
-    "pareto_nbd": ParetoNbd,
-}
 RETENTION: Mapping[str, type[Sbg] | type[Bdw]] = {"sbg": Sbg, "bdw": Bdw}
 
 
@@ -81,6 +75,9 @@ CustomerOption = Annotated[str | None, typer.Option("--customer", metavar="COLUM
 DateOption = Annotated[str | None, typer.Option("--date", metavar="COLUMN", help="Column of the order's day.")]
 AmountOption = Annotated[str | None, typer.Option("--amount", metavar="COLUMN", help="Column of the amount.")]
 SkipOption = Annotated[bool, typer.Option("--skip-bad-rows", help="Leave bad rows out instead of stopping.")]
+PoolingOption = Annotated[
+    bool, typer.Option(help="Draw fits of fewer than 500 buyers towards published parameters (they say `pooled`).")
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,11 +107,11 @@ class People:
 class Fits:
     """What was learnt from a file."""
 
-    purchases: Mapping[str, Fit[BgNbd] | Fit[MbgNbd] | Fit[ParetoNbd]]
+    purchases: Mapping[str, PurchaseFit]
     spend: Fit[GammaGamma] | None
 
     def likeliest(self) -> str:
-        """The model under which the data are most probable: all have as many parameters."""
+        """The model under which the data are most probable: all have as many parameters (but for k)."""
         return max(self.purchases, key=lambda name: self.purchases[name].log_likelihood)
 
     def document(self, people: People) -> dict[str, Any]:
@@ -138,17 +135,18 @@ def fit(
     on: DateOption = None,
     amount: AmountOption = None,
     skip_bad_rows: SkipOption = False,
+    pooling: PoolingOption = True,
 ) -> None:
     """Parameters, standard errors, log-likelihood and hold-out scores beside those of the naive rules, as JSON."""
     content = read(file, customer, on, amount, skip_bad_rows=skip_bad_rows)
     end = _day(calibration_end)
     if isinstance(content.data, Orders):
-        document = _fit_orders(content.data, model, unit, end, horizon)
+        document = _fit_orders(content.data, model, unit, end, horizon, pooling)
     elif end is not None or horizon is not None:
         raise RejectedError(f"--calibration-end and --horizon need an order log; {file.name} has {content.kind}")
     elif isinstance(content.data, Histories):
         people = _of_histories(content.data)
-        fits = _learn(people, model)
+        fits = _learn(people, model, unit, pooling)
         document = _about(people, unit) | {"fits": fits.document(people)} | _likeliest(fits, "a summary")
     else:
         retention = _learn_retention(content.data, model)
@@ -156,14 +154,16 @@ def fit(
     _print_json(_source(file, content) | document)
 
 
-def _fit_orders(orders: Orders, model: Name, unit: Unit, end: int | None, horizon: float | None) -> dict[str, Any]:
+def _fit_orders(
+    orders: Orders, model: Name, unit: Unit, end: int | None, horizon: float | None, pooling: bool
+) -> dict[str, Any]:
     """A calibration end checks what was learnt by then; `auto` without one checks on the log's last third, then
     learns from all of it.
     """
     first, last = int(orders.log.day.min()), int(orders.log.day.max())
     learn_until = end if end is not None else last
     people = _of_summary(summarise(orders.log, unit, learn_until), orders)
-    fits = _learn(people, model)
+    fits = _learn(people, model, unit, pooling)
     document = _about(people, unit) | {"learnt_until": _iso(learn_until), "fits": fits.document(people)}
     check_from = end if end is not None or model is not Name.AUTO else first + int((last - first) * LEARN_SHARE)
     if check_from is None or check_from >= last or not fits.purchases:
@@ -171,14 +171,14 @@ def _fit_orders(orders: Orders, model: Name, unit: Unit, end: int | None, horizo
     until = last if horizon is None else min(last, check_from + round(horizon * DAYS_PER[unit]))
     summary = summarise(orders.log, unit, check_from, until)
     if end is None:
-        fits = _learn(_of_summary(summary, orders), model)
+        fits = _learn(_of_summary(summary, orders), model, unit, pooling)
     return document | {"holdout": _checked(summary, fits, unit, check_from, until)}
 
 
 def _checked(summary: Summary, fits: Fits, unit: Unit, start: int, until: int) -> dict[str, Any]:
     models = {name: each.model for name, each in fits.purchases.items()}
     spend = fits.spend.model if fits.spend else None
-    found = asdict(holdout.check(summary, models, spend, HIATUS_DAYS / DAYS_PER[unit]))
+    found = asdict(holdout.check(summary, models, spend, auditing.HIATUS_DAYS / DAYS_PER[unit]))
     return {"calibration_end": _iso(start), "until": _iso(until)} | found
 
 
@@ -188,16 +188,22 @@ def _likeliest(fits: Fits, why: str) -> dict[str, Any]:
     return {"best": fits.likeliest(), "best_by": f"log-likelihood ({why}: no hold-out)"}
 
 
-def _learn(people: People, model: Name) -> Fits:
+def _learn(people: People, model: Name, unit: Unit, pooling: bool) -> Fits:
     """Fit the model asked for (`auto`: all), and the spend where there are amounts."""
     if model in RETENTION:
         raise RejectedError(f"{model} describes subscribers: it needs columns period and survivors")
     spend = people.spend()
     if model is Name.GAMMA_GAMMA and spend is None:
         raise RejectedError("gamma_gamma needs the amounts of repeat buyers: name their column with --amount")
-    wanted = [name for name in PURCHASES if model in (name, Name.AUTO)]
-    fitted = {name: PURCHASES[name].fit(people.groups) for name in wanted}
-    return Fits(fitted, GammaGamma.fit(spend) if spend else None)
+    days = DAYS_PER[unit]
+    fitted: dict[str, PurchaseFit] = {}
+    if model is Name.AUTO:
+        fitted = learn_all(people.groups, days, pooling=pooling)
+    elif model in PURCHASES:
+        fitted = {model.value: learn(model, people.groups, days, pooling=pooling)}
+    if spend is None:
+        return Fits(fitted, None)
+    return Fits(fitted, learn_spend(spend, people.groups.customers, 1.0) if pooling else GammaGamma.fit(spend))
 
 
 def _learn_retention(cohorts: Cohorts, model: Name) -> dict[str, Fit[Sbg] | Fit[Bdw]]:
@@ -221,14 +227,15 @@ def predict(
     on: DateOption = None,
     amount: AmountOption = None,
     skip_bad_rows: SkipOption = False,
+    pooling: PoolingOption = True,
 ) -> None:
     """Per customer: P(alive), orders and chance of one, value of an order, 12-month discounted CLV. Learns first."""
     content = read(file, customer, on, amount, skip_bad_rows=skip_bad_rows)
     if isinstance(content.data, Cohorts):
         document, rows = _predict_retention(content.data, model, round(horizon), discount)
     else:
-        people, name = _whom_and_how(content.data, model, unit, _day(calibration_end))
-        fits = _learn(people, name)
+        people, name = _whom_and_how(content.data, model, unit, _day(calibration_end), pooling)
+        fits = _learn(people, name, unit, pooling)
         document = _about(people, unit) | {"model": name, "fits": fits.document(people)}
         columns = _predictions(people, fits, name, unit, horizon, within, discount)
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
@@ -240,13 +247,15 @@ def predict(
         _print_json(_source(file, content) | document | {"predictions": rows})
 
 
-def _whom_and_how(data: Orders | Histories, model: Name, unit: Unit, end: int | None) -> tuple[People, Name]:
+def _whom_and_how(
+    data: Orders | Histories, model: Name, unit: Unit, end: int | None, pooling: bool
+) -> tuple[People, Name]:
     """Everybody in the file, and the model: `auto` is what does best on the log's last third."""
     if isinstance(data, Histories):
         if end is not None:
             raise RejectedError("--calibration-end needs an order log")
         people = _of_histories(data)
-        return people, Name(_learn(people, model).likeliest()) if model is Name.AUTO else model
+        return people, Name(_learn(people, model, unit, pooling).likeliest()) if model is Name.AUTO else model
     last = end if end is not None else int(data.log.day.max())
     people = _of_summary(summarise(data.log, unit, last), data)
     if model is not Name.AUTO:
@@ -254,11 +263,11 @@ def _whom_and_how(data: Orders | Histories, model: Name, unit: Unit, end: int | 
     first = int(data.log.day.min())
     start = first + int((last - first) * LEARN_SHARE)
     if start >= last:
-        return people, Name(_learn(people, model).likeliest())
+        return people, Name(_learn(people, model, unit, pooling).likeliest())
     summary = summarise(data.log, unit, start, last)
-    learnt = _learn(_of_summary(summary, data), model)
+    learnt = _learn(_of_summary(summary, data), model, unit, pooling)
     models = {name: each.model for name, each in learnt.purchases.items()}
-    return people, Name(holdout.check(summary, models, None, HIATUS_DAYS / DAYS_PER[unit]).best)
+    return people, Name(holdout.check(summary, models, None, auditing.HIATUS_DAYS / DAYS_PER[unit]).best)
 
 
 def _predictions(
@@ -305,6 +314,66 @@ def _predict_retention(
     derl = curve.derl(known, discount) if discount > 0 else None
     document = {"model": name, "fits": {name: _described(fits[name])}, "derl": derl, "derl_after_renewals": known}
     return document, rows
+
+
+# --- audit -----------------------------------------------------------------------------------------------------------
+@app.command()
+def audit(
+    file: Annotated[Path | None, typer.Argument(help="An order log, CSV or Parquet: audited here and now.")] = None,
+    shop: Annotated[str | None, typer.Option("--shop", metavar="TENANT", help="What its nights have found.")] = None,
+    windows: Annotated[int, typer.Option(min=1, max=52, help="So many hold-outs, a week apart.")] = 4,
+    unit: UnitOption = Unit.WEEK,
+    customer: CustomerOption = None,
+    on: DateOption = None,
+    amount: AmountOption = None,
+    skip_bad_rows: SkipOption = False,
+) -> None:
+    """Predictions against what happened, beside the naive rules: MAE, calibration, normalised Gini, and the verdict."""
+    if (file is None) == (shop is None):
+        raise RejectedError("name a file to audit, or a shop whose nights have audited themselves (--shop)")
+    if file is None:
+        _print_json({"shop": shop, "audits": _kept_audits(str(shop), windows)})
+        return
+    content = read(file, customer, on, amount, skip_bad_rows=skip_bad_rows)
+    if not isinstance(content.data, Orders):
+        raise RejectedError(f"an audit needs an order log; {file.name} has {content.kind}")
+    _print_json(_source(file, content) | {"unit": unit.value, "audits": _audits(content.data, unit, windows)})
+
+
+def _audits(orders: Orders, unit: Unit, windows: int) -> list[dict[str, Any]]:
+    """Newest first: the last third of what was known then is held out, half a year at most, as every night does."""
+    first, last = int(orders.log.day.min()), int(orders.log.day.max())
+    found = []
+    for until in range(last, max(first, last - 7 * windows), -7):
+        start = until - min(182, (until - first) // 3)
+        if start >= until:
+            break
+        summary = summarise(orders.log, unit, start, until)
+        ones = np.ones(len(summary.x), np.int64)
+        rows = Groups(summary.x, summary.t_x, summary.t_cal, ones, summary.log_gaps)
+        later = summary.holdout_x if summary.holdout_x is not None else ones * 0
+        held = auditing.Held(rows, later, summary.holdout_time).thinned(auditing.MOST_CUSTOMERS)
+        dates = {"learnt_until": _iso(start), "until": _iso(until)}
+        found.append(dates | auditing.audit(held, DAYS_PER[unit]).document())
+    if not found:
+        raise RejectedError("the log is too short to hold anything out: it needs at least three days")
+    return found
+
+
+def _kept_audits(shop: str, windows: int) -> list[dict[str, Any]]:
+    from infra.cli.session import connect
+    from shared.analytics.modelling import AUDIT
+    from shared.analytics.reports import ReportStore
+    from shared.core.ids import TenantId
+
+    deployment = connect()
+    store = ReportStore(deployment.outputs["ReportsTable"], deployment.client("dynamodb"))
+    kept = store.latest(TenantId(shop), AUDIT, 7 * windows)
+    audited = [report for _, report in kept if report["audited_on"] == report["as_of"]]
+    shown = audited or [report for _, report in kept[:1]]
+    if not shown:
+        raise RejectedError(f"no night of shop {shop!r} has fitted its models yet: matakite nightly run {shop}")
+    return shown[:windows]
 
 
 # --- people ----------------------------------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ def _regularity(groups: Groups) -> int:
 def _learn_spend(text: str) -> Fit[GammaGamma]:
     column = _columns(text, SPEND)
     spend = Spend.of(column["orders"], column["mean"], column["customers"])
-    return learn_spend(spend, typical=1.0)
+    return learn_spend(spend, spend.customers, typical=1.0)
 
 
 def _described(fit: Fit[Any]) -> dict[str, Any]:

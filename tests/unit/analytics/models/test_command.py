@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 from infra.cli.model import app
 from infra.demo.cdnow import master_file
 from shared.core.errors import RejectedError
-from tests.unit.analytics.models.published import HIGH_END
+from tests.unit.analytics.models.published import HIGH_END, cdnow
 
 Write = Callable[[str, str], Path]
 ORDERS = "customer,date,amount\n" + "".join(
@@ -59,7 +60,7 @@ def test_an_order_log_with_a_hold_out(write: Write) -> None:
     found = run("fit", file, "--calibration-end", "2026-08-31", "--unit", "day", "--horizon", 60)
     held = found["holdout"]
     assert (held["calibration_end"], held["until"], held["time"]) == ("2026-08-31", "2026-10-30", 60)
-    assert set(held["purchases"]) == {"bg_nbd", "mbg_nbd", "pareto_nbd", "rate", "hiatus"}
+    assert set(held["purchases"]) == {"bg_nbd", "mbg_nbd", "pareto_nbd", "mbg_cnbd", "rate", "hiatus"}
     assert found["learnt_until"] == "2026-08-31"
     assert held["best"] in {"bg_nbd", "mbg_nbd", "pareto_nbd"}
 
@@ -172,3 +173,68 @@ def test_a_survivor_curve(write: Write) -> None:
     assert run("predict", file)["model"] == "bdw"
     short = write("short.csv", "\n".join(lines[:5]))
     assert run("predict", short)["model"] == "sbg"
+
+
+ODD = {
+    "one customer": "customer,date,amount\na,2026-01-01,100\n",
+    "all on one day": "customer,date,amount\na,2026-01-01,100\nb,2026-01-01,50\n",
+    "nobody came back": "customer,date,amount\n" + "".join(f"c{n},2026-01-{1 + n % 28:02},10\n" for n in range(60)),
+    "times of day, twice a day": "customer,date,amount\na,2026-01-01T09:00:00+09:00,1\na,2026-01-01 23:59:59.5,2\n"
+    "a,2026-03-01 00:00,3\nb,2026-02-01,0\n",
+    "free orders only": "customer,date,amount\na,2026-01-01,0\na,2026-02-01,0\nb,2026-01-05,0\n",
+    "a century": "customer,date,amount\na,1926-01-01,5\na,2026-01-01,5\nb,1970-01-01,5\n",
+    "no amounts": "customer,date\na,2026-01-01\na,2026-02-01\nb,2026-01-05\n",
+    "T is 0": "x,t_x,T,mean_value\n0,0,0,0\n0,0,0,0\n",
+    "huge T": "x,t_x,T,mean_value\n3,900000,1000000,5\n0,0,1000000,0\n",
+    "everybody the same": "x,t_x,T,mean_value\n" + "5,10,12,100\n" * 50,
+    "one robot": "x,t_x,T,mean_value\n0,0,30,0\n1500,29.9,30,1\n1,3,30,5\n",
+}
+
+
+@pytest.mark.parametrize("content", ODD.values(), ids=ODD.keys())
+def test_odd_files_are_fitted_pooled_and_predicted_without_a_nan(content: str, write: Write) -> None:
+    file = write("odd.csv", content)
+    fitted = run("fit", file)  # JSON without NaN, or the printer fails
+    assert all(each["pooled"] for each in fitted["fits"].values())
+    rows = run("predict", file)["predictions"]
+    assert rows
+    assert all(row["expected_orders"] >= 0 and 0 <= row["p_order_within"] <= 1 for row in rows)
+
+
+def test_days_and_weeks_say_the_same(write: Write) -> None:
+    file = write("orders.csv", ORDERS)
+    weeks = run("predict", file, "--model", "pareto_nbd", "--horizon", 10)["predictions"]
+    days = run("predict", file, "--model", "pareto_nbd", "--horizon", 70, "--unit", "day")["predictions"]
+    for week, day in zip(weeks, days, strict=True):
+        assert day["expected_orders"] == pytest.approx(week["expected_orders"], rel=1e-3)
+        assert day["p_alive"] == pytest.approx(week["p_alive"], rel=1e-3)
+
+
+def test_without_pooling_the_maximum_of_the_likelihood_is_found(write: Write) -> None:
+    file = write("orders.csv", ORDERS)
+    pooled, free = (run("fit", file, "--model", "mbg_nbd", option) for option in ("--pooling", "--no-pooling"))
+    assert pooled["fits"]["mbg_nbd"]["pooled"] is True
+    assert "pooled" in pooled["fits"]["mbg_nbd"]["notes"][0]
+    assert free["fits"]["mbg_nbd"]["pooled"] is False
+    assert free["fits"]["mbg_nbd"]["log_likelihood"] >= pooled["fits"]["mbg_nbd"]["log_likelihood"]
+
+
+def test_an_audit_of_a_log_is_rolling_and_comes_to_a_verdict(write: Write) -> None:
+    log = cdnow()
+    rows = zip(log.names[log.customer], log.day.tolist(), log.amount.tolist(), strict=True)
+    lines = [f"{who},{date.fromordinal(on).isoformat()},{value}\n" for who, on, value in rows]
+    found = run("audit", write("cdnow.csv", "customer,date,amount\n" + "".join(lines)), "--windows", 2)
+    newest, earlier = found["audits"]
+    assert newest["until"] > earlier["until"]
+    assert newest["verdict"] == "better"
+    assert newest["source"] == "model"
+    assert newest["use"] == newest["best"]
+    assert newest["scores"][newest["best"]]["mae"] < newest["scores"]["rate"]["mae"]
+    assert set(newest["won"]["hiatus"]) <= {"mae", "calibration", "normalised_gini"}
+
+
+def test_an_audit_needs_something_to_audit(write: Write) -> None:
+    file = write("summary.csv", "x,t_x,T\n1,2,3\n")
+    for arguments in ([], [file, "--shop", "s"], [file], [write("day.csv", ODD["one customer"])]):
+        with pytest.raises(RejectedError):
+            CliRunner().invoke(app, ["audit", *map(str, arguments)], catch_exceptions=False)

@@ -87,12 +87,12 @@ def test_regularity_is_a_candidate_only_where_it_is_seen() -> None:
 
 
 def test_spend_of_nobody_is_the_typical_order() -> None:
-    found = learn_spend(Spend.of([], []), typical=4200.0)
+    found = learn_spend(Spend.of([], []), 0, typical=4200.0)
     assert found.pooled
     assert found.model.expected_value([0], [0.0])[0] == pytest.approx(4200.0)
 
 
 def test_spend_of_equal_orders_is_pooled_without_a_ridge() -> None:
-    found = learn_spend(Spend.of([2, 3, 4] * 10, [1000.0] * 30), typical=1.0)
+    found = learn_spend(Spend.of([2, 3, 4] * 10, [1000.0] * 30), 30, typical=1.0)
     assert found.reliable
     assert found.model.expected_value([0, 3], [0, 1000]) == pytest.approx([1000, 1000], rel=0.05)
