@@ -40,7 +40,7 @@ def handler(
     def each(record: Any) -> None:
         change = record.raw_event["dynamodb"]
         if image := change.get("NewImage"):
-            follow(read_row(image), rules, store, SystemClock().now(), new="OldImage" not in change)
+            follow(read_row(image), rules, store, SystemClock().now())
 
     return process_partial_response(
         event, each, BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)

@@ -15,7 +15,7 @@ from shared.core.keys import KeyRing
 from shared.core.shop import Shop
 from shared.core.telemetry import logger
 from shared.customers import identity, rules
-from shared.customers.items import RefRow, StoredPerson, email_ref, state_of
+from shared.customers.items import RefRow, StoredPerson, email_ref, is_visitor, state_of
 from shared.customers.links import as_one
 from shared.customers.model import Join, PersonState, Record, Suppressed, Suppression
 from shared.customers.plan import Change
@@ -172,14 +172,16 @@ def _change(
     survivor = next((person for person in people if person.customer_id == customer_id), None)
     absorbed = tuple(person for person in people if person is not survivor)
     base = survivor or StoredPerson(tenant, customer_id, Record())
+    # A visitor never had a mail or a place in a scenario: their id leads on, and nobody asks for it.
+    known = [gone for gone in absorbed if not is_visitor(gone)]
     after = replace(
         base,
         record=record,
         currency=shop.currency,
         aliases=frozenset().union(
-            base.aliases, *(gone.aliases for gone in absorbed), {gone.customer_id for gone in absorbed}
+            base.aliases, *(gone.aliases for gone in known), {gone.customer_id for gone in known}
         ),
-        joins=_joins(base, absorbed, said, because),
+        joins=_joins(base, known, said, because),
         scores=base.scores
         or max((gone.scores for gone in absorbed if gone.scores), key=lambda s: s.as_of, default=None),
     )

@@ -1,6 +1,7 @@
 """A person as rows of the customers table: the only file that knows its keys and what is written in a row.
 
-    pk `{tenant}#{customer_id}`               sk `profile` (or an alias: `merged_into`), `order#…`, `cart#…`,
+    pk `{tenant}#{customer_id}`               sk `profile` (or an alias: `merged_into`; or a visitor, whose other rows
+                                                 are in it), `order#…`, `cart#…`,
                                                  `subscription#…`, `visits`, `link#…` (decisions),
                                                  `consent#…` (current), `consentlog#…` (append only)
     pk `{tenant}#ref#{ref}`                   sk `ref` → `customer_id`, or `erased_at`
@@ -114,6 +115,8 @@ class _ProfileBody:
     erased_at: datetime | None = None
     scores: Scores | None = None
     moving: list[str] = field(default_factory=list)
+    visitor: dict[str, list[str]] = field(default_factory=dict)
+    """Rows of somebody not yet known: sort key → body and stamp. One small write for each look into a cart."""
 
 
 @cache
@@ -153,8 +156,19 @@ def suppressed_key(tenant: TenantId, channel: str, address_ref: str) -> Key:
 
 
 # --- a person as rows ------------------------------------------------------------------------------------------------
+def is_visitor(person: StoredPerson) -> bool:
+    """Known by carts and cookies only, and bought nothing: all that is known of them is one row."""
+    record = person.record
+    bought = any(order.ordered_at for order in record.orders.values())
+    return not (bought or record.erased_at or any(rules.is_strong(ref) for ref in record.refs))
+
+
 def content_rows(person: StoredPerson, historical: bool) -> dict[Key, Row]:
-    """Everything about a person but the profile."""
+    """The rows of a person beside the profile."""
+    return {} if is_visitor(person) else _rows(person, historical)
+
+
+def _rows(person: StoredPerson, historical: bool) -> dict[Key, Row]:
     pk, record = person_pk(person.tenant, person.customer_id), person.record
 
     def row(sk: str, kind: str, body: str, old: bool = historical) -> Row:
@@ -218,7 +232,12 @@ def profile_row(person: StoredPerson, historical: bool) -> Row:
         scores=person.scores,
         moving=sorted(person.moving),
     )
-    return Row(*profile_key(person.tenant, person.customer_id), PROFILE, dump(body), historical, person.rev)
+    kind = PROFILE
+    if is_visitor(person):
+        rows = _rows(person, historical).values()
+        body = replace(body, visitor={row.sk: [row.body, row.fields.get("said", "")] for row in rows})
+        kind = "visitor"
+    return Row(*profile_key(person.tenant, person.customer_id), kind, dump(body), historical, person.rev)
 
 
 def _kept_in_profile(thing: str, record: Record) -> bool:
@@ -265,6 +284,7 @@ def person_of(tenant: TenantId, customer_id: CustomerId, rows: Iterable[Row]) ->
         kept[row.key] = row
         if row.key == profile_key(tenant, customer_id):
             body, rev = parse(_ProfileBody, row.body), row.rev
+            records += [_record(each) for each in _within(row, body)]
         elif row.sk != PROFILE:
             records.append(_record(row))
     if body is None:
@@ -289,6 +309,11 @@ def person_of(tenant: TenantId, customer_id: CustomerId, rows: Iterable[Row]) ->
         moving=frozenset(CustomerId(gone) for gone in body.moving),
         rows=kept,
     )
+
+
+def _within(row: Row, body: _ProfileBody) -> Iterable[Row]:
+    for sk, (text, stamp) in body.visitor.items():
+        yield Row(row.pk, sk, "", text, fields={"said": stamp} if stamp else {})
 
 
 def _record(row: Row) -> Record:
@@ -395,5 +420,8 @@ def read_row(image: Mapping[str, Any]) -> ChangedRow | None:
         case "profile":
             person = person_of(base.tenant, base.customer_id, [row])
             return replace(base, profile=shown(person), attributes=person.record.attributes)
+        case "ref" if "customer_id" in row.fields:
+            ref = Ref(row.pk.partition("#ref#")[2])
+            return replace(base, customer_id=CustomerId(row.fields["customer_id"]), ref=ref)
         case _:
             return None

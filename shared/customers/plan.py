@@ -1,9 +1,10 @@
 """How a change of a person is written: cheaply where nothing else is touched, in transactions where rows move.
 
-Most events change rows of one known person (or make a new one). Those are single conditional puts, half the price of
-a transaction: first the refs, then the profile, then the rest, each at the revision that was read; and at the end a
-look whether the profile is still the one that was read (`CustomerStore.commit`). A worker that dies in between leaves
-a part of what the event says, and the stream brings the event again.
+Most events change rows of one known person, make a new one, or find out whose cart it was. Those are single
+conditional puts, half the price of a transaction: first the refs, then the rest, the profile and at last the aliases
+of visitors, each at the revision that was read; where the profile stays as it is, a look at the end whether it did
+(`CustomerStore.commit`). A worker that dies in between leaves a part of what the event says, and the stream brings
+the event again.
 
 Where persons become one, or something is deleted, every write is part of a transaction that expects the profile at
 the revision that was read. A person too big for one transaction (100 rows) is written in several: until the last,
@@ -22,6 +23,7 @@ from shared.customers.items import (
     alias_row,
     content_rows,
     forgotten_row,
+    is_visitor,
     pointer_row,
     profile_row,
 )
@@ -42,17 +44,18 @@ class Change:
 
 def single_puts(change: Change) -> list[Put] | None:
     """The writes of a change that needs no transaction, in their order; None where it does."""
-    if change.absorbed or change.forgotten or change.person.moving:
+    if change.forgotten or change.person.moving or not all(is_visitor(gone) for gone in change.absorbed):
         return None
     tail = _content(change)
     if any(isinstance(write, Delete) for write in tail):
         return None
     person = change.person
-    puts = [*_refs(change)]
+    puts = [*_refs(change), *(write for write in tail if isinstance(write, Put))]
     profile = profile_row(replace(person, rev=person.rev + 1), change.historical)
     if not profile.same(person.rows.get(profile.key)):
         puts.append(Put(profile, expected=person.rev))
-    return [*puts, *(write for write in tail if isinstance(write, Put))]
+    aliases = [alias_row(gone, person.customer_id, change.historical) for gone in change.absorbed]
+    return [*puts, *(Put(alias, expected=alias.rev - 1) for alias in aliases)]
 
 
 def transactions(change: Change) -> list[list[Write]]:

@@ -5,7 +5,9 @@ Nothing here knows what a row means: that is `store.py`.
 
 from __future__ import annotations
 
+import base64
 import threading
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -279,14 +281,30 @@ def encode_item(row: Row) -> dict[str, Any]:
     return {
         **_dynamo_key(row.key),
         "kind": {"S": row.kind},
-        "body": {"S": row.body},
+        **_packed(row.body),
         "historical": {"BOOL": row.historical},
         "rev": {"N": str(row.rev)},
         **{name: {"S": value} for name, value in row.fields.items()},
     }
 
 
-_OWN = frozenset({"pk", "sk", "kind", "body", "historical", "rev"})
+def _packed(body: str) -> dict[str, Any]:
+    """Long bodies are compressed: a write is paid by the KB."""
+    if len(body) < _WORTH_PACKING:
+        return {"body": {"S": body}}
+    return {"packed": {"B": zlib.compress(body.encode(), 9)}}
+
+
+def _unpacked(item: Mapping[str, Any]) -> str:
+    if "body" in item:
+        return str(item["body"]["S"])
+    # Bytes from boto3, base64 in a stream's record.
+    packed: bytes | str = item["packed"]["B"]
+    return zlib.decompress(base64.b64decode(packed) if isinstance(packed, str) else bytes(packed)).decode()
+
+
+_WORTH_PACKING = 600
+_OWN = frozenset({"pk", "sk", "kind", "body", "packed", "historical", "rev"})
 
 
 def decode_item(item: Mapping[str, Any]) -> Row:
@@ -295,7 +313,7 @@ def decode_item(item: Mapping[str, Any]) -> Row:
         pk=item["pk"]["S"],
         sk=item["sk"]["S"],
         kind=item["kind"]["S"],
-        body=item["body"]["S"],
+        body=_unpacked(item),
         historical=item["historical"]["BOOL"],
         rev=int(item["rev"]["N"]),
         fields={name: value["S"] for name, value in item.items() if name not in _OWN},

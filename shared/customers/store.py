@@ -199,7 +199,8 @@ class CustomerStore:
             rows = self.rows.partition(person_pk(tenant, customer_id))
             profile = next((row for row in rows if row.sk == PROFILE), None)
             if profile is None:
-                return None
+                # A worker died, or is about to write the profile.
+                return person_of(tenant, customer_id, [*rows, *behind]) if rows or behind else None
             if "merged_into" not in profile.fields:
                 return self._with_moving(person_of(tenant, customer_id, [*rows, *behind]))
             behind += [row for row in rows if row.sk != PROFILE]
@@ -250,15 +251,15 @@ class CustomerStore:
             return written([write for writes in made for write in writes])
         for put in puts:
             self.rows.put(put)
-        if puts:
-            self._expect_still_there(change, puts)
+        key = profile_key(change.person.tenant, change.person.customer_id)
+        if puts and not any(put.row.key == key for put in puts):
+            self._expect_still_there(key, change.person.rev)
         return written(puts)
 
-    def _expect_still_there(self, change: Change, puts: Sequence[Put]) -> None:
+    def _expect_still_there(self, profile: Key, rev: int) -> None:
         """Somebody may have merged or erased the person while rows were put: then decide again, with those rows."""
-        key = profile_key(change.person.tenant, change.person.customer_id)
-        row = self._one(key)
-        if (row.rev if row else 0) != change.person.rev + any(put.row.key == key for put in puts):
+        row = self._one(profile)
+        if (row.rev if row else 0) != rev:
             raise ConflictError("the person changed while rows were written")
 
     def commit_each(self, changes: Sequence[Change]) -> tuple[int, list[int]]:

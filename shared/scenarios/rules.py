@@ -72,6 +72,11 @@ def put_off(enrolment: Enrolment, person: PersonState) -> Enrolment | None:
     return replace(enrolment, touched_at=last, due_at=last + (enrolment.due_at - enrolment.touched_at))
 
 
+def is_due(enrolment: Enrolment, now: datetime) -> bool:
+    """Has their time come?"""
+    return enrolment.due_at is not None and enrolment.due_at <= now
+
+
 def exit_reason(rules: Collection[ExitRule], enrolment: Enrolment, person: PersonState) -> Reason | None:
     """The exit rule that takes this person out now, as the reason that is recorded; None: go on."""
     if ExitRule.ORDER_PLACED in rules and any(_ordered(order, enrolment) for order in person.orders):

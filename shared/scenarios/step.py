@@ -228,7 +228,9 @@ class _Step:
             return False
         person = self.deps.person(self.call.tenant, enrolment.customer_id)
         later = rules.put_off(enrolment, person) if person else None
-        return later is not None and self.deps.enrolments.arm(later)
+        if later is None or not self.deps.enrolments.arm(later):
+            return False
+        return not rules.is_due(later, self.call.arrived_at)
 
     def _batch(self) -> Batch:
         if self.call.batch is None:

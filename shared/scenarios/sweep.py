@@ -62,7 +62,7 @@ def sweep(scenario: ScenarioId, deps: SweepDeps, now: datetime) -> dict[str, int
 
 
 def _sweep_shop(tenant: TenantId, scenario: ScenarioId, deps: SweepDeps, now: datetime) -> int:
-    due = _still_due(deps.enrolments.due(tenant, scenario, now, deps.limit), deps)
+    due = _still_due(deps.enrolments.due(tenant, scenario, now, deps.limit), deps, now)
     if not due:
         return 0
     execution = execution_name(tenant, scenario, now)
@@ -79,7 +79,7 @@ def _sweep_shop(tenant: TenantId, scenario: ScenarioId, deps: SweepDeps, now: da
     return cohort.size if deps.machines.start(scenario, execution, document) else 0
 
 
-def _still_due(due: Sequence[Enrolment], deps: SweepDeps) -> list[Enrolment]:
+def _still_due(due: Sequence[Enrolment], deps: SweepDeps, now: datetime) -> list[Enrolment]:
     """Without those who went on shopping: they become due after their last touch."""
     if not due:
         return []
@@ -87,7 +87,7 @@ def _still_due(due: Sequence[Enrolment], deps: SweepDeps) -> list[Enrolment]:
     def put_off(enrolment: Enrolment) -> bool:
         person = deps.person(enrolment.tenant, enrolment.customer_id)
         later = rules.put_off(enrolment, person) if person else None
-        return later is not None and deps.enrolments.arm(later)
+        return later is not None and deps.enrolments.arm(later) and not rules.is_due(later, now)
 
     with ThreadPoolExecutor(_LOOKS_AT_ONCE) as pool:
         return [each for each, later in zip(due, pool.map(put_off, due), strict=True) if not later]

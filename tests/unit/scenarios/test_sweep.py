@@ -131,7 +131,7 @@ def touched_again(world: World, at: datetime) -> PersonState:
     person = a_person("hanako", a_cart(touched_at=at))
     world.people["hanako"] = person
     row = ChangedRow(TENANT, CustomerId("hanako"), "cart", False, cart=person.carts[0])
-    follow(row, entry_rules([preset()]), world.enrolments, at, new=False)
+    follow(row, entry_rules([preset()]), world.enrolments, at)
     return person
 
 
@@ -149,6 +149,16 @@ def test_nobody_who_went_on_shopping_is_mailed_early_and_none_is_lost(sweep_look
     assert world.enrolment("hanako").due_at == jst("2026-03-02 11:40")
     world.clock.at = jst("2026-03-02 11:40")
     assert sweep(CART, deps, world.clock.at) == {TENANT: 1}
+    world.play()
+    assert world.mails("hanako") == ["mail_1", "mail_2", "mail_3"]
+
+
+def test_a_touch_that_is_long_past_too_delays_nobody_to_the_next_sweep() -> None:
+    world = World()
+    world.adds(a_person("hanako", a_cart()))
+    touched_again(world, jst("2026-03-02 10:05"))
+    world.clock.at = jst("2026-03-02 11:05")
+    assert sweep(CART, replace(world.sweep_deps(), person=world.person), world.clock.at) == {TENANT: 1}
     world.play()
     assert world.mails("hanako") == ["mail_1", "mail_2", "mail_3"]
 

@@ -1,0 +1,212 @@
+"""A month of webhooks of a Shopify shop, at the size and in the mix that a shop has, and what each writes.
+
+Per address 60 deliveries (the bill's assumption): five visits of which two end in an order. One address in ten is new.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from shared.core.ids import ConnectionId, TenantId
+from shared.core.keys import KeyRing
+from shared.core.shop import Shop
+from shared.customers.fold import apply
+from shared.customers.rows import MemoryRows, Put, Row, Write, encode_item
+from shared.customers.store import MemoryCustomerStore, read_row
+from shared.ingest.adapter import Connection, Request
+from shared.ingest.model import Envelope
+from shared.ingest.oversize import MemoryOversize
+from shared.ingest.registry import adapter, events_of
+from shared.ingest.store import encode_item as event_item
+from shared.scenarios.read import read_presets
+from shared.scenarios.store import MemoryEnrolmentStore
+from shared.scenarios.trigger import entry_rules, follow
+
+BODIES = Path(__file__).parents[1] / "samples" / "sized" / "shopify"
+STORE = "example-shop.myshopify.com"
+START = datetime(2026, 11, 1, tzinfo=UTC)
+CONNECTION = Connection(ConnectionId("abcdefghijklmnopqrstuvwxyz"), TenantId("mise"), "shopify", STORE, "secret")
+KEYS = KeyRing(personal=b"a key of this test", links={"1": b"another"})
+SHOP = Shop(TenantId("mise"), "見本商店")
+
+
+def units(item: Mapping[str, Any]) -> int:
+    """Write units of an item: each started KB of names and values."""
+    size = sum(len(name) + len(_bytes(value)) for name, value in item.items())
+    return math.ceil(size / 1024)
+
+
+def _bytes(value: Mapping[str, Any]) -> bytes:
+    ((kind, held),) = value.items()
+    return held if kind == "B" else str(held).encode()
+
+
+class CountedRows(MemoryRows):
+    """The customers table, which counts what AWS would charge, and shows its stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.units = 0
+        self.calls: Counter[str] = Counter()
+        self.stream: list[Row] = []
+        self._price = 2
+
+    def get(self, keys: Any) -> Any:
+        self.calls["read"] += 1
+        return super().get(keys)
+
+    def partition(self, pk: str) -> list[Row]:
+        self.calls["read"] += 1
+        return super().partition(pk)
+
+    def put(self, put: Put) -> None:
+        self._price = 1
+        try:
+            super().put(put)
+        finally:
+            self._price = 2
+
+    def transact(self, writes: Sequence[Write]) -> None:
+        self.calls["write"] += 1
+        before = {_key(write): self._row(*_key(write)) for write in writes}
+        super().transact(writes)
+        for write in writes:
+            old = before[_key(write)]
+            sizes = [units(encode_item(row)) for row in (old, write.row if isinstance(write, Put) else None) if row]
+            self.units += self._price * max(sizes, default=1)
+            if isinstance(write, Put):
+                self.stream.append(write.row)
+
+
+def _key(write: Write) -> tuple[str, str]:
+    return write.row.key if isinstance(write, Put) else write.key
+
+
+class CountedEnrolments(MemoryEnrolmentStore):
+    """The due index: a row with two index entries; a put-off or a leaving moves one of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.units = 0
+
+    def arm(self, enrolment: Any) -> bool:
+        known = self.get(enrolment.tenant, enrolment.scenario, enrolment.occurrence)
+        done = super().arm(enrolment)
+        self.units += 3 if done else 1
+        assert done or known
+        return done
+
+    def disarm(self, *which: Any) -> bool:
+        done = super().disarm(*which)
+        self.units += 2 if done else 1
+        return done
+
+
+def month(addresses: int, seed: int = 1) -> Iterator[tuple[bool, str, bytes, datetime]]:
+    """(new address?, topic, body, when) of every delivery, in the order they happen."""
+    rng = random.Random(seed)
+    calls = [call for number in range(addresses) for call in _address(rng, number)]
+    return iter(sorted(calls, key=lambda call: call[3]))
+
+
+def _address(rng: random.Random, number: int) -> Iterator[tuple[bool, str, bytes, datetime]]:
+    new = number % 10 == 0
+    who = {
+        "9007199254741005": str(9_007_199_254_000_000 + number),
+        "hanako.mihon@example.com": f"{rng.randbytes(5).hex()}@example.com",
+    }
+    for visit in range(5):
+        at = START + timedelta(days=1 + visit * 5, minutes=rng.randint(0, 2000))
+        tokens = {
+            "hWN0000000000000000000cart1": f"hWN{rng.randbytes(12).hex()[:23]}",
+            "000000000000000000000000checkout1": rng.randbytes(17).hex()[:33],
+            "9007199254740993": str(9_007_200_000_000_000 + rng.randrange(10**12)),
+            "00000000000000000000000000order1": rng.randbytes(16).hex(),
+        }
+        topics = ["carts/create", *["carts/update"] * 2, "checkouts/create", *["checkouts/update"] * 3]
+        if visit in {1, 3}:
+            topics += ["orders/create", "orders/paid", "orders/updated", "orders/fulfilled", "customers/update"]
+            topics += ["orders/updated", *(["refunds/create"] if visit == 3 and number % 5 == 0 else [])]
+        topics += ["customers/update"] * 2
+        for step, topic in enumerate(topics):
+            when = at + timedelta(minutes=2 * step)
+            yield new, topic, _body(topic, {**who, **tokens}, when), when
+
+
+def _body(topic: str, changes: Mapping[str, str], at: datetime) -> bytes:
+    kind = topic.partition("/")[0]
+    file = {"carts": "carts_update", "checkouts": "checkouts_update", "customers": "customers_update"}.get(
+        kind, "refunds_create" if kind == "refunds" else "orders_create"
+    )
+    text = (BODIES / f"{file}.json").read_text(encoding="utf-8")
+    for old, fresh in changes.items():
+        text = text.replace(old, fresh)
+    document = json.loads(text)
+    document["updated_at"] = at.isoformat()
+    if kind == "checkouts":
+        document["email"] = changes["hanako.mihon@example.com"]
+        document["completed_at"] = None
+    if kind == "carts":
+        document["id"] = document["token"] = changes["hWN0000000000000000000cart1"]
+    if kind == "customers":
+        document["id"] = int(changes["9007199254741005"])
+        document["email"] = changes["hanako.mihon@example.com"]
+    if kind == "refunds":
+        document["order_id"] = int(changes["9007199254740993"])
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def play(addresses: int) -> dict[str, float]:
+    """Write units and calls per delivery of the month; who is not new was here a month before."""
+    store, enrolments, oversize = MemoryCustomerStore(), CountedEnrolments(), MemoryOversize()
+    store.rows = rows = CountedRows()
+    rules = entry_rules(read_presets())
+    calls = list(month(addresses))
+    for new, topic, body, at in calls:
+        if not new and topic == "customers/update":
+            _fold(_envelope(topic, re.sub(rb"2026-11", b"2026-10", body), at - timedelta(days=30), -1), store)
+    rows.units, rows.calls, rows.stream = 0, Counter(), []
+    events = 0
+    for number, (_, topic, body, at) in enumerate(calls):
+        envelope = _envelope(topic, body, at, number)
+        events += units(event_item(envelope, oversize, attempt="0" * 16))
+        _fold(envelope, store)
+        while rows.stream:
+            row = rows.stream.pop(0)
+            follow(read_row(encode_item(row)), rules, enrolments, at)
+    each = len(calls)
+    return {
+        "deliveries": each,
+        "per address": each / addresses,
+        "event": events / each,
+        "state": rows.units / each,
+        "due index": enrolments.units / each,
+        "fold reads": rows.calls["read"] / each,
+        "fold writes": rows.calls["write"] / each,
+    }
+
+
+def _fold(envelope: Envelope, store: MemoryCustomerStore) -> None:
+    for event in events_of(envelope):
+        apply(event, store, KEYS, SHOP)
+
+
+def _envelope(topic: str, body: bytes, at: datetime, number: int) -> Envelope:
+    headers = {
+        "x-shopify-topic": topic,
+        "x-shopify-shop-domain": STORE,
+        "x-shopify-webhook-id": f"{number:08x}-0000-4000-8000-000000000000",
+        "x-shopify-triggered-at": at.isoformat().replace("+00:00", "Z"),
+        "x-shopify-api-version": "2026-04",
+    }
+    (envelope,) = adapter("shopify").envelopes(Request(headers, body), CONNECTION, at)
+    return replace(envelope, received_at=at)
