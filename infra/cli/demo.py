@@ -90,7 +90,7 @@ def _history(progress: Progress, stage: Stage, customers: int | None) -> int:
             lambda what, done, total: progress.update(task, completed=done, total=total),
         )
     progress.update(task, completed=1, total=1)
-    return imported.orders
+    return imported.events
 
 
 def _day(progress: Progress, stage: Stage, cloud: LocalCloud, day: story.Day) -> tuple[Counter[str], list[str]]:
