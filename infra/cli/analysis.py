@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -21,8 +22,10 @@ from infra.cli.session import Deployment, connect
 from infra.cli.which_shop import which_shop
 from infra.names import ATHENA_WORKGROUP, GLUE_DATABASE, NIGHTLY_MACHINE
 from shared.analytics import catalog
+from shared.analytics.costs import read_costs, write_costs
 from shared.analytics.customers_of import customers_query
 from shared.analytics.definitions import SECTION, TEXT_LISTS, definitions_of
+from shared.analytics.lake import S3Objects
 from shared.analytics.meaning import Meaning, every_analysis, meaning, result_table
 from shared.analytics.nightly import RUN, STEPS
 from shared.analytics.reports import ReportStore
@@ -148,6 +151,22 @@ def customers_behind(
     """The ids of the people behind one row of an analysis, sorted: a segment's members."""
     query = customers_query(name, row, every_analysis(), _values(shop, as_of, known))
     return [str(cells[0]) for cells in _asked(deployment, query)]
+
+
+@app.command("costs")
+def tell_costs(
+    file: Annotated[
+        Path, typer.Argument(help="CSV: media,month,cost (媒体・対象月・広告費)", exists=True, dir_okay=False)
+    ],
+    shop: ShopOption = None,
+) -> None:
+    """Tell what media cost (広告費), for CPO, CAC and ROAS: media as the orders say it, a line per month."""
+    deployment = connect()
+    settings = which_shop(deployment, shop)
+    told = read_costs(file.read_bytes())
+    lake = S3Objects(deployment.outputs["LakeBucket"], deployment.client("s3"))
+    write_costs(told, lake, settings.tenant, settings.currency, SystemClock().now())
+    _console.print(f"{len(told)} 件の広告費を登録しました / {len(told)} costs told: `matakite analysis run cpo`")
 
 
 def _full_name(name: str) -> str:
