@@ -331,7 +331,7 @@ def poll(
 def list_() -> None:
     """Every connection, without its secret, and when its API was last read (鮮度)."""
     columns = ("shop", "source", "store", "last read", "problem", "old secret works until")
-    table = Table(Column("id", no_wrap=True), *columns)
+    table = Table(Column("id", no_wrap=True), *(Column(name, overflow="fold") for name in columns))
     deployment, now = connect(), SystemClock().now()
     for connection in _book(deployment).all():
         until = connection.previous_until

@@ -44,6 +44,7 @@ NOT_EXERCISED: Mapping[tuple[str, str, str], str] = {
     (r"AnalyticsNightlyRole", r"s3:AbortMultipartUpload|s3:ListMultipartUploadParts", r".*"): _MULTIPART,
     (r".*", r"sqs:(GetQueueAttributes|GetQueueUrl)", r".*StreamDeadLetters"): _CDK_QUEUE,
     (r"DeliveryReceiveFeedbackRole", r"sqs:(ChangeMessageVisibility|GetQueueUrl)", r".*"): _CDK_QUEUE,
+    (r"Polling(PollStore|ReadBack)Role", r"sqs:(ChangeMessageVisibility|GetQueueUrl)", r".*"): _CDK_QUEUE,
     (r"ImportOrdersMachineRole|SchedulerRoleForTarget.*", r"lambda:InvokeFunction", r".*:\*"): _VERSIONS,
     (r"ScenariosCartAbandonedRole", r"states:(DescribeExecution|RedriveExecution|StopExecution)", r".*"): _MAP,
 }

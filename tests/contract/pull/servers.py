@@ -238,8 +238,16 @@ class EcCube(Api):
     def __init__(self) -> None:
         super().__init__()
         self.objects: dict[str, dict[str, dict[str, Any]]] = {"order": {}, "customer": {}, "product": {}}
+        self.refresh_tokens = ["first-refresh-token"]
 
     def serve(self, asked: Asked) -> Said:
+        if asked.path == "/token":
+            fields = dict(parse_qsl(asked.body.decode()))
+            if fields.get("grant_type") != "refresh_token" or fields.get("refresh_token") not in self.refresh_tokens:
+                return Said(401, {"error": "invalid_grant"})
+            self.refresh_tokens = [f"{fields['refresh_token']}+"]
+            said = {"token_type": "Bearer", "expires_in": 3600, "access_token": self.token}
+            return Said(200, {**said, "refresh_token": self.refresh_tokens[0]})
         if not self.authorised(asked):
             return Said(401, {"error": "access_denied", "hint": "Access token could not be verified"})
         query = json.loads(asked.body)["query"]
