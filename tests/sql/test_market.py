@@ -21,7 +21,7 @@ from shared.analytics.definitions import Definitions
 from shared.analytics.meaning import every_analysis
 from shared.analytics.nightly import in_order
 from shared.core.ids import TenantId
-from tests.sql.lake_in_duckdb import TENANT, DuckLake
+from tests.sql.lake_in_duckdb import TENANT, DuckLake, differences
 from tests.sql.market import EXCLUDED, PRODUCTS, Market, Sale, fill, random_market
 from tests.sql.portfolio import kaplan_meier_median
 from tests.sql.test_oracle import cdnow
@@ -94,6 +94,34 @@ def test_no_check_of_any_analysis_fails(seed: int) -> None:
         assert "ltv_weeks_v1" in run
     else:
         assert not empty, f"nothing to see in {empty}"
+
+
+def test_rows_that_are_there_twice_change_nothing() -> None:
+    """Until a partition is compacted readers see a repeated delivery twice."""
+    twice = DuckLake()
+    fill(twice, market(0))
+    fill(twice, market(0))
+    values = catalog.parameters(TenantId(TENANT), market(0).as_of, LIMITS, "JPY")
+    for name in sorted(set(catalog.names()) - LEFT_BY_NIGHTS):
+        query = catalog.standalone_query(name, every_analysis(), values)
+        assert differences(twice.rows(query), lake(0).rows(query)) == [], name
+
+
+HOSTILE = ["'", "''", "x') OR ('1'='1", "'; DROP TABLE order_lines; --", "\\", ":tenant", "/*", "%", "{}", "p1'"]
+
+
+def test_a_hostile_product_is_a_product_that_nobody_bought() -> None:
+    for text in HOSTILE:
+        assert asked("cross_sell_v1", 0, Definitions(base_products=(text,))) == []
+        assert asked("copurchase_v1", 0, Definitions(base_products=(text,))) == []
+    # … and next to a product that people did buy it changes nothing.
+    alone = cells(
+        asked("cross_sell_v1", 0, Definitions(base_products=("p1",), base_any=1)),
+        ("product_id", "same_order"),
+        ("customers",),
+    )
+    beside = Definitions(base_products=("p1", *HOSTILE), base_any=1)
+    assert cells(asked("cross_sell_v1", 0, beside), ("product_id", "same_order"), ("customers",)) == alone
 
 
 def test_every_analysis_has_a_row_test() -> None:
