@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 
-from shared.core.aws import client
 from shared.core.clock import SystemClock
 from shared.core.settings import load
-from shared.core.telemetry import logger
-from shared.ingest.connections import ConnectionBook
-from shared.ingest.pull.plan import SqsTicks, plan
-from shared.ingest.pull.store import DynamoPullStore
+from shared.ingest.pull.live import Ticks, live_ticks
 
 
 @dataclass(frozen=True)
@@ -23,27 +19,11 @@ class Settings:
     polls_queue: str
 
 
-@dataclass(frozen=True)
-class Dependencies:
-    """What planning needs from outside."""
-
-    connections: ConnectionBook
-    store: DynamoPullStore
-    queue: SqsTicks
-
-
 @cache
-def _dependencies() -> Dependencies:
-    settings = load(Settings)
-    return Dependencies(
-        ConnectionBook(client("ssm"), settings.prefix),
-        DynamoPullStore(client("dynamodb"), settings.pulls_table),
-        SqsTicks(client("sqs"), settings.polls_queue),
-    )
+def _dependencies() -> Ticks:
+    return live_ticks(**asdict(load(Settings)))
 
 
-def handler(_event: object, _context: object, deps: Dependencies | None = None) -> dict[str, int]:
+def handler(_event: object, _context: object, deps: Ticks | None = None) -> dict[str, int]:
     """Run for every connection of the deployment; how many polls were queued."""
-    made = deps or _dependencies()
-    readable = made.connections.all(skip=lambda error: logger("ingest").error(str(error)))
-    return {"queued": plan(readable, made.store, made.queue.put, SystemClock().now())}
+    return {"queued": (deps or _dependencies()).plan(SystemClock().now())}

@@ -95,9 +95,13 @@ def test_signatures_are_compared_in_constant_time() -> None:
                 assert not re.search(r"hmac|signature|\bmac\b", text), f"{named(file)}: {text}"
 
 
+PACED = {"shared/ingest/pull/live.py"}
+"""Vendors allow a call or two a second: a poll waits between its calls, nothing else waits."""
+
+
 def test_the_product_never_sleeps() -> None:
-    sleeping = [named(file) for file in sources(*PRODUCT) if "time.sleep" in set(calls(ast.parse(file.read_text())))]
-    assert sleeping == []
+    sleeping = {named(file) for file in sources(*PRODUCT) if "time.sleep" in set(calls(ast.parse(file.read_text())))}
+    assert sleeping == PACED
 
 
 @pytest.mark.parametrize("file", [f for f in sources("functions") if f.stem != "__init__"], ids=named)

@@ -14,11 +14,12 @@ from shared.core.clock import SystemClock
 from shared.core.errors import MisconfiguredError, RejectedError
 from shared.core.telemetry import logger, metrics
 from shared.ingest.adapter import Connection
-from shared.ingest.connections import Connections, SsmConnections
+from shared.ingest.connections import ConnectionBook, Connections, SsmConnections
 from shared.ingest.oversize import S3Oversize
 from shared.ingest.pull.caller import Time
 from shared.ingest.pull.follow_up import read_task
 from shared.ingest.pull.http import Http, StandardHttp
+from shared.ingest.pull.plan import SqsTicks, due
 from shared.ingest.pull.poll import Events, PollDeps, Tally, poll
 from shared.ingest.pull.read_back import read_back
 from shared.ingest.pull.store import DynamoPullStore, PullStore
@@ -89,6 +90,20 @@ class Polls:
         )
 
 
+@dataclass(frozen=True)
+class Ticks:
+    """What asks, every few minutes, who is due."""
+
+    connections: ConnectionBook
+    store: PullStore
+    queue: SqsTicks
+
+    def plan(self, now: datetime) -> int:
+        """Queue every connection that is due; one that cannot be read stops no other."""
+        readable = self.connections.all(skip=lambda error: logger("ingest").error(str(error)))
+        return self.queue.put(due(readable, self.store, now))
+
+
 def _named(message: str) -> str:
     try:
         return str(json.loads(message)["connection"])
@@ -105,3 +120,9 @@ def live_polls(prefix: str, events_table: str, pulls_table: str, work_bucket: st
         events=DynamoEventStore(dynamodb, events_table, S3Oversize(client("s3"), work_bucket)),
         count=lambda name, value: metrics("ingest").add_metric(name, "Count", value),
     )
+
+
+def live_ticks(prefix: str, pulls_table: str, polls_queue: str) -> Ticks:
+    """Ticks over the deployment's own connections, table and queue."""
+    store = DynamoPullStore(client("dynamodb"), pulls_table)
+    return Ticks(ConnectionBook(client("ssm"), prefix), store, SqsTicks(client("sqs"), polls_queue))

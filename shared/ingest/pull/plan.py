@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -52,13 +52,3 @@ class SqsTicks:
             if answer.get("Failed"):
                 raise UnavailableError("queue polls: not all were taken")
         return len(listed)
-
-
-def plan(
-    connections: Iterable[Connection],
-    store: PullStore,
-    put: Callable[[Iterable[Connection]], int],
-    now: datetime,
-) -> int:
-    """Queue every connection that is due; how many."""
-    return put(due(connections, store, now))

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -32,7 +31,7 @@ from shared.ingest.pull.tokens import Chain
 MEMORY = timedelta(days=180)
 """Longer than any walk reaches back."""
 BATCH = 100
-BATCH_TRIES = 6
+BATCH_TRIES = 10
 
 
 class PullStore(Protocol):
@@ -127,14 +126,13 @@ class DynamoPullStore:
 
     def _get_batch(self, connection: Connection, rows: Sequence[str]) -> Iterable[Mapping[str, Any]]:
         asked: Any = {self._table: {"Keys": [_key(connection, row) for row in rows]}}
-        for attempt in range(BATCH_TRIES):
+        for _ in range(BATCH_TRIES):
             with domain_errors("read what polls remember"):
                 answer = self._client.batch_get_item(RequestItems=asked)
             yield from answer["Responses"].get(self._table, ())
             asked = answer.get("UnprocessedKeys")
             if not asked:
                 return
-            time.sleep(0.05 * 2**attempt)
         raise UnavailableError("read what polls remember: the table is too busy")
 
     def remember(self, connection: Connection, feed: str, key: str, seen: Seen, now: datetime) -> None:
