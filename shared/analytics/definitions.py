@@ -99,6 +99,10 @@ class Definitions:
     """Below so many people (or weekly orders) nothing is called a difference."""
     subscription_late_days: int = 14
     """定期フロー (§6): a delivery so many days after its due day is not undecided any more but stopped."""
+    call_capacity: int = 100
+    """解約見込み: contracts the call centre can call before their cut-off."""
+    cancel_cutoff_days: int = 7
+    """解約見込み: a cancellation must reach the shop so many days before the next shipment (解約締切)."""
 
     def parameters(self) -> dict[str, int | str]:
         """As named parameters of the queries: `r6`…`r2`, `f2`…`f6`, `m2`…`m6` and the rest by name; lists of texts as
