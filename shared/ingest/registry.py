@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 
@@ -35,6 +35,15 @@ def about(source: str) -> About:
     if found is None:
         raise MisconfiguredError(f"sources/{source}.py must name its row of the connector matrix: ABOUT = About(…)")
     return found
+
+
+def is_thin(envelope: Envelope) -> bool:
+    """Does a delivery only name a thing, which must be read at its source? A source with such says `is_thin`."""
+    adapter(envelope.source)
+    says: Callable[[Envelope], bool] | None = getattr(
+        import_module(f"{_sources.__name__}.{envelope.source}"), "is_thin", None
+    )
+    return says is not None and says(envelope)
 
 
 def events_of(envelope: Envelope) -> Sequence[Event]:

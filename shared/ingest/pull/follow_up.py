@@ -17,7 +17,7 @@ from shared.core.clock import from_iso, to_iso
 from shared.core.errors import RejectedError, UnavailableError
 from shared.core.ids import ConnectionId
 from shared.ingest.model import Envelope
-from shared.ingest.pull.registry import vendor, vendors
+from shared.ingest.registry import is_thin
 
 FIRST = timedelta(seconds=30)
 """The shop commits when its page is out: seconds later."""
@@ -64,11 +64,6 @@ class SqsQueue:
                 answer = self._client().send_message_batch(QueueUrl=self._url, Entries=entries)
             if answer.get("Failed"):
                 raise UnavailableError("queue a read-back: not all of it was taken")
-
-
-def is_thin(envelope: Envelope) -> bool:
-    """Does a delivery only name a thing, which must be read at its source?"""
-    return envelope.source in vendors() and vendor(envelope.source).thin(envelope)
 
 
 def follow_up(queue: Queue) -> Callable[[Sequence[Envelope]], None]:

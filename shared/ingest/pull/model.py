@@ -138,7 +138,6 @@ class Vendor:
     default_url: Callable[[Connection], str] = lambda connection: f"https://{connection.store}"
     read_back: Callable[[Envelope], tuple[Call, Callable[[Answer], Request | None]] | None] | None = None
     """For thin webhooks: the call that reads what a notice names, and the request of what it answers (None: gone)."""
-    thin: Callable[[Envelope], bool] = lambda envelope: False
 
 
 class BlockedError(UnavailableError):

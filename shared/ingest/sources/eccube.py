@@ -193,6 +193,11 @@ def named_by(envelope: Envelope) -> tuple[str, str, str] | None:
     return entity, envelope.subject.rpartition("/")[2], action
 
 
+def is_thin(envelope: Envelope) -> bool:
+    """Is this a notice, whose thing is read back?"""
+    return named_by(envelope) is not None
+
+
 def _read_envelope(request: Request, connection: Connection, feed: str, now: datetime) -> Envelope:
     entity = read.key_part(feed.partition(".")[0])
     body = read.parse_object(request.body)

@@ -161,6 +161,15 @@ def signature(secret: str, url: str, body: bytes) -> bytes:
     return hmac_base64(secret, url.encode() + body)
 
 
+THIN = frozenset({"order.created", "order.updated", "order.fulfillment.updated"})
+"""Types that hold an order's id and state only: the order is read back where the connection has a key."""
+
+
+def is_thin(envelope: Envelope) -> bool:
+    """Is this a notice, whose order is read back?"""
+    return envelope.topic in THIN
+
+
 # --- the request ------------------------------------------------------------------------------------------------------
 
 

@@ -103,6 +103,5 @@ VENDOR = Vendor(
     requests_per_second=2,
     every=timedelta(hours=1),
     refresh=RefreshPlan(call=_refresh),
-    thin=lambda envelope: named_by(envelope) is not None,
     read_back=_read_back,
 )

@@ -16,12 +16,10 @@ from shared.ingest.model import Envelope
 from shared.ingest.polled import polled_request
 from shared.ingest.pull.lists import records, second
 from shared.ingest.pull.model import Answer, Call, Document, Feed, Page, Record, Vendor, Window
-from shared.ingest.sources.square import NAME
+from shared.ingest.sources.square import NAME, is_thin
 
 VERSION = "2026-01-22"
 LIMIT = 100
-THIN = frozenset({"order.created", "order.updated", "order.fulfillment.updated"})
-"""Topics whose order is read back."""
 
 
 def _headers(connection: Connection, token: str) -> Mapping[str, str]:
@@ -64,13 +62,8 @@ def _request(kind: str) -> Callable[[Record, Connection], Request]:
     return lambda record, connection: polled_request(kind, record.body)
 
 
-def _is_order(envelope: Envelope) -> bool:
-    """Order notices hold an id and a state only."""
-    return envelope.topic in THIN
-
-
 def _read_back(notice: Envelope) -> tuple[Call, Callable[[Answer], Request | None]] | None:
-    if not _is_order(notice):
+    if not is_thin(notice):
         return None
 
     def request_of(answer: Answer) -> Request | None:
@@ -105,6 +98,5 @@ VENDOR = Vendor(
     ),
     requests_per_second=5,
     every=timedelta(hours=1),
-    thin=_is_order,
     read_back=_read_back,
 )
