@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aws_cdk import Duration
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as targets
 from aws_cdk import aws_sqs as sqs
@@ -16,6 +17,8 @@ TICK = Duration.minutes(5)
 """How often is asked who is due; how often each connection is, its vendor or `poll_minutes` says."""
 POLL_TIMEOUT = Duration.minutes(5)
 READ_TIMEOUT = Duration.seconds(60)
+READERS = 2
+"""At once: it is the shop's own web server that answers, and a sale must not bring it down."""
 
 
 class Polling(Construct):
@@ -31,7 +34,11 @@ class Polling(Construct):
         self.plan_polls = self._plan(polls)
         self.read_backs, _ = work_queue(self, "ReadBacks", READ_TIMEOUT)
         self.read_back = self._reader("ingest/read_back", READ_TIMEOUT)
-        on_queue(self.read_back, self.read_backs, batch_size=1)
+        self.read_back.add_event_source(
+            sources.SqsEventSource(
+                self.read_backs, batch_size=1, report_batch_item_failures=True, max_concurrency=READERS
+            )
+        )
 
     def _reader(self, name: str, timeout: Duration) -> lambda_.Function:
         house = self._house

@@ -11,4 +11,9 @@
 | `poll.py`, `read_back.py`, `plan.py` | the verbs: poll one connection, read one thing back, who is due |
 
 A polled record goes through the source's own adapter as if a webhook had carried it, so it reads like one.
+
+Adding a polled cart: its adapter in `sources/`, whose `envelopes` reads one record of a feed
+(`shared/ingest/polled.py`), `vendors/<source>.py`, samples in `tests/samples/<source>/<feed>[@what is special].json`,
+a `Cart` in `tests/contract/carts/test_polled.py`, its server in `tests/contract/pull/servers.py`, and a command in
+`infra/cli/connection.py`. A cart with webhooks needs the vendor file only: its records are the webhooks' bodies.
 """

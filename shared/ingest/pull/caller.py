@@ -79,12 +79,6 @@ class Caller:
     def __post_init__(self) -> None:
         self.pace = Pace(self.vendor.requests_per_second, self.time)
 
-    @property
-    def base_url(self) -> str:
-        """The connection's own address of the API, else the vendor's."""
-        vendor, connection = self.vendor, self.connection
-        return connection.api_url or vendor.api_url or vendor.default_url(connection)
-
     def ask(self, call: Call) -> Answer:
         """A successful answer.
 
@@ -112,7 +106,7 @@ class Caller:
     def _try(self, call: Call, token: str, *, last: bool) -> Answer | None:
         self.pace.wait()
         try:
-            return self.http.send(self.base_url, call, self._headers(token))
+            return self.http.send(self.vendor.address(self.connection), call, self._headers(token))
         except UnavailableError:
             if last:
                 raise

@@ -122,7 +122,11 @@ class Vendor:
 
     name: str
     api_url: str | None
-    """The documented base; None where every shop has its own."""
+    """The documented host; None where every shop has its own."""
+    root: str = ""
+    """Where its paths begin. An address may be given with it or without."""
+    drops: str = ""
+    """An ending of an address that is none of the base."""
     headers: Callable[[Connection, str], Mapping[str, str]]
     """(connection, token) → how a call says who we are."""
     feeds: tuple[Feed, ...]
@@ -138,6 +142,12 @@ class Vendor:
     default_url: Callable[[Connection], str] = lambda connection: f"https://{connection.store}"
     read_back: Callable[[Envelope], tuple[Call, Callable[[Answer], Request | None]] | None] | None = None
     """For thin webhooks: the call that reads what a notice names, and the request of what it answers (None: gone)."""
+
+    def address(self, connection: Connection) -> str:
+        """The base of this connection's calls."""
+        given = connection.api_url or self.api_url or self.default_url(connection)
+        bare = given.rstrip("/").removesuffix(self.drops).removesuffix(self.root)
+        return f"{bare}{self.root}"
 
 
 class BlockedError(UnavailableError):

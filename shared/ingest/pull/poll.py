@@ -102,18 +102,18 @@ def poll(connection: Connection, deps: PollDeps, now: datetime, budget: timedelt
         deps.store.release(connection, deps.owner)
 
 
-def tokens_of(connection: Connection, source: Vendor, deps: PollDeps, base_url: str) -> Tokens:
+def tokens_of(connection: Connection, source: Vendor, deps: PollDeps) -> Tokens:
     """Where the access token of a connection comes from."""
     if source.refresh is None or (connection.token and not connection.refresh_token):
         return FixedToken(connection)
-    return RotatingTokens(connection, source, source.refresh, base_url, deps.http, deps.store, deps.time, deps.owner)
+    address = source.address(connection)
+    return RotatingTokens(connection, source, source.refresh, address, deps.http, deps.store, deps.time, deps.owner)
 
 
 def caller_of(connection: Connection, deps: PollDeps, ends_at: datetime) -> Caller:
     """Calls to a connection's API."""
     source = deps.vendors(connection.source)
-    base_url = connection.api_url or source.api_url or source.default_url(connection)
-    tokens = tokens_of(connection, source, deps, base_url)
+    tokens = tokens_of(connection, source, deps)
     return Caller(source, connection, deps.http, tokens, deps.time, ends_at)
 
 

@@ -198,3 +198,22 @@ def test_every_vendor_says_what_it_needs() -> None:
         # A cart with webhooks keeps only what they did not tell.
         assert all(feed.known_from_webhooks == about(name).webhook for feed in api.feeds), name
         assert len({feed.name for feed in api.feeds}) == len(api.feeds)
+
+
+@pytest.mark.parametrize(
+    ("source", "given", "base"),
+    [
+        ("colorme", None, "https://api.shop-pro.jp/v1"),
+        ("colorme", "http://127.0.0.1:8080", "http://127.0.0.1:8080/v1"),
+        ("colorme", "http://127.0.0.1:8080/v1/", "http://127.0.0.1:8080/v1"),
+        ("base", "https://api.example.com", "https://api.example.com/1"),
+        ("stores", None, "https://api.stores.dev/retail/202211"),
+        ("eccube", None, "https://shop.example.jp"),
+        ("eccube", "https://shop.example.jp/eccube/api", "https://shop.example.jp/eccube"),
+        ("woocommerce", "https://shop.example.jp/blog", "https://shop.example.jp/blog/wp-json/wc/v3"),
+        ("shopify", None, "https://shop.example.jp/admin/api/2026-04"),
+    ],
+)
+def test_an_address_may_be_given_with_its_root_or_without(source: str, given: str | None, base: str) -> None:
+    connection = Connection(ConnectionId("c"), TENANT, source, "shop.example.jp", "s", api_url=given)
+    assert vendor(source).address(connection) == base

@@ -24,7 +24,7 @@ SPEAKS_OF_ACCESS = "アクセストークン"
 
 def _list(connection: Connection, window: Window, position: str | None) -> Call:
     since = shop_time(window.since, connection)
-    return Call(path="/1/orders", query=(("start_ordered", since), ("limit", str(LIMIT)), ("offset", position or "0")))
+    return Call(path="/orders", query=(("start_ordered", since), ("limit", str(LIMIT)), ("offset", position or "0")))
 
 
 def _page(answer: Answer, position: str | None) -> Page:
@@ -32,7 +32,7 @@ def _page(answer: Answer, position: str | None) -> Page:
 
 
 def _detail(record: Record) -> Call:
-    return Call(path=f"/1/orders/detail/{record.key}")
+    return Call(path=f"/orders/detail/{record.key}")
 
 
 def _detail_of(answer: Answer) -> Document:
@@ -54,7 +54,7 @@ def _refresh(connection: Connection, refresh_token: str) -> Call:
         "refresh_token": refresh_token,
         "redirect_uri": connection.redirect_url or "",
     }
-    return Call(path="/1/oauth/token", body=form(fields), content_type="application/x-www-form-urlencoded")
+    return Call(path="/oauth/token", body=form(fields), content_type="application/x-www-form-urlencoded")
 
 
 def _expired(answer: Answer) -> bool:
@@ -71,6 +71,7 @@ def _limited_for(answer: Answer) -> float | None:
 VENDOR = Vendor(
     name=NAME,
     api_url="https://api.thebase.in",
+    root="/1",
     headers=bearer,
     feeds=(
         Feed(

@@ -32,7 +32,8 @@ def _feed(name: str, path: str, limit: int, *, dated: bool = True, every: timede
 
 VENDOR = Vendor(
     name=NAME,
-    api_url="https://api.shop-pro.jp/v1",
+    api_url="https://api.shop-pro.jp",
+    root="/v1",
     headers=bearer,
     feeds=(
         _feed(SALE, "sales", LIMIT),

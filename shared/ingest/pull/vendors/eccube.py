@@ -98,6 +98,8 @@ def _refresh(connection: Connection, refresh_token: str) -> Call:
 VENDOR = Vendor(
     name=NAME,
     api_url=None,
+    # Its documents call `/api` the address; the tokens are beside it.
+    drops="/api",
     headers=bearer,
     feeds=(_feed(ORDER, "orders"), _feed(CUSTOMER, "customers")),
     requests_per_second=2,

@@ -27,7 +27,7 @@ def _headers(connection: Connection, token: str) -> Mapping[str, str]:
 
 def _feed(name: str, listed: str, topic: str, *extra: tuple[str, str]) -> Feed:
     def call(connection: Connection, window: Window, position: str | None) -> Call:
-        path = f"/admin/api/{VERSION}/{listed}.json"
+        path = f"/{listed}.json"
         if position is not None:
             # A page's cursor already holds the filters; Shopify refuses both together.
             return Call(path=path, query=(("limit", str(LIMIT)), ("page_info", position)))
@@ -59,7 +59,7 @@ def _next(answer: Answer) -> str | None:
 
 
 def _webhooks(connection: Connection) -> Call:
-    return Call(path=f"/admin/api/{VERSION}/webhooks.json", query=(("limit", str(LIMIT)),))
+    return Call(path="/webhooks.json", query=(("limit", str(LIMIT)),))
 
 
 def _webhook_problem(answer: Answer, connection: Connection) -> str | None:
@@ -77,6 +77,7 @@ def _webhook_problem(answer: Answer, connection: Connection) -> str | None:
 VENDOR = Vendor(
     name=NAME,
     api_url=None,
+    root=f"/admin/api/{VERSION}",
     headers=_headers,
     feeds=(
         _feed("orders", "orders", "orders/updated", ("status", "any")),

@@ -34,14 +34,14 @@ def _post(path: str, asked: Mapping[str, Any], position: str | None) -> Call:
 def _customers(connection: Connection, window: Window, position: str | None) -> Call:
     changed = {"updated_at": {"start_at": second(window.since)}}
     query = {"filter": changed, "sort": {"field": "CREATED_AT", "order": "ASC"}}
-    return _post("/v2/customers/search", {"query": query}, position)
+    return _post("/customers/search", {"query": query}, position)
 
 
 def _orders(connection: Connection, window: Window, position: str | None) -> Call:
     changed = {"date_time_filter": {"updated_at": {"start_at": second(window.since)}}}
     query = {"filter": changed, "sort": {"sort_field": "UPDATED_AT", "sort_order": "ASC"}}
     asked = {"location_ids": _locations(connection), "query": query, "return_entries": False}
-    return _post("/v2/orders/search", asked, position)
+    return _post("/orders/search", asked, position)
 
 
 def _locations(connection: Connection) -> list[str]:
@@ -70,12 +70,13 @@ def _read_back(notice: Envelope) -> tuple[Call, Callable[[Answer], Request | Non
         order = answer.document.get("order")
         return polled_request("order", order) if isinstance(order, dict) else None
 
-    return Call(path=f"/v2/orders/{notice.subject.rpartition('/')[2]}"), request_of
+    return Call(path=f"/orders/{notice.subject.rpartition('/')[2]}"), request_of
 
 
 VENDOR = Vendor(
     name=NAME,
     api_url="https://connect.squareup.com",
+    root="/v2",
     headers=_headers,
     feeds=(
         Feed(

@@ -28,7 +28,8 @@ def _request(record: Record, connection: Connection) -> Request:
 
 VENDOR = Vendor(
     name=NAME,
-    api_url="https://api.stores.dev/retail/202211",
+    api_url="https://api.stores.dev",
+    root="/retail/202211",
     headers=bearer,
     feeds=(
         Feed(

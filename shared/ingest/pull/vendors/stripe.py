@@ -19,7 +19,7 @@ def _list(connection: Connection, window: Window, position: str | None) -> Call:
     # Stripe filters by at most 20 types; with more of them all come, and what nobody reads is left out here.
     kinds = tuple(("types[]", name) for name in sorted(TYPES)) if len(TYPES) <= MOST_TYPES else ()
     since = ("created[gte]", str(int(window.since.timestamp())))
-    return Call(path="/v1/events", query=(since, *kinds, ("limit", str(LIMIT)), *after))
+    return Call(path="/events", query=(since, *kinds, ("limit", str(LIMIT)), *after))
 
 
 def _page(answer: Answer, position: str | None) -> Page:
@@ -36,6 +36,7 @@ def _request(record: Record, connection: Connection) -> Request:
 VENDOR = Vendor(
     name=NAME,
     api_url="https://api.stripe.com",
+    root="/v1",
     headers=bearer,
     feeds=(
         Feed(

@@ -16,7 +16,6 @@ from shared.ingest.pull.model import Answer, Call, Check, Feed, Page, Record, Ve
 from shared.ingest.sources.woocommerce import NAME
 
 LIMIT = 100
-BASE = "/wp-json/wc/v3"
 
 
 def _headers(connection: Connection, token: str) -> Mapping[str, str]:
@@ -29,7 +28,7 @@ def _feed(listed: str, topic: str, *, optional: bool = False, dated: bool = True
         by_change = (("modified_after", gmt), ("dates_are_gmt", "true"), ("orderby", "modified"), ("status", "any"))
         by_age = (("orderby", "registered_date"), ("role", "all"))
         asked = (*(by_change if dated else by_age), ("order", "asc"))
-        return Call(path=f"{BASE}/{listed}", query=(*asked, ("per_page", str(LIMIT)), ("offset", position or "0")))
+        return Call(path=f"/{listed}", query=(*asked, ("per_page", str(LIMIT)), ("offset", position or "0")))
 
     def page(answer: Answer, position: str | None) -> Page:
         return offset_page(answer, position, "items", LIMIT)
@@ -52,7 +51,7 @@ def _feed(listed: str, topic: str, *, optional: bool = False, dated: bool = True
 
 
 def _webhooks(connection: Connection) -> Call:
-    return Call(path=f"{BASE}/webhooks", query=(("per_page", str(LIMIT)),))
+    return Call(path="/webhooks", query=(("per_page", str(LIMIT)),))
 
 
 def _webhook_problem(answer: Answer, connection: Connection) -> str | None:
@@ -72,6 +71,7 @@ def _webhook_problem(answer: Answer, connection: Connection) -> str | None:
 VENDOR = Vendor(
     name=NAME,
     api_url=None,
+    root="/wp-json/wc/v3",
     headers=_headers,
     feeds=(
         _feed("orders", "order.updated"),
