@@ -14,27 +14,37 @@ from sqlglot.errors import SqlglotError
 from shared.analytics.sql import bind, parameter_names
 
 TENANT = "the-tenant-that-asks"
+KNOWN = "known-before"
+_KNOWN_BY = {"written_at", "received_at"}
 _ZONE_FUNCTIONS = frozenset({"at_timezone", "with_timezone", "from_utc_timestamp", "to_utc_timestamp", "now",
                              "current_timestamp", "localtimestamp", "from_unixtime", "convert_timezone"})  # fmt: skip
 _PARTITIONS = frozenset({"month", "dt"})
 
 
-def lint(query: str, lake_tables: Set[str], known_parameters: Set[str]) -> list[str]:
+def lint(
+    query: str, lake_tables: Set[str], known_parameters: Set[str], base_tables: Set[str] = frozenset()
+) -> list[str]:
     """Everything wrong with a query, as sentences; empty when it may run.
 
-    `lake_tables` are the tables that have a tenant partition.
+    `lake_tables` are the tables that have a tenant partition, `base_tables` those of them that no analysis makes.
     """
     if unknown := sorted(parameter_names(query) - known_parameters):
         return [f"unknown parameters: {', '.join(unknown)}"]
     try:
         # Bound first: a name left over after binding would be a parameter inside a text.
-        values = dict.fromkeys(known_parameters, "1") | {"tenant": TENANT}
+        values = dict.fromkeys(known_parameters, "1") | {"tenant": TENANT, "known_before": KNOWN}
         tree = sqlglot.parse_one(bind(query, values), read="athena")
     except SqlglotError as error:
         return [f"not Athena SQL: {error}"]
     if not isinstance(tree, exp.Query):
         return [f"not a query: {type(tree).__name__}"]
-    return [*_shape(tree), *_empty_counts(tree), *_divisions(tree), *_zones(tree), *_predicates(tree, lake_tables)]
+    return [
+        *_shape(tree),
+        *_empty_counts(tree),
+        *_divisions(tree),
+        *_zones(tree),
+        *_predicates(tree, lake_tables, base_tables),
+    ]
 
 
 def tables_read(query: str) -> set[str]:
@@ -76,8 +86,10 @@ def _zones(tree: exp.Expr) -> Iterator[str]:
             yield f"{name}(): the present and its zone are parameters, not SQL"
 
 
-def _predicates(tree: exp.Expr, lake_tables: Set[str]) -> Iterator[str]:
-    """Each SELECT that reads a lake table binds its tenant by equality and its partition."""
+def _predicates(tree: exp.Expr, lake_tables: Set[str], base_tables: Set[str]) -> Iterator[str]:
+    """Each SELECT that reads a lake table binds its tenant by equality and its partition, and of a base table what was
+    known when.
+    """
     for select in tree.find_all(exp.Select):
         read = [table for table in _own_tables(select) if table.name in lake_tables]
         if not read:
@@ -87,6 +99,8 @@ def _predicates(tree: exp.Expr, lake_tables: Set[str]) -> Iterator[str]:
             alias = table.alias_or_name if len(read) > 1 else None
             if not any(_is_tenant(condition, alias) for condition in conditions):
                 yield f"{table.name}: no tenant = :tenant in the WHERE of its SELECT"
+            if table.name in base_tables and not any(_is_known(condition, alias) for condition in conditions):
+                yield f"{table.name}: no written_at (or received_at) < :known_before, so no answer as known then"
             if not any(_bounds_partition(condition, alias) for condition in conditions):
                 yield f"{table.name}: no bound on its partition (month or dt) in the WHERE of its SELECT"
 
@@ -111,6 +125,15 @@ def _is_tenant(condition: exp.Expr, alias: str | None) -> bool:
         and _is_column(condition.this, {"tenant"}, alias)
         and isinstance(condition.expression, exp.Literal)
         and condition.expression.this == TENANT
+    )
+
+
+def _is_known(condition: exp.Expr, alias: str | None) -> bool:
+    return (
+        isinstance(condition, exp.LT)
+        and _is_column(condition.this, _KNOWN_BY, alias)
+        and isinstance(condition.expression, exp.Literal)
+        and condition.expression.this == KNOWN
     )
 
 

@@ -32,15 +32,18 @@ def test_a_night_costs_a_few_passes_over_its_files(tmp_path: Path, capsys: pytes
         sys.stdout.write(_described(orders, found))
     assert {each["state"] for each in found["analyses"]} == {"done"}
     assert all(each["scanned_bytes"] > 0 for each in found["analyses"])
-    assert found["seconds"] <= RATIO * found["pass_seconds"]["rfm"] + (FIXED_SECONDS if CUSTOMERS < 1_000_000 else 0)
+    # Processor seconds: a busy machine makes both slower, but not by the same factor.
+    fixed = FIXED_SECONDS if CUSTOMERS < 1_000_000 else 0
+    assert found["busy_seconds"] <= RATIO * found["pass_seconds"]["rfm"][1] + fixed
 
 
 def _described(orders: int, found: dict[str, Any]) -> str:
-    one = found["pass_seconds"]["rfm"]
+    one, busy = found["pass_seconds"]["rfm"]
     lines = [
         f"\n{CUSTOMERS:,} customers, {orders:,} orders: one RFM pass {one:.2f} s"
-        f" ({found['pass_seconds']['raw']:.2f} s without looking at an order's states),"
-        f" the night's queries {found['seconds']:.2f} s = {found['seconds'] / one:.1f} passes,"
+        f" ({found['pass_seconds']['raw'][0]:.2f} s without looking at an order's states),"
+        f" the night's queries {found['seconds']:.2f} s = {found['seconds'] / one:.1f} passes"
+        f" ({found['busy_seconds']:.1f} processor seconds = {found['busy_seconds'] / busy:.1f} passes),"
         f" its models {found['model_seconds']:.0f} s (they have bars of their own);"
         f" peak {found['peak_mb']['night']:.0f} MB (one pass {found['peak_mb']['bare']:.0f} MB)"
     ]

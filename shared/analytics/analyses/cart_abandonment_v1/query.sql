@@ -148,6 +148,7 @@ owners AS (
   FROM person_links
   WHERE tenant = :tenant
     AND month >= '1990-01'
+    AND written_at < :known_before
 ),
 people AS (
   SELECT DISTINCT touched.source, touched.store, touched.cart, owners.customer_id

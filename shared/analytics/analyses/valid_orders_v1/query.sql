@@ -35,16 +35,10 @@ WITH states AS (
       ORDER BY written_at DESC, sequence DESC
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS true_so_far,
-    SUM(CASE WHEN changed_on <= :as_of AND NOT removed THEN 1 ELSE 0 END) OVER (
+    LEAD(written_at) OVER (
       PARTITION BY customer_id, order_id, source, store
       ORDER BY written_at DESC, sequence DESC
-      ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
-    ) AS true_before,
-    SUM(CASE WHEN removed THEN 0 ELSE 1 END) OVER (
-      PARTITION BY customer_id, order_id, source, store
-      ORDER BY written_at DESC, sequence DESC
-      ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
-    ) AS theirs_before
+    ) AS before_at
   FROM order_states
   WHERE tenant = :tenant
     AND month <= :as_of_month
@@ -73,5 +67,5 @@ WHERE NOT gone
   AND ordered_on <= :as_of
   AND (
     (true_by_then AND true_so_far = 1)
-    OR (true_so_far = 0 AND true_before = 0 AND NOT removed AND theirs_before = 1)
+    OR (true_so_far = 0 AND before_at IS NULL AND NOT removed)
   )
