@@ -36,7 +36,7 @@ UNUSED = (
     ".lock", "bin", "**/__pycache__",
     "pyarrow/tests", "pyarrow/include", "pyarrow/src", "pyarrow/*.pxd", "pyarrow/*.pyx",
     "pyarrow/*flight*",
-    "numpy/**/tests", "scipy/**/tests", "numpy/f2py", "numpy/_core/include", "numpy/_core/lib", "**/*.pyi",
+    "numpy/**/tests", "scipy/**/tests", "numpy/_core/include", "numpy/_core/lib", "**/*.pyi",
 )  # fmt: skip
 LOCALES = re.compile(r"(root|en|ja)(_\w+)?")  # of babel's thousand, 29 MB: those the screens and mails are written in
 

@@ -54,6 +54,17 @@ print(babel.dates.format_date(datetime.date(2026, 3, 1), locale="en_US"))
 """
 
 
+# Nor of numpy and scipy: a whole night of a tiny shop.
+USE_MODELS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from shared.analytics.models import night
+groups = "x,t_x,t_cal,customers,log_gaps\\n0,0,30,9,4.1\\n2,20,40,3,4.1\\n1,9,30,2,4.1\\n"
+held = "x,t_x,t_cal,later,days,customers\\n0,0,30,0,30,9\\n1,9,30,2,30,15\\n"
+print(night.run(groups, "orders,customers,mean\\n1,9,800.0\\n3,3,900.0\\n", held, None).rows)
+"""
+
+
 @cache
 def built(group: Group, platform: Platform) -> Bundle:
     return bundle(group, platform)
@@ -146,6 +157,18 @@ def test_what_was_left_out_of_the_packages_is_not_missed(tmp_path: Path) -> None
         check=False,
     )
     assert (outcome.returncode, outcome.stdout) == (0, "￥1,200 見本 様\nMar 1, 2026\n"), outcome.stderr
+
+
+def test_what_was_left_out_of_numpy_and_scipy_is_not_missed(tmp_path: Path) -> None:
+    outcome = subprocess.run(
+        [str(RUNTIME_PYTHON), "-I", "-B", "-c", USE_MODELS, str(built(Group.MODEL, Platform.HOST).path)],
+        env={},
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert (outcome.returncode, outcome.stdout) == (0, "3\n"), outcome.stderr
 
 
 @pytest.fixture(scope="module")
