@@ -24,7 +24,13 @@ def client(service: str, attempts: str = "standard") -> Any:
     from botocore.config import Config
 
     retries: Any = {"total_max_attempts": 1} if attempts == SINGLE_ATTEMPT else {"mode": "standard", "max_attempts": 5}
-    return boto3.client(service, config=Config(retries=retries, connect_timeout=3, read_timeout=10))  # type: ignore[call-overload]
+    # What this product puts into its tables is typed; checking it once more is a fifth of the time of a put.
+    checked = service != "dynamodb"
+    # A fixed user agent: the SDK's own is put together anew for every request, a tenth of the time of a put.
+    config = Config(
+        retries=retries, connect_timeout=3, read_timeout=10, parameter_validation=checked, user_agent="matakite"
+    )
+    return boto3.client(service, config=config)  # type: ignore[call-overload]
 
 
 _BUSY = frozenset(

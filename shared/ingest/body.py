@@ -6,11 +6,13 @@ quotes the value: it may be a person's data.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
 from typing import Any, NoReturn
 
 from shared.core.clock import from_iso
@@ -42,13 +44,18 @@ _DAYS = range(1900, 2200)
 def parse_object(raw: bytes) -> Body:
     """The body as a JSON object; numbers keep every digit (`Decimal`, never float)."""
     try:
-        document = json.loads(raw.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_no_constant)
+        document = _decoder().decode(raw.removeprefix(codecs.BOM_UTF8).decode())
     except (ValueError, ArithmeticError, RecursionError):
         # `from None`: the decoder's message and its `doc` attribute hold the body.
         raise RejectedError("the body is not JSON in UTF-8") from None
     if not isinstance(document, dict):
         raise RejectedError("the body must be a JSON object")
     return document
+
+
+@cache
+def _decoder() -> json.JSONDecoder:
+    return json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant)
 
 
 def _no_constant(name: str) -> NoReturn:

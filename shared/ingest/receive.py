@@ -86,8 +86,9 @@ def _keep(request: Request, connection: Connection, deps: ReceiveDeps, now: date
     kept = [deps.store.put_once(envelope) for envelope in envelopes]
     # Of duplicates too: the first time may have ended between the two.
     deps.follow_up(envelopes)
-    deps.count(ACCEPTED, kept.count(True))
-    deps.count(DUPLICATE, kept.count(False))
+    for name, number in ((ACCEPTED, kept.count(True)), (DUPLICATE, kept.count(False))):
+        if number:
+            deps.count(name, number)
     if not kept:
         return Answer(200, "nothing to keep")
     return Answer(200, "kept" if any(kept) else "already kept")
