@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from shared.analytics import meaning, nightly
 from shared.analytics.catalog import Analysis
-from shared.analytics.nights import start_nights
+from shared.analytics.nights import plan_nights, start_nights
+from shared.analytics.parquet import decode_slice
 from shared.analytics.reports import MemoryReportStore
-from shared.core.clock import from_iso
+from shared.core.clock import from_iso, to_iso
 from shared.core.errors import RejectedError
 from shared.core.ids import TenantId
 from shared.customers.model import LtvTier, Status
@@ -137,7 +140,7 @@ def test_a_failed_analysis_stops_only_those_that_read_it() -> None:
     world.hear(an_order("a", "1", "2026-03-01"))
     result = world.run_night("2026-03-31")
     assert result["state"] == "incomplete"
-    lost = {"rfm_v1", "rfm_matrix_v1", "customer_scores_v1", "score_changes_v1", "segments_v1"}
+    lost = {"rfm_v1", "rfm_matrix_v1", "customer_scores_v1", "customer_states_v1", "score_changes_v1", "segments_v1"}
     assert set(result["failed"]) == {*lost, "write_back"}
     assert world.reports.get(TENANT, "status_counts", day("2026-03-31")) is not None
     assert world.reports.get(TENANT, "rfm_matrix", day("2026-03-31")) is None
@@ -247,3 +250,46 @@ def test_a_person_who_became_another_takes_no_scores_away() -> None:
     assert customer_of(world, "a") == customer_of(world, "b")
     assert world.run_night("2026-03-31")["state"] == "complete"
     assert (_scores(world, "a").rfm_f, _scores(world, "a").rfm_rank) == (3, "有望")
+
+
+def test_each_step_leaves_its_rows_bytes_and_seconds() -> None:
+    world = World(breaks=frozenset({"rfm_v1"}))
+    world.hear(an_order("a", "1", "2026-03-20"), an_order("b", "2", "2026-03-01"))
+    world.run_night("2026-03-31")
+    document = world.reports.get(TENANT, nightly.STEPS, day("2026-03-31"))
+    assert document is not None
+    steps = {each["step"]: each for each in document["steps"]}
+    assert next(iter(steps)) == "compact"
+    assert list(steps)[-1] == "write_back"
+    assert (steps["buyers_v1"]["state"], steps["buyers_v1"]["rows"], steps["buyers_v1"]["seconds"]) == ("done", 2, 1.5)
+    assert steps["buyers_v1"]["scanned_bytes"] > 0
+    assert steps["rfm_v1"]["state"] == "failed"
+    assert "no such thing" in steps["rfm_v1"]["note"]
+    # Whoever reads what failed is left out and says why; the others went on.
+    assert (steps["rfm_matrix_v1"]["state"], steps["rfm_matrix_v1"]["note"]) == ("skipped", "needs rfm_v1")
+    assert steps["cpm_v1"]["state"] == "done"
+    assert steps["write_back"]["state"] == "failed"
+
+
+def test_the_first_night_due_knows_what_was_compacted_before_it() -> None:
+    world = World()
+    world.hear(an_order("a", "1", "2026-03-20"))
+    world.hear(an_order("a", "2", "2026-03-21"))
+    ran(world.reports, "2026-11-18")
+    plan = plan_nights(SHOP, None, world.lake, world.reports, NOW)
+    assert [night["as_of"] for night in plan["nights"]] == ["2026-11-19", "2026-11-20"]
+    prepared = plan["nights"][0]["prepared"]
+    assert prepared["partitions"] == sum(len(batch["partitions"]) for batch in plan["compactions"]) > 0
+    assert prepared["bytes"] > 0
+    assert "prepared" not in plan["nights"][1]
+    night = nightly.parse_night(plan["nights"][0])
+    found = nightly.steps(night, {}, to_iso(NOW + timedelta(seconds=7)), NOW)["steps"][0]
+    assert (found["step"], found["state"], found["seconds"]) == ("compact", "done", 7.0)
+
+
+def test_a_slice_unpacks_the_rows_it_names() -> None:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"n": list(range(100))}), sink, row_group_size=30)
+    body = bytes(sink.getvalue())
+    for first, count in [(0, 10), (25, 10), (29, 32), (90, 50), (100, 5)]:
+        assert [row["n"] for row in decode_slice(body, first, count)] == list(range(100))[first : first + count]
