@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from shared.analytics.catalog import FOLDER, Analysis, bound_query, over_base_tables
+from shared.analytics.catalog import FOLDER, Analysis, over_base_tables, query_text
 from shared.analytics.meaning import CustomerLists, meaning, result_table
 from shared.analytics.schema import Kind
 from shared.analytics.sql import Value, bind, literal
@@ -27,14 +27,19 @@ def customers_query(name: str, row: Mapping[str, str], catalog: Sequence[Analysi
     `row` holds texts as a person types them (`{"r": "6", "f": "1"}`, an empty text is a blank cell); they are typed by
     the analysis' schema and bound as literals. Raises RejectedError for a key or list the analysis does not have.
     """
+    select, reads = members_select(name, row)
+    return f"{over_base_tables(bind(select, values), reads, catalog, values)}\nORDER BY {PERSON}"
+
+
+def members_select(name: str, row: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """The unbound SELECT of the people behind a row, each once, and what it reads. Raises RejectedError."""
     lists = meaning(name).customers
     keys = {key: text for key, text in row.items() if key != LIST}
     if lists is None:
-        members, reads = _rows_as_people(name, keys, values)
+        members, reads = _rows_as_people(name, keys)
     else:
-        members, reads = _members(name, lists, keys, row.get(LIST, lists.lists[0]), values)
-    query = f"SELECT DISTINCT {PERSON}\nFROM {members}"
-    return f"{over_base_tables(query, reads, catalog, values)}\nORDER BY {PERSON}"
+        members, reads = _members(name, lists, keys, row.get(LIST, lists.lists[0]))
+    return f"SELECT DISTINCT {PERSON}\nFROM {members}", reads
 
 
 def every_list_query(name: str, catalog: Sequence[Analysis], values: Mapping[str, Value]) -> str:
@@ -55,22 +60,20 @@ def members_text(name: str) -> str:
     return (FOLDER / name / "customers.sql").read_text("utf-8").strip()
 
 
-def _rows_as_people(name: str, keys: Mapping[str, str], values: Mapping[str, Value]) -> tuple[str, tuple[str, ...]]:
+def _rows_as_people(name: str, keys: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
     columns = [column.name for column in result_table(name).columns]
     if PERSON not in columns:
         raise RejectedError(f"{name} counts no people: it has no customer list")
     where = _where(name, keys, columns)
-    return f"(\n{bound_query(name, values)}\n) AS members{where}", meaning(name).reads
+    return f"(\n{query_text(name)}\n) AS members{where}", meaning(name).reads
 
 
-def _members(
-    name: str, lists: CustomerLists, keys: Mapping[str, str], counted: str, values: Mapping[str, Value]
-) -> tuple[str, tuple[str, ...]]:
+def _members(name: str, lists: CustomerLists, keys: Mapping[str, str], counted: str) -> tuple[str, tuple[str, ...]]:
     if counted not in lists.lists:
         raise RejectedError(f"{name} has no list {counted!r}; there are: {', '.join(lists.lists)}")
     where = _where(name, keys, lists.keys)
     chosen = f"{where or ''}{' AND' if where else chr(10) + 'WHERE'} counted = {literal(counted)}"
-    return f"(\n{bind(members_text(name), values)}\n) AS members{chosen}", lists.reads
+    return f"(\n{members_text(name)}\n) AS members{chosen}", lists.reads
 
 
 def _where(name: str, keys: Mapping[str, str], known: Sequence[str]) -> str:

@@ -128,7 +128,7 @@ def attribute_rows(
     before: Mapping[str, Attribute], now: Mapping[str, Attribute], written: Written
 ) -> Iterator[TableRow]:
     """The attributes (顧客属性) that changed, those that are gone as removed."""
-    was, stands = _open(before), _open(now)
+    was, stands = open_sayings(before), open_sayings(now)
     for name in sorted(was.keys() | stands.keys()):
         value, at = stands.get(name) or was[name]
         if was.get(name) != stands.get(name):
@@ -137,7 +137,7 @@ def attribute_rows(
                 {
                     "customer_id": written.customer_id,
                     "name": name,
-                    **_valued(value),
+                    **valued(value),
                     "said_at": at,
                     "said_on": written.day(at),
                     **written.stamp(removed=name not in stands),
@@ -145,7 +145,8 @@ def attribute_rows(
             )
 
 
-def _open(attributes: Mapping[str, Attribute]) -> dict[str, tuple[Plain, datetime]]:
+def open_sayings(attributes: Mapping[str, Attribute]) -> dict[str, tuple[Plain, datetime]]:
+    """The attributes that may enter the lake, by name: what was said, and when."""
     said: dict[str, tuple[Plain, datetime]] = {}
     for name, attribute in attributes.items():
         for shown, value in open_attributes({name: attribute.value}).items():
@@ -153,7 +154,8 @@ def _open(attributes: Mapping[str, Attribute]) -> dict[str, tuple[Plain, datetim
     return said
 
 
-def _valued(value: Plain) -> dict[str, Any]:
+def valued(value: Plain) -> dict[str, Any]:
+    """A value as the columns `value`, `number` and `choices` say it."""
     if isinstance(value, bool):
         return {"value": "true" if value else "false"}
     if isinstance(value, int | float):

@@ -1,0 +1,274 @@
+"""Reads segment definitions: YAML or JSON in, a `Segment` out, or every mistake with line, reason and suggestion."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from shared.analytics.segments.model import (
+    CONDITIONS,
+    MAX_CONDITIONS,
+    MAX_DEPTH,
+    Condition,
+    Day,
+    Group,
+    Join,
+    Node,
+    Numbers,
+    Segment,
+)
+from shared.core.errors import RejectedError
+
+PRESETS = Path(__file__).parent / "presets"
+
+Path_ = tuple[str | int, ...]
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+_FIELDS = ("name", "title", "description", "as_of", "known", "members")
+_MAX_CHARACTERS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing wrong in a definition."""
+
+    file: str
+    line: int
+    field: str
+    reason: str
+    suggestion: str = ""
+
+    def __str__(self) -> str:
+        """`vip.yaml:5: members.all.1.orders.cuont: …. Did you mean 'count'?`"""
+        hint = f". {self.suggestion}" if self.suggestion else ""
+        return f"{self.file}:{self.line}: {self.field}: {self.reason}{hint}"
+
+
+class InvalidSegmentError(RejectedError):
+    """A definition that is refused; `mistakes` lists everything wrong with it."""
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = sorted(set(mistakes), key=lambda each: (each.file, each.line, each.field))
+        super().__init__("\n".join(map(str, self.mistakes)))
+
+
+def read_presets(folder: Path = PRESETS) -> list[Segment]:
+    """The ready-made segments, by name."""
+    return [read_file(path) for path in sorted(folder.glob("*.yaml"))]
+
+
+def read_file(path: Path) -> Segment:
+    """The segment of one file. Raises InvalidSegmentError."""
+    return read_text(path.read_text("utf-8"), path.name)
+
+
+def read_text(text: str, file: str = "segment.yaml") -> Segment:
+    """The segment a text describes (JSON is YAML). Raises InvalidSegmentError."""
+    lines, document = _load(text, file)
+    return _read(document, file, lines)
+
+
+def read_document(document: Mapping[str, Any], file: str = "segment") -> Segment:
+    """The segment of a document as it was kept. Raises InvalidSegmentError; every mistake is on line 1."""
+    return _read(dict(document), file, {(): 1})
+
+
+def _read(document: Any, file: str, lines: Mapping[Path_, int]) -> Segment:
+    found: list[tuple[Path_, str, str]] = []
+    segment = _segment(document, found)
+    if found or segment is None:
+        raise InvalidSegmentError(Mistake(file, _line(lines, path), _dotted(path), *said) for path, *said in found)
+    return segment
+
+
+def _line(lines: Mapping[Path_, int], path: Path_) -> int:
+    while path not in lines:
+        path = path[:-1]
+    return lines[path]
+
+
+def _dotted(path: Path_) -> str:
+    return ".".join(map(str, path)) or "-"
+
+
+# --- what a definition says -------------------------------------------------------------------------------------------
+Found = list[tuple[Path_, str, str]]
+
+
+def _segment(document: Any, found: Found) -> Segment | None:
+    if not isinstance(document, dict):
+        found.append(((), "a segment is a mapping: name, title, members", ""))
+        return None
+    for key in document:
+        if key not in _FIELDS:
+            found.append(((str(key),), "is not a word of the segment language", _nearest(str(key), _FIELDS)))
+    name, title = document.get("name"), document.get("title", document.get("name"))
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        found.append((("name",), f"lower-case letters, digits and _ are needed, got {name!r}", ""))
+    if not isinstance(title, str) or not 0 < len(title) <= 100:
+        found.append((("title",), "a title of at most 100 letters is needed", ""))
+    description = document.get("description", "")
+    if not isinstance(description, str):
+        found.append((("description",), "is no text", ""))
+    if document.get("known", "now") not in ("then", "now"):
+        found.append((("known",), f"{document['known']!r} is not one of then, now", ""))
+    as_of = _as_of(document, found)
+    if "members" not in document:
+        found.append((("members",), "is missing: who belongs to it", ""))
+        return None
+    members = _node(document["members"], ("members",), 1, found)
+    if members is None or found:
+        return None
+    segment = Segment(
+        name=str(name),
+        title=str(title),
+        members=members,
+        document=document,
+        description=str(description),
+        as_of=as_of,
+        known_then=document.get("known") == "then",
+    )
+    if (asked := sum(1 for _ in segment.conditions())) > MAX_CONDITIONS:
+        found.append((("members",), f"{asked} conditions; at most {MAX_CONDITIONS} are possible", "Split it"))
+    return segment
+
+
+class _AsOf(BaseModel):
+    as_of: Day | None = None
+
+
+def _as_of(document: Mapping[str, Any], found: Found) -> date | None:
+    try:
+        return _AsOf(as_of=document.get("as_of")).as_of
+    except ValidationError as error:
+        found.append((("as_of",), _say(error.errors()[0])[0], ""))
+        return None
+
+
+def _node(raw: Any, path: Path_, depth: int, found: Found) -> Node | None:
+    if depth > MAX_DEPTH:
+        found.append((path, f"is nested more than {MAX_DEPTH} deep", ""))
+        return None
+    if isinstance(raw, list):
+        found.append((path, "a list says not how its conditions are joined", "Write all:, any: or none: before it"))
+        return None
+    if not isinstance(raw, dict) or len(raw) != 1:
+        got = f"{len(raw)} words ({', '.join(map(str, raw))})" if isinstance(raw, dict) else repr(raw)
+        found.append((path, f"one condition (or all, any, none) is needed here, got {got}", ""))
+        return None
+    ((word, value),) = raw.items()
+    if word in tuple(Join):
+        return _group(Join(word), value, (*path, word), depth, found)
+    if word == "not":
+        part = _node(value, (*path, word), depth + 1, found)
+        return Group(Join.NONE, (part,)) if part is not None else None
+    if word not in CONDITIONS:
+        known = [*CONDITIONS, *Join, "not"]
+        found.append(
+            ((*path, str(word)), "is no condition", _nearest(str(word), known) or f"There are {', '.join(known)}")
+        )
+        return None
+    return _condition(CONDITIONS[word], value, (*path, word), found)
+
+
+def _group(join: Join, value: Any, path: Path_, depth: int, found: Found) -> Group | None:
+    if not isinstance(value, list) or not value:
+        found.append((path, "a list of conditions is needed", ""))
+        return None
+    parts = [_node(each, (*path, number), depth + 1, found) for number, each in enumerate(value)]
+    known = [part for part in parts if part is not None]
+    return Group(join, tuple(known)) if len(known) == len(parts) else None
+
+
+def _condition(kind: type[Condition], value: Any, path: Path_, found: Found) -> Condition | None:
+    fields = [info.alias or name for name, info in kind.model_fields.items()]
+    short = bool(kind.bare) and not (isinstance(value, dict) and set(value) & set(fields))
+    said = {kind.bare: value} if short else {} if value is None else value
+    try:
+        return kind.model_validate(said)
+    except ValidationError as error:
+        for each in error.errors():
+            inner = each["loc"][1:] if short and each["loc"][:1] in {(kind.bare,), ("is",)} else each["loc"]
+            found.append(((*path, *inner), *_say(each, fields)))
+        return None
+
+
+def _say(error: Any, fields: Iterable[str] = ()) -> tuple[str, str]:
+    match error["type"]:
+        case "missing":
+            return "is missing", ""
+        case "extra_forbidden":
+            inside = [*fields] if len(error["loc"]) == 1 else [i.alias or n for n, i in Numbers.model_fields.items()]
+            return f"is not known here: there are {', '.join(inside)}", _nearest(str(error["loc"][-1]), inside)
+        case "enum" | "literal_error":
+            allowed = [word.strip(" '") for word in str(error["ctx"]["expected"]).replace(" or ", ", ").split(",")]
+            return f"{error['input']!r} is not one of {', '.join(allowed)}", _nearest(str(error["input"]), allowed)
+        case "value_error":
+            return str(error["ctx"]["error"]), ""
+        case "string_type":
+            return f"a text is needed, got {error['input']!r}", "Put it in quotes"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"a mapping is needed, got {error['input']!r}", ""
+        case _:
+            return f"{error['msg']}, got {error['input']!r}"[:300], ""
+
+
+def _nearest(word: str, words: Iterable[str]) -> str:
+    found = get_close_matches(word, list(words), n=1)
+    return f"Did you mean {str(found[0])!r}?" if found else ""
+
+
+# --- YAML, with the line of everything --------------------------------------------------------------------------------
+class _Words(yaml.SafeLoader):
+    """YAML 1.2's idea of plain words: `on` and `off` are words, and a date is text until the model reads it."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - this is how PyYAML is told
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":timestamp"))]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_Words.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(true|false)$"), list("tf"))
+
+
+def _load(text: str, file: str) -> tuple[dict[Path_, int], Any]:
+    if len(text) > _MAX_CHARACTERS:
+        raise InvalidSegmentError([Mistake(file, 1, "-", f"is longer than {_MAX_CHARACTERS} letters")])
+    lines: dict[Path_, int] = {(): 1}
+    try:
+        # An alias would let a few lines stand for millions of conditions.
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=_Words)):
+            raise InvalidSegmentError([Mistake(file, 1, "-", "aliases (*name) are not read", "Write it out")])
+        node = yaml.compose(text, Loader=_Words)
+        for path, line, twice in _noted(node, ()):
+            if twice:
+                raise InvalidSegmentError([Mistake(file, line, _dotted(path), "is given twice")])
+            lines[path] = line
+        return lines, yaml.load(text, Loader=_Words)  # noqa: S506 - a subclass of SafeLoader
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InvalidSegmentError([Mistake(file, line, "-", f"not YAML: {error.problem}")]) from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise InvalidSegmentError([Mistake(file, 1, "-", f"not YAML: {error}")]) from None
+
+
+def _noted(node: yaml.Node | None, path: Path_) -> Iterator[tuple[Path_, int, bool]]:
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = str(key.value)
+            yield (*path, name), key.start_mark.line + 1, name in seen
+            seen.add(name)
+            yield from _noted(value, (*path, name))
+    elif isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            yield (*path, number), value.start_mark.line + 1, False
+            yield from _noted(value, (*path, number))
