@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -16,7 +17,8 @@ from infra.cli.which_shop import which_shop
 from shared.admin.card import Section, card
 from shared.admin.explain import Voice
 from shared.admin.find import find_customer
-from shared.core.errors import NotFoundError
+from shared.core.clock import SystemClock
+from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import CustomerId
 from shared.core.keys import KeyRing, parse_key_ring
 from shared.core.shop import Shop
@@ -26,6 +28,9 @@ from shared.delivery.model import LedgerRow
 from shared.delivery.store import DynamoLedgerStore
 from shared.ingest.connections import ConnectionBook
 from shared.ingest.files.model import SOURCE, STORE
+from shared.ingest.oversize import NoOversize
+from shared.ingest.sources.admin import link_envelope
+from shared.ingest.store import DynamoEventStore
 
 IMPORTED = (SOURCE, STORE)
 """The store of files that were imported without naming one (`matakite import orders`)."""
@@ -35,6 +40,7 @@ _console = Console(highlight=False)
 
 Wanted = Annotated[str, typer.Argument(help="Customer id, mail address, or a store's customer number (STORE/NUMBER).")]
 OfShop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); needed when there are several.")]
+Actor = Annotated[str, typer.Option("--actor", help="Who decides; else the name of this login.")]
 InLanguage = Annotated[str | None, typer.Option("--language", help="ja or en; else the shop's.")]
 
 
@@ -51,8 +57,53 @@ def show(customer: Wanted, shop: OfShop = None, language: InLanguage = None) -> 
     sections = card(
         person, desk.customers.consent_log(desk.shop.tenant, customer_id), desk.sends(person), desk.voice(language)
     )
-    for section in sections:
+    for section in (*sections, history(person, desk.voice(language))):
         _print_section(section)
+
+
+def history(person: PersonState, voice: Voice) -> Section:
+    """How this became one person: what events said, and what people decided (名寄せの履歴)."""
+    profile = person.profile
+    rows = [
+        (how.at, str(gone), voice.say("イベント", "event"), how.event_id, ", ".join(r.partition(":")[0] for r in how.refs))
+        for gone, how in profile.joins.items()
+    ]
+    rows += [
+        (each.at, f"{each.one} + {each.other}", each.actor, each.event_id, _word(each.joined, voice))
+        for each in profile.decisions
+    ]
+    told = tuple((voice.time(at), *rest) for at, *rest in sorted(rows))
+    columns = tuple(
+        voice.say(ja, en)
+        for ja, en in (("日時", "when"), ("顧客", "customer"), ("誰が", "by"), ("根拠", "event"), ("理由", "why"))
+    )
+    return Section(voice.say("名寄せの履歴", "Joins"), columns, told, voice.say("名寄せはありません", "none"))
+
+
+def _word(joined: bool, voice: Voice) -> str:
+    return voice.say("名寄せ", "merged") if joined else voice.say("取り消し", "taken back")
+
+
+@app.command()
+def review(shop: OfShop = None) -> None:
+    """Who may be one person (名寄せ候補): looks through the whole shop and lists what nobody has decided yet."""
+    desk = open_desk(connect(), shop)
+    found = desk.customers.find_matches(desk.shop.tenant)
+    rows = tuple((match.one, match.other, match.because) for match in found)
+    columns = ("customer", "customer", "in common")
+    _print_section(Section("名寄せ候補", columns, rows, "候補はありません (nothing to decide)"))
+
+
+@app.command()
+def merge(customer: Wanted, other: Wanted, shop: OfShop = None, actor: Actor = "") -> None:
+    """These two are one person (名寄せ). `undo` takes it back, exactly."""
+    open_desk(connect(), shop).decide(customer, other, joined=True, actor=actor)
+
+
+@app.command()
+def undo(customer: Wanted, other: Wanted, shop: OfShop = None, actor: Actor = "") -> None:
+    """Take a merge back (取り消し), or say that two who look alike are not one person."""
+    open_desk(connect(), shop).decide(customer, other, joined=False, actor=actor)
 
 
 @dataclass(frozen=True)
@@ -77,6 +128,24 @@ class Desk:
         if found is None:
             raise NotFoundError("that customer was erased or merged a moment ago: ask again")
         return customer_id, found
+
+    def decide(self, one: str, other: str, *, joined: bool, actor: str) -> None:
+        """Put a decision into the events table; the fold makes it count within seconds."""
+        ids = [self._meant(each, joined) for each in (one, other)]
+        if ids[0] == ids[1]:
+            raise RejectedError("those two are one person already")
+        name = actor or getpass.getuser()
+        now = SystemClock().now()
+        envelope = link_envelope(self.shop.tenant, ids[0], ids[1], joined=joined, actor=name, at=now)
+        dynamodb, outputs = self.deployment.client("dynamodb"), self.deployment.outputs
+        DynamoEventStore(dynamodb, outputs["EventsTable"], NoOversize()).put_once(envelope)
+        _console.print(f"{ids[0]} {'+' if joined else '≠'} {ids[1]}: kept, decided by {name}")
+
+    def _meant(self, wanted: str, joined: bool) -> CustomerId:
+        """Of two who are read as one, each is meant by the id they had before."""
+        if not joined and (found := self.customers.load(self.shop.tenant, CustomerId(wanted))):
+            return found.customer_id
+        return self.person(wanted)[0]
 
     def _keys(self) -> KeyRing:
         secrets = self.deployment.client("secretsmanager")

@@ -29,6 +29,7 @@ from pydantic import TypeAdapter
 from shared.core.clock import from_iso, to_iso
 from shared.core.ids import CustomerId, Ref, TenantId
 from shared.customers import rules, subscriptions
+from shared.customers.matches import Match
 from shared.customers.model import (
     Attribute,
     Card,
@@ -148,6 +149,12 @@ def profile_key(tenant: TenantId, customer_id: str) -> Key:
 def ref_key(tenant: TenantId, ref: str) -> Key:
     """Where it stands whom a ref names."""
     return f"{tenant}#ref#{ref}", "ref"
+
+
+def review_row(tenant: TenantId, match: Match) -> Row:
+    """Two who may be one person, waiting for somebody to look."""
+    key = (f"{tenant}#review", f"{match.one}+{match.other}")
+    return Row(*key, "review", dump(match), rev=1)
 
 
 def suppressed_key(tenant: TenantId, channel: str, address_ref: str) -> Key:

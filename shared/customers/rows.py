@@ -85,6 +85,10 @@ class Rows(Protocol):
         """Every row of a partition."""
         ...
 
+    def of_kind(self, prefix: str, kind: str) -> list[Row]:
+        """Every row of a kind whose partition begins like this: reads the whole table."""
+        ...
+
     def put(self, put: Put) -> None:
         """One write, half the price of a transaction. Raises ConflictError when its expectation is not met."""
         ...
@@ -117,6 +121,12 @@ class MemoryRows:
         """Every row of a partition."""
         with self._lock:
             return [row for _, row in sorted(self.partitions.get(pk, {}).items())]
+
+    def of_kind(self, prefix: str, kind: str) -> list[Row]:
+        """Every row of a kind whose partition begins like this."""
+        with self._lock:
+            rows = [row for held in self.partitions.values() for row in held.values()]
+        return [row for row in rows if row.pk.startswith(prefix) and row.kind == kind]
 
     def put(self, put: Put) -> None:
         """One write."""
@@ -196,6 +206,21 @@ class DynamoRows:
             if "LastEvaluatedKey" not in answer:
                 return rows
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def of_kind(self, prefix: str, kind: str) -> list[Row]:
+        """Every row of a kind whose partition begins like this: reads the whole table."""
+        rows: list[Row] = []
+        scan: dict[str, Any] = {
+            "TableName": self._table,
+            "FilterExpression": "begins_with(pk, :prefix) AND kind = :kind",
+            "ExpressionAttributeValues": {":prefix": {"S": prefix}, ":kind": {"S": kind}},
+        }
+        while True:
+            answer = self._call("scan", **scan)
+            rows += [decode_item(item) for item in answer["Items"]]
+            if "LastEvaluatedKey" not in answer:
+                return rows
+            scan["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def put(self, put: Put) -> None:
         """One write."""

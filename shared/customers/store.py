@@ -26,6 +26,7 @@ from shared.customers.items import (
     read_row,
     ref_key,
     ref_row,
+    review_row,
     scores_of,
     shown,
     state_of,
@@ -34,9 +35,10 @@ from shared.customers.items import (
     with_scores,
 )
 from shared.customers.links import as_one, linked_ids
+from shared.customers.matches import Match, open_matches
 from shared.customers.model import ConsentEntry, PersonState, Profile, Record, Scores, Suppressed, Suppression
 from shared.customers.plan import Change, pack, single_puts, transactions, written
-from shared.customers.rows import MAX_WRITES, ConflictError, DynamoRows, Key, MemoryRows, Put, Row, Rows
+from shared.customers.rows import MAX_WRITES, ConflictError, Delete, DynamoRows, Key, MemoryRows, Put, Row, Rows
 
 __all__ = ["ChangedRow", "CustomerStore", "MemoryCustomerStore", "read_row"]
 
@@ -182,6 +184,24 @@ class CustomerStore:
     def commands(self, tenant: TenantId) -> list[Mapping[str, str]]:
         """What was asked for and waits, oldest event id first."""
         return [{"command": row.sk, **row.fields} for row in self.rows.partition(f"{tenant}#command")]
+
+    # --- who may be one person ---
+    def find_matches(self, tenant: TenantId) -> list[Match]:
+        """Look through everybody for pairs that nobody has decided about, and keep them as the review queue.
+
+        Reads the whole shop: asked for by a person, not at every event.
+        """
+        ids = {CustomerId(row.pk.partition("#")[2]) for row in self.rows.of_kind(f"{tenant}#", PROFILE)}
+        people = (self.profile(tenant, each) for each in sorted(ids))
+        found = open_matches({person.customer_id: person for person in people if person})
+        wanted = {row.key: row for row in (review_row(tenant, match) for match in found)}
+        kept = {row.key: row for row in self.rows.partition(f"{tenant}#review")}
+        for row in wanted.values():
+            if row.key not in kept:
+                self.rows.put(Put(row))
+        for key in kept.keys() - wanted.keys():
+            self.rows.transact([Delete(key)])
+        return found
 
     # --- what the fold reads and writes ---
     def refs(self, tenant: TenantId, refs: Iterable[Ref]) -> dict[Ref, RefRow]:

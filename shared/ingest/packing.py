@@ -20,7 +20,8 @@ NEWEST = 1
 def pack(raw: bytes) -> bytes:
     """The body, compressed with the newest dictionary."""
     packer = _primed().copy()
-    return packer.compress(raw) + packer.flush()
+    packed: bytes = packer.compress(raw) + packer.flush()
+    return packed
 
 
 @cache

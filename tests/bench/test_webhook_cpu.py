@@ -62,7 +62,7 @@ class _Answered:
 
 def answering(client: Any) -> Any:
     """A DynamoDB client whose requests are built, signed and answered, but not sent."""
-    headers = {"x-amz-crc32": "2745614147", "content-type": "application/x-amz-json-1.0"}
+    headers: Any = {"x-amz-crc32": "2745614147", "content-type": "application/x-amz-json-1.0"}
     client.meta.events.register(
         "before-send.dynamodb", lambda request, **_: AWSResponse(request.url, 200, headers, _Answered())
     )

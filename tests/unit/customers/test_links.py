@@ -133,3 +133,19 @@ def test_a_decision_goes_through_the_events_table_like_any_event() -> None:
         "a",
         PersonLinkFacts(other_customer_id="b", joined=False, actor="店長"),
     )
+
+
+def test_the_review_queue_forgets_whom_somebody_decided_about() -> None:
+    store = MemoryCustomerStore()
+    names = (("髙橋", "a@example.com"), ("高橋", "b@example.com"))
+    for number, (last, email) in enumerate(names):
+        who = a_person(str(number + 1), email, last_name=last, first_name="太郎", phone="090-0000-0001")
+        apply(a_customer(number, who), store, KEYS, SHOP)
+    (match,) = store.find_matches(TENANT)
+    assert match.because == "phone_and_name"
+    assert [row.kind for row in store.rows.partition(f"{TENANT}#review")] == ["review"]
+    apply(a_link(match.one, match.other, 9, joined=False), store, KEYS, SHOP)
+    assert store.find_matches(TENANT) == []
+    assert store.rows.partition(f"{TENANT}#review") == []
+    apply(a_link(match.one, match.other, 10), store, KEYS, SHOP)
+    assert store.find_matches(TENANT) == []
