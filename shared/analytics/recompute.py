@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from shared.analytics.impersonal import BIRTH_MONTH, is_open, open_path
 from shared.analytics.lake import Objects, partitions
 from shared.analytics.parquet import decode
 from shared.analytics.rows import OWN_CUSTOMER
@@ -104,9 +105,12 @@ def without_personal_data(state: PersonState) -> PersonState:
     attributes = {
         name: replace(known, at=_cut(known.at))
         for name, known in state.attributes.items()
-        if name not in _ONLY_IN_PERSON
+        if name not in _ONLY_IN_PERSON and is_open(name, known.value)
     }
-    visits = tuple(replace(visit, at=_cut(visit.at)) for visit in state.visits)
+    visits = tuple(
+        replace(visit, at=_cut(visit.at), path=open_path(visit.path) if visit.path else visit.path)
+        for visit in state.visits
+    )
     carts = tuple(replace(cart, recovery_url=None, updated_at=_cut(cart.updated_at)) for cart in state.carts)
     consents = tuple(replace(consent, at=_cut(consent.at)) for consent in state.consents)
     return replace(
@@ -122,8 +126,8 @@ def without_personal_data(state: PersonState) -> PersonState:
     )
 
 
-_ONLY_IN_PERSON = frozenset({"prefecture"})
-"""Attributes that events say beside their facts, with what is personal."""
+_ONLY_IN_PERSON = frozenset({"prefecture", BIRTH_MONTH})
+"""Attributes that events say beside their facts, with what is personal, and what the lake says in their stead."""
 
 
 def _cut(at: datetime) -> datetime:
