@@ -55,6 +55,8 @@ class Cart:
     elsewhere: Mapping[str, Any]
     """What another connection differs in whose request must not be believed here, with the same secret if it can."""
     url: str | None = None
+    whole: bool = True
+    """False: a request tells of several things, and each is kept by itself (LINE)."""
     folder: str = ""
     """Where its samples lie, if not in a folder of its own name."""
     acts: bool = True
@@ -167,6 +169,10 @@ def _hex(secret: str, message: bytes) -> str:
     return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
 
 
+def _line(connection: Connection, _topic: str, raw: bytes, _now: datetime) -> Headers:
+    return {"content-type": "application/json", "x-line-signature": _base64(connection.secret, raw)}
+
+
 CARTS = {
     cart.name: cart
     for cart in (
@@ -199,6 +205,14 @@ CARTS = {
             acts=False,
         ),
         Cart("ecforce", "force.example.jp", "x-matakite-signature", _ecforce, {"secret": "of-another-shop-0000"}),
+        Cart(
+            "line",
+            "u000000000000000000000000000000b7",
+            "x-line-signature",
+            _line,
+            {"secret": "of-another-channel"},
+            whole=False,
+        ),
         # Not posted: taken from a queue only Amazon may write to.
         Cart("amazon", "asample0000001", "", _amazon, {"store": "aother0000001"}),
     )

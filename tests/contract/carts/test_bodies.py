@@ -109,7 +109,7 @@ def test_a_sample_is_read_whole_and_always_to_the_same_result(cart: Cart, sample
         assert "test" in sample.name
         return
     assert cart.adapter.envelopes(request, cart.connection, NOW) == (envelope,)
-    assert envelope.raw == sample.raw
+    assert envelope.raw == sample.raw or not cart.whole
     assert (envelope.tenant, envelope.source, envelope.store) == (TenantId("sample"), cart.name, cart.store)
     assert envelope.subject.startswith(f"{cart.name}/{cart.store}/")
     assert "@" not in envelope.subject + envelope.event_id
@@ -195,6 +195,8 @@ def test_a_topic_nobody_has_heard_of_is_kept_unread(cart: Cart) -> None:
     words = {"type": "something.new", "event": "something_new", "entity": "something", "NotificationType": "NEW"}
     named = {name: word for name, word in words.items() if name in unheard.body}
     body = {**unheard.body, **named}
+    if not cart.whole:
+        body["events"] = [{**each, "type": "somethingNew"} for each in body["events"]]
     events = read(cart, "something.new", json.dumps(body).encode())
     assert [event.event_type for event in events or ()] == [EventType.UNKNOWN]
 
