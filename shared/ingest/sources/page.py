@@ -80,7 +80,7 @@ def _consent(envelope: Envelope, said: read.Body) -> ConsentFacts:
 
 
 def _signed_up(envelope: Envelope, said: read.Body) -> Event:
-    """Somebody typed an address; whose it is will show when its owner confirms. A form is no customer record of a cart."""
+    """Somebody typed an address; whose it is shows when its owner confirms. A form is no customer record of a cart."""
     email = read.required(read.email(said), "email")
     return derive.event(envelope, EventType.CUSTOMER_UPDATED, ProfileFacts(), Person(email=email, claimed=True))
 
@@ -144,7 +144,7 @@ def sign_up_envelope(tenant: TenantId, store: str, email: str, address: str, for
 def confirm_envelope(
     tenant: TenantId, customer: CustomerId, store: str, agreed: Mapping[str, str], said_at: datetime
 ) -> Envelope:
-    """What is kept when the owner of the address confirms (ダブルオプトイン). `agreed`: the evidence (wording, form, …)."""
+    """What is kept when the address's owner confirms (ダブルオプトイン). `agreed`: the evidence (wording, form, …)."""
     said_at = from_iso(to_iso(said_at))
     body = {**agreed, "customer_id": customer, "channel": "email", "method": "double_opt_in"}
     event_id = digest(NAME, CONFIRM, tenant, customer, store, agreed.get("requested_at", ""))
