@@ -20,6 +20,7 @@ from infra.demo.stage import Stage
 from infra.demo.story import PRODUCTS, SHOP, Call
 from infra.local.process import LocalPaths, internal
 from shared.analytics.parquet import decode
+from shared.customers.rows import decode_item
 from shared.ingest import history, oversize
 from tests.system.books import people_of, scan
 from tests.system.conftest import OpenShop, Played
@@ -72,7 +73,7 @@ def shop(
 
 
 def test_the_search_would_find_them_where_they_may_be(shop: Stage) -> None:
-    held = json.dumps([item["body"]["S"] for item in scan(shop.deployment, "CustomersTable")], ensure_ascii=False)
+    held = json.dumps([decode_item(item).body for item in scan(shop.deployment, "CustomersTable")], ensure_ascii=False)
     assert {BUYER.email, IMPORTED} <= set(ADDRESS.findall(held))
     assert {"瞳美", "衛雄", "太郎"} <= set(NAMES.findall(held))
     assert PHONE.search(held)
