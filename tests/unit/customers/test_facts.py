@@ -6,12 +6,14 @@ import itertools
 from dataclasses import replace
 from datetime import date, timedelta
 
+from shared.core.ids import EventId
 from shared.customers.fold import apply, fold_all
 from shared.customers.model import PersonState
 from shared.customers.store import MemoryCustomerStore
 from shared.ingest.model import (
     EventType,
     LoginFacts,
+    OrderFacts,
     PageFacts,
     PointsFacts,
     ProductFacts,
@@ -55,6 +57,7 @@ def test_where_no_source_tells_of_a_contract_it_is_estimated_from_the_gaps() -> 
     orders = []
     for number, day in enumerate((0, 30, 61, 90)):
         order = an_order(f"o{number}", number, person=TARO, ordered_at=START + timedelta(days=day))
+        assert isinstance(order.facts, OrderFacts)
         orders.append(replace(order, facts=replace(order.facts, lines=(delivery,))))
     (found,) = folded(*orders).subscriptions
     assert (found.estimated, found.state, found.deliveries, found.interval_days) == (
@@ -112,7 +115,7 @@ def test_a_visitor_becomes_the_customer_they_turn_out_to_be() -> None:
     cookie = a_person(anonymous_ids=("visitor/v1",))
     view = an_event(EventType.PAGE_VIEWED, PageFacts(url="https://example.com/"), 1, person=cookie)
     login = an_event(EventType.LOGGED_IN, LoginFacts(), 2, person=replace(TARO, anonymous_ids=("visitor/v1",)))
-    later = replace(view, event_id=view.event_id + "x", occurred_at=minute(9))
+    later = replace(view, event_id=EventId("later"), occurred_at=minute(9))
     for arriving in itertools.permutations([view, login, later]):
         state = folded(*arriving)
         assert [visit.kind for visit in state.visits] == ["page", "login", "page"]
