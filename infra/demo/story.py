@@ -159,8 +159,10 @@ def _morning(rng: random.Random, shopper: Shopper) -> list[Call]:
     at = shopper.touched_at
     calls = [*_consents(shopper, at - timedelta(minutes=30))]
     if shopper.role is Role.GIVES_NO_ADDRESS:
-        body = shopify.cart(f"cart-{shopper.token}", shopper.items, at)
-        return [*calls, _call("carts/update", body, f"{shopper.token}-cart", at)]
+        # A customer who signed in by telephone. Somebody without even a number is nobody yet, and due for nothing.
+        checkout = shopify.checkout(shopper.token, shopper.buyer, shopper.items, at, SHOP)
+        body = checkout | {"customer": {"id": shopper.buyer.customer_id, "email": None}}
+        return [*calls, _call("checkouts/update", body, f"{shopper.token}-updated", at)]
     first = shopify.checkout(shopper.token, shopper.buyer, shopper.items[:1], at - timedelta(minutes=5), SHOP)
     items = () if shopper.role is Role.EMPTIES_CART else shopper.items
     second = shopify.checkout(shopper.token, shopper.buyer, items, at, SHOP)
