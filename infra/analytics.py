@@ -21,6 +21,7 @@ from infra.nightly import NightlyParts, nightly_machine
 from shared.analytics.catalog import made_by_functions
 from shared.analytics.meaning import analyses, night_catalog, result_tables
 from shared.analytics.schema import BASE_TABLES, EVENT_TABLES, ORDER_LINES, ORDER_STATES, STATE_TABLES, Table
+from shared.analytics.segments.night import READS as SEGMENT_READS
 from shared.ingest import history, oversize
 
 MODELS = "models/"
@@ -340,7 +341,7 @@ class Analytics(Construct):
                 stack,
             )
 
-        read = {name for analysis in night_catalog() for name in analysis.reads}
+        read = {name for analysis in night_catalog() for name in analysis.reads} | SEGMENT_READS
         lake_tables = [*(table for table in BASE_TABLES if table.name in read), *self._results]
         catalogue = [stack.format_arn(service="glue", resource="catalog"), arn("glue", "database", GLUE_DATABASE)]
         return [

@@ -9,6 +9,7 @@ from typing import Any
 from shared.analytics.lake import S3Objects
 from shared.analytics.nights import plan_stage
 from shared.analytics.reports import ReportStore
+from shared.analytics.segments.store import SegmentStore
 from shared.core.aws import client
 from shared.core.clock import SystemClock
 from shared.core.ids import TenantId
@@ -39,4 +40,5 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         S3Objects(settings.lake_bucket, client("s3")),
         ReportStore(settings.reports_table),
         SystemClock().now(),
+        SegmentStore(settings.reports_table),
     )

@@ -79,17 +79,10 @@ def analyses() -> list[Analysis]:
 
 
 def night_catalog() -> list[Analysis]:
-    """The analyses of the nightly run, and the on-demand ones that some of them read, as views."""
-    every = {analysis.name: analysis for analysis in every_analysis()}
-    nightly = analyses()
-    views: dict[str, Analysis] = {}
-    wanted = [read for analysis in nightly for read in analysis.reads]
-    while wanted:
-        name = wanted.pop()
-        if name in every and name not in views and meaning(name).freshness != "nightly":
-            views[name] = replace(every[name], report=False, stored=False)
-            wanted += every[name].reads
-    return [*nightly, *(views[name] for name in sorted(views))]
+    """The analyses of the nightly run, and those asked on demand as views: analyses and saved segments read them."""
+    asked = [analysis for analysis in every_analysis() if meaning(analysis.name).freshness != "nightly"]
+    # Their titles are shown by no record of a night, and the machine carries every letter of its catalogue.
+    return [*analyses(), *(replace(analysis, report=False, stored=False, title={}) for analysis in asked)]
 
 
 def every_analysis() -> list[Analysis]:

@@ -20,6 +20,7 @@ from shared.analytics.catalog import Analysis
 from shared.analytics.definitions import definitions_of
 from shared.analytics.lake import Objects
 from shared.analytics.reports import Reports
+from shared.analytics.segments.night import NightSegments
 from shared.analytics.sql import Value, unload
 from shared.core.clock import shop_day
 from shared.core.errors import RejectedError
@@ -39,6 +40,8 @@ _LOOK_BACK = 30
 """Runs looked through for a complete one."""
 
 CHANGES = "score_changes_v1"
+
+NO_SEGMENTS = NightSegments()
 
 
 # --- which nights ----------------------------------------------------------------------------------------------------
@@ -157,6 +160,7 @@ def advance(
     shop: Shop,
     lake: Objects,
     now: datetime,
+    segments: NightSegments = NO_SEGMENTS,
 ) -> Night:
     """Note what the last stage gave and say what can run next: analyses all of whose inputs are done.
 
@@ -167,7 +171,9 @@ def advance(
     ended = {outcome.name: outcome for outcome in outcomes}
     mine = {analysis.name for analysis in analyses if analysis.stored}
     ready: list[Analysis] = []
-    for analysis in in_order(analyses):
+    waits = {analysis.name: segments.waits(analysis.name, analyses) for analysis in analyses}
+    # Those that wait for whatever the shop's segments read come last: by then this pass knows every loss.
+    for analysis in sorted(in_order(analyses), key=lambda each: bool(waits[each.name])):
         if analysis.name in ended or not analysis.stored:
             continue
         needed = [name for name in catalog.stored_reads(analysis.name, analyses) if name in mine]
@@ -175,7 +181,7 @@ def advance(
         if lost:
             outcomes.append(Outcome(analysis.name, "skipped", f"needs {', '.join(lost)}"))
             ended[analysis.name] = outcomes[-1]
-        elif all(name in ended for name in [*needed, *analysis.uses]):
+        elif all(name in ended for name in [*needed, *analysis.uses, *waits[analysis.name]]):
             ready.append(analysis)
     values = catalog.parameters(
         night.tenant,
@@ -185,11 +191,13 @@ def advance(
         previous_on=night.previous_on,
         written_on=night.written_on,
     )
+    failed = [outcome.name for outcome in outcomes if outcome.state != "done"]
+    own = {analysis.name: segments.query(analysis.name, failed, analyses, values) for analysis in ready}
     return replace(
         night,
         outcomes=tuple(outcomes),
         analysed_at="" if ready else now.isoformat(),
-        queries=tuple(_statements(analysis, analyses, values, lake) for analysis in ready),
+        queries=tuple(_statements(each, analyses, values, lake, own[each.name]) for each in ready),
     )
 
 
@@ -207,8 +215,9 @@ def in_order(analyses: Sequence[Analysis]) -> list[Analysis]:
 
 
 def _statements(
-    analysis: Analysis, analyses: Sequence[Analysis], values: Mapping[str, Value], lake: Objects
+    analysis: Analysis, analyses: Sequence[Analysis], values: Mapping[str, Value], lake: Objects, own: str | None
 ) -> dict[str, Any]:
+    """What is asked for one analysis; `own` is the shop's own query in place of the folder's."""
     name = analysis.name
     prefix = result_prefix(name, TenantId(str(values["tenant"])), values["as_of"])
     # UNLOAD refuses a place that holds something.
@@ -225,7 +234,7 @@ def _statements(
             ],
             "checks": catalog.checks_query(name, values),
         }
-    query = unload(catalog.nightly_query(name, analyses, values), f"s3://{lake.bucket}/{prefix}")
+    query = unload(own or catalog.nightly_query(name, analyses, values), f"s3://{lake.bucket}/{prefix}")
     return {"name": name, "query": query, "checks": catalog.checks_query(name, values)}
 
 

@@ -10,6 +10,8 @@ from shared.analytics import catalog, compaction, nightly
 from shared.analytics.lake import Objects, partitions
 from shared.analytics.reports import Reports
 from shared.analytics.schema import BASE_TABLES
+from shared.analytics.segments.night import NightSegments
+from shared.analytics.segments.store import SavedSegments
 from shared.core.aws import domain_errors
 from shared.core.ids import TenantId
 from shared.core.shop import Shop
@@ -66,10 +68,18 @@ def plan_nights(shop: Shop, as_of: str | None, lake: Objects, reports: Reports, 
     }
 
 
-def plan_stage(event: Mapping[str, Any], shop: Shop, lake: Objects, reports: Reports, now: datetime) -> dict[str, Any]:
+def plan_stage(
+    event: Mapping[str, Any],
+    shop: Shop,
+    lake: Objects,
+    reports: Reports,
+    now: datetime,
+    segments: SavedSegments | None = None,
+) -> dict[str, Any]:
     """Begin a night, or go on with it: what the last queries gave, and the next ones."""
     night = nightly.parse_night(event["night"])
     if "outcomes" not in event["night"]:
         night = nightly.begin(night, reports, now)
     analyses = catalog.from_documents(event["catalog"])
-    return nightly.advance(night, event["results"], analyses, shop, lake, now).document()
+    saved = NightSegments(tuple(segments.all(night.tenant)) if segments else ())
+    return nightly.advance(night, event["results"], analyses, shop, lake, now, saved).document()

@@ -29,6 +29,7 @@ from shared.analytics.customers_of import members_select
 from shared.analytics.schema import FIRST_MONTH, month_of
 from shared.analytics.segments import model
 from shared.analytics.segments.model import Condition, Group, Join, Node, Numbers, Segment, Truth, Window
+from shared.analytics.segments.night import CHANGES, COUNTS, MEMBERS
 from shared.core.errors import RejectedError
 
 SOURCES = Path(__file__).parent / "sources"
@@ -164,7 +165,7 @@ def _sampled(node: model.Sample) -> exp.Expr:
 
 
 def _cell(node: model.Cell, reading: _Reading, analyses: set[str]) -> str:
-    if node.name not in analyses:
+    if node.name not in analyses or node.name in (MEMBERS, COUNTS, CHANGES):
         raise RejectedError(f"no analysis {node.name!r}; there are: {', '.join(sorted(analyses)) or 'none here'}")
     select, reads = members_select(node.name, node.row)
     for each in reads:

@@ -16,6 +16,7 @@ from shared.analytics.parquet import decode, encode
 from shared.analytics.publish import publish
 from shared.analytics.reports import MemoryReportStore
 from shared.analytics.scores import apply, slices
+from shared.analytics.segments.store import MemorySegmentStore
 from shared.core.clock import FixedClock, from_iso
 from shared.core.errors import RejectedError
 from shared.core.ids import ConnectionId, CustomerId, EventId, TenantId
@@ -119,6 +120,7 @@ class World:
     lake: MemoryObjects = field(default_factory=lambda: MemoryObjects("lake"))
     work: MemoryObjects = field(default_factory=lambda: MemoryObjects("work"))
     reports: MemoryReportStore = field(default_factory=MemoryReportStore)
+    segments: MemorySegmentStore = field(default_factory=MemorySegmentStore)
     customers: MemoryCustomerStore = field(default_factory=MemoryCustomerStore)
     clock: FixedClock = field(default_factory=lambda: FixedClock(datetime(2026, 11, 21, 17, tzinfo=UTC)))
     rows: StreamedRows = field(default_factory=StreamedRows)
@@ -157,7 +159,9 @@ class World:
         event: dict[str, Any] = {"night": {"tenant": TENANT, "as_of": as_of}, "results": [], "catalog": catalog}
         lake = lake_of(self.lake)
         while True:
-            event["night"] = nights.plan_stage(event, self.shop, self.lake, self.reports, self.clock.now())
+            event["night"] = nights.plan_stage(
+                event, self.shop, self.lake, self.reports, self.clock.now(), self.segments
+            )
             if not event["night"]["queries"]:
                 break
             event["results"] = [self._ask(query, lake, as_of) for query in event["night"]["queries"]]
