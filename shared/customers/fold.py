@@ -51,6 +51,8 @@ class Applied:
 
     customer_id: CustomerId | None
     changed: tuple[str, ...] = ()
+    forgotten: bool = False
+    """It was said up to the erasure of its person: its body must not be kept either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +82,21 @@ def apply(event: Event, store: CustomerStore, keys: KeyRing, shop: Shop) -> Appl
     if event.event_type in _LINKS:
         return _link(event, store, keys, shop)
     done = _commit(event, identity.named_person(event), store, keys, shop)
-    return Applied(done.customer_id, (*changed, *done.changed))
+    return replace(done, changed=(*changed, *done.changed))
 
 
 def _commit(event: Event, named: CustomerId | None, store: CustomerStore, keys: KeyRing, shop: Shop) -> Applied:
     for _ in range(_ATTEMPTS):
-        change = _decide(event, named, store, keys, shop)
+        change, forgotten = _decide(event, named, store, keys, shop)
         if change is None:
-            return Applied(None)
+            return Applied(None, forgotten=forgotten)
+        erased_at = change.person.record.erased_at
+        forgotten |= erased_at is not None and event.occurred_at <= erased_at
         try:
-            return Applied(change.person.customer_id, store.commit(change))
+            changed = store.commit(change)
         except ConflictError:
             continue
+        return Applied(change.person.customer_id, changed, forgotten)
     raise ConflictError("too many workers on one person; the event is retried")
 
 
@@ -105,7 +110,10 @@ def _link(event: Event, store: CustomerStore, keys: KeyRing, shop: Shop) -> Appl
     return Applied(done[0].customer_id, tuple(key for each in done for key in each.changed))
 
 
-def _decide(event: Event, named: CustomerId | None, store: CustomerStore, keys: KeyRing, shop: Shop) -> Change | None:
+def _decide(
+    event: Event, named: CustomerId | None, store: CustomerStore, keys: KeyRing, shop: Shop
+) -> tuple[Change | None, bool]:
+    """What to write, and whether the event names somebody by an address that was erased since."""
     tenant = event.tenant
     found = _look_up(store, tenant, identity.refs_of(event, keys), event.occurred_at)
     people = _people(store, tenant, found.claimed.values())
@@ -115,7 +123,7 @@ def _decide(event: Event, named: CustomerId | None, store: CustomerStore, keys: 
             raise NotFoundError(f"event {event.event_id} names person {named}, who is unknown here")
         people = [person]
     said = identity.record_of(event, found.refs, keys, forgotten=found.forgotten)
-    return _change(tenant, people, said, found.fresh, shop, event)
+    return _change(tenant, people, said, found.fresh, shop, event), found.forgotten
 
 
 @dataclass(frozen=True, slots=True)

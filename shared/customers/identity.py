@@ -374,6 +374,9 @@ def _consent_entries(event: Event, keys: KeyRing) -> Iterable[ConsentEntry]:
     email = rules.normalise_email(event.person.email)
     address = address_ref(event.tenant, email, keys) if email else ""
     if isinstance(facts, ConsentFacts):
+        line = event.person.line_user_id
+        if line and facts.channel == "line":
+            address = line_ref(event.tenant, event.store, line, keys)
         yield ConsentEntry(
             channel=facts.channel,
             store=event.store,
@@ -383,7 +386,11 @@ def _consent_entries(event: Event, keys: KeyRing) -> Iterable[ConsentEntry]:
             basis=facts.basis,
             by_customer=facts.by_customer,
             event_id=event.event_id,
-            address=address,
+            address=address or facts.address,
+            wording=facts.wording,
+            wording_text=facts.wording_text,
+            form=facts.form,
+            network=facts.network,
         )
     elif isinstance(facts, MessageFacts) and event.event_type is EventType.MESSAGE_COMPLAINED:
         # 迷惑メール報告: the customer says no to every store on this channel.

@@ -398,6 +398,12 @@ def ref_row(row: Row) -> RefRow:
     return RefRow(CustomerId(customer_id) if customer_id else None, from_iso(erased_at) if erased_at else None)
 
 
+def ledger_entry(row: Row) -> ConsentEntry:
+    """A line of the consent ledger."""
+    found: ConsentEntry = parse(ConsentEntry, row.body)
+    return found
+
+
 def suppression_of(row: Row) -> Suppression:
     """What happened to mail for an address."""
     found: Suppression = parse(Suppression, row.body)

@@ -200,6 +200,13 @@ class ConsentEntry:
     event_id: str
     address: str = ""
     """Keyed digest of the address it was said for: the evidence without the address."""
+    wording: str = ""
+    """Digest of the sentence that was agreed to, and the sentence itself, where a page of ours showed it (同意文言)."""
+    wording_text: str = ""
+    form: str = ""
+    """Which form, in which version, showed it."""
+    network: str = ""
+    """Keyed digest of the network address it was said from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,10 @@ class Rows(Protocol):
         """Every row of a kind whose partition begins like this: reads the whole table."""
         ...
 
+    def each_of_kind(self, prefix: str, kind: str) -> Iterator[Row]:
+        """The same one after the other: for what would not fit into memory."""
+        ...
+
     def put(self, put: Put) -> None:
         """One write, half the price of a transaction. Raises ConflictError when its expectation is not met."""
         ...
@@ -127,6 +131,10 @@ class MemoryRows:
         with self._lock:
             rows = [row for held in self.partitions.values() for row in held.values()]
         return [row for row in rows if row.pk.startswith(prefix) and row.kind == kind]
+
+    def each_of_kind(self, prefix: str, kind: str) -> Iterator[Row]:
+        """The same one after the other."""
+        return iter(self.of_kind(prefix, kind))
 
     def put(self, put: Put) -> None:
         """One write."""
@@ -209,7 +217,10 @@ class DynamoRows:
 
     def of_kind(self, prefix: str, kind: str) -> list[Row]:
         """Every row of a kind whose partition begins like this: reads the whole table."""
-        rows: list[Row] = []
+        return list(self.each_of_kind(prefix, kind))
+
+    def each_of_kind(self, prefix: str, kind: str) -> Iterator[Row]:
+        """The same one after the other."""
         scan: dict[str, Any] = {
             "TableName": self._table,
             "FilterExpression": "begins_with(pk, :prefix) AND kind = :kind",
@@ -217,9 +228,9 @@ class DynamoRows:
         }
         while True:
             answer = self._call("scan", **scan)
-            rows += [decode_item(item) for item in answer["Items"]]
+            yield from map(decode_item, answer["Items"])
             if "LastEvaluatedKey" not in answer:
-                return rows
+                return
             scan["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def put(self, put: Put) -> None:

@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from shared.core.clock import Clock, SystemClock
+from shared.core.clock import Clock, SystemClock, to_iso
 from shared.core.errors import NotFoundError
 from shared.core.ids import CustomerId, Ref, TenantId
 from shared.customers import rules
@@ -20,6 +20,7 @@ from shared.customers.items import (
     content_rows,
     dump,
     email_ref,
+    ledger_entry,
     person_of,
     person_pk,
     profile_key,
@@ -36,7 +37,7 @@ from shared.customers.items import (
 )
 from shared.customers.links import as_one, linked_ids
 from shared.customers.matches import Match, open_matches
-from shared.customers.model import ConsentEntry, PersonState, Profile, Record, Scores, Suppressed, Suppression
+from shared.customers.model import Card, ConsentEntry, PersonState, Profile, Record, Scores, Suppressed, Suppression
 from shared.customers.plan import Change, pack, single_puts, transactions, written
 from shared.customers.rows import MAX_WRITES, ConflictError, Delete, DynamoRows, Key, MemoryRows, Put, Row, Rows
 
@@ -98,6 +99,17 @@ class CustomerStore:
         found = self.whole(tenant, customer_id)
         entries = found.record.consent_log.values() if found else ()
         return tuple(sorted(entries, key=lambda entry: (entry.at, entry.event_id)))
+
+    def ledgers(self, tenant: TenantId) -> Iterator[tuple[CustomerId, ConsentEntry]]:
+        """The consent ledger of everybody (同意記録), in the table's order: reads the whole table."""
+        for row in self.rows.each_of_kind(f"{tenant}#", "consentlog"):
+            yield CustomerId(row.pk.partition("#")[2]), ledger_entry(row)
+
+    def address_of(self, tenant: TenantId, customer_id: CustomerId, channel: str) -> str:
+        """Keyed digest of the address a channel reaches a person at now; empty when there is none."""
+        found = self.whole(tenant, customer_id)
+        card = rules.contact(found.record) if found else Card()
+        return {"email": card.email_ref, "line": card.line_ref}.get(channel, card.phone_ref)
 
     # --- scores ---
     def write_scores(self, tenant: TenantId, customer_id: CustomerId, scores: Scores) -> bool:
@@ -183,7 +195,20 @@ class CustomerStore:
 
     def commands(self, tenant: TenantId) -> list[Mapping[str, str]]:
         """What was asked for and waits, oldest event id first."""
+        return [each for each in self.every_command(tenant) if "done_at" not in each]
+
+    def every_command(self, tenant: TenantId) -> list[Mapping[str, str]]:
+        """The same with what has been done, and when."""
         return [{"command": row.sk, **row.fields} for row in self.rows.partition(f"{tenant}#command")]
+
+    def finish_command(self, tenant: TenantId, command: str, at: datetime) -> bool:
+        """What was asked for (`export_person#…`) is done; False when nobody asked for it."""
+        row = self._one((f"{tenant}#command", command))
+        if row is None:
+            return False
+        done = replace(row, rev=row.rev + 1, fields={"done_at": to_iso(at), **row.fields})
+        self.rows.put(Put(done, expected=row.rev))
+        return True
 
     # --- who may be one person ---
     def find_matches(self, tenant: TenantId) -> list[Match]:
@@ -202,6 +227,20 @@ class CustomerStore:
         for key in kept.keys() - wanted.keys():
             self.rows.transact([Delete(key)])
         return found
+
+    # --- erasures ---
+    def keep_erasure(self, tenant: TenantId, key: str, document: str) -> None:
+        """Keep one part of what was deleted of a person, and where (消去の記録): ids, counts and times only."""
+        self.rows.put(Put(Row(f"{tenant}#erasure", key, "erasure", document, rev=1)))
+
+    def erasures(self, tenant: TenantId) -> dict[str, str]:
+        """Every part by its key: `{customer_id}#…`."""
+        return {row.sk: row.body for row in self.rows.partition(f"{tenant}#erasure")}
+
+    def named(self, tenant: TenantId) -> Iterator[tuple[Ref, RefRow]]:
+        """Whom every ref of a shop names, or since when it is forgotten: reads the whole table."""
+        for row in self.rows.each_of_kind(f"{tenant}#ref#", "ref"):
+            yield Ref(row.pk.partition("#ref#")[2]), ref_row(row)
 
     # --- what the fold reads and writes ---
     def refs(self, tenant: TenantId, refs: Iterable[Ref]) -> dict[Ref, RefRow]:

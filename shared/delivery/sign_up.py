@@ -105,15 +105,17 @@ def _ask_owner(connection: Connection, shop: Shop, email: str, deps: SignUpDeps,
     person = deps.customers.person(shop.tenant, customer_id) if customer_id else None
     if customer_id is None or person is None or _is_in(person, connection.store):
         return
-    deliver(_request(connection, shop, customer_id, deps, now), person, deps.send, now)
+    deliver(_request(connection, shop, customer_id, ref, deps, now), person, deps.send, now)
 
 
 def _is_in(person: PersonState, store: str) -> bool:
     return any(c.channel == "email" and c.store == store and c.status is ConsentStatus.OPT_IN for c in person.consents)
 
 
-def _request(connection: Connection, shop: Shop, customer: CustomerId, deps: SignUpDeps, now: datetime) -> SendRequest:
-    token = sign(ConfirmToken(shop.tenant, customer, connection.store, now), deps.send.keys)
+def _request(
+    connection: Connection, shop: Shop, customer: CustomerId, address: str, deps: SignUpDeps, now: datetime
+) -> SendRequest:
+    token = sign(ConfirmToken(shop.tenant, customer, connection.store, now, address), deps.send.keys)
     return SendRequest(
         tenant=shop.tenant,
         customer_id=customer,

@@ -132,7 +132,14 @@ def _opt_out(token: UnsubscribeToken, method: str, deps: UnsubscribeDeps, now: d
     if person is None or person.profile.erased or _is_out(person, token):
         return
     envelope = unsubscribe_envelope(
-        token.tenant, token.customer_id, token.channel, token.store, token.send_id, method, now
+        token.tenant,
+        token.customer_id,
+        token.channel,
+        token.store,
+        token.send_id,
+        method,
+        now,
+        deps.customers.address_of(token.tenant, token.customer_id, token.channel),
     )
     deps.events.put_once(envelope)
     for event in events_of(envelope):

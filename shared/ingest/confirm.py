@@ -36,20 +36,23 @@ class ConfirmToken:
     customer_id: CustomerId
     store: str
     requested_at: datetime
+    address: str = ""
+    """Keyed digest of the address the mail went to: part of the evidence."""
 
 
 def sign(token: ConfirmToken, keys: KeyRing) -> str:
     """The token as text that may stand in a URL path."""
-    return sign_fields(_KIND, (token.tenant, token.customer_id, token.store, to_iso(token.requested_at)), keys)
+    fields = (token.tenant, token.customer_id, token.store, to_iso(token.requested_at), token.address)
+    return sign_fields(_KIND, fields, keys)
 
 
 def verify(text: str, keys: KeyRing) -> ConfirmToken | None:
     """The token that one of our keys signed, or None for anything else."""
-    fields = verify_fields(text, _KIND, 4, keys)
+    fields = verify_fields(text, _KIND, 5, keys)
     if fields is None:
         return None
-    tenant, customer, store, requested_at = fields
-    return ConfirmToken(TenantId(tenant), CustomerId(customer), store, from_iso(requested_at))
+    tenant, customer, store, requested_at, address = fields
+    return ConfirmToken(TenantId(tenant), CustomerId(customer), store, from_iso(requested_at), address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ def _confirm(token: ConfirmToken, address: str, deps: ConfirmDeps, now: datetime
         "wording_text": agreement.wording,
         "form": f"{FORM}#{agreement.version}",
         "requested_at": to_iso(token.requested_at),
+        "address": token.address,
         "network": keyed_digest(deps.keys().personal, token.tenant, "network", address) if address else "",
     }
     try:

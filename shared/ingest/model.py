@@ -237,8 +237,14 @@ class ConsentFacts:
     """False for imports and clerks: they can never reverse an opt-out the customer made."""
     wording: str = ""
     """Digest of the sentence that was agreed to (同意文言), where we showed it ourselves."""
+    wording_text: str = ""
+    """The sentence itself: the shop's words, nobody's name."""
     form: str = ""
     """Which form, in which version, showed it."""
+    network: str = ""
+    """Keyed digest of the network address it was said from (IP アドレス)."""
+    address: str = ""
+    """Keyed digest of the address it was said for, where a page of ours knows only our own id (`address_ref`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

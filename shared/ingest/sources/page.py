@@ -36,6 +36,8 @@ SIGN_UP = "sign_up"
 CONFIRM = "confirm"
 SURVEY = "survey"
 _CHANNELS = frozenset({"email", "sms", "line"})
+MAX_WORDING = 1000
+"""Characters of an agreed sentence that are kept with every consent to it."""
 
 
 class Page:
@@ -75,7 +77,10 @@ def _consent(envelope: Envelope, said: read.Body) -> ConsentFacts:
         granted=envelope.topic == CONFIRM,
         method=read.required(read.text(said, "method"), "method"),
         wording=read.text(said, "wording") or "",
+        wording_text=(read.text(said, "wording_text") or "")[:MAX_WORDING],
         form=read.text(said, "form") or "",
+        network=read.text(said, "network") or "",
+        address=read.text(said, "address") or "",
     )
 
 
@@ -101,11 +106,18 @@ ABOUT = About(
 
 
 def unsubscribe_envelope(
-    tenant: TenantId, customer: CustomerId, channel: str, store: str, send_id: str, method: str, said_at: datetime
+    tenant: TenantId,
+    customer: CustomerId,
+    channel: str,
+    store: str,
+    send_id: str,
+    method: str,
+    said_at: datetime,
+    address: str = "",
 ) -> Envelope:
-    """What is kept when somebody presses 配信停止. `method`: `one_click` or `page`."""
+    """What is kept when somebody presses 配信停止. `method`: `one_click` or `page`; `address`: keyed digest."""
     said_at = from_iso(to_iso(said_at))
-    body = {"customer_id": customer, "channel": channel, "send_id": send_id, "method": method}
+    body = {"customer_id": customer, "channel": channel, "send_id": send_id, "method": method, "address": address}
     return Envelope(
         tenant=tenant,
         subject=f"{NAME}/{store}/consent/{customer}",

@@ -14,6 +14,7 @@ import pytest
 
 from shared.core.ids import ConnectionId, CustomerId, TenantId
 from shared.customers import fold
+from shared.customers.identity import address_ref
 from shared.customers.model import ConsentStatus
 from shared.customers.store import MemoryCustomerStore
 from shared.delivery.channels.ses import TEXT
@@ -119,15 +120,17 @@ def test_what_was_agreed_to_is_kept_as_evidence(desk: Desk) -> None:
     events = [event for envelope in desk.events.envelopes() for event in events_of(envelope)]
     assert [event.event_type for event in events] == [EventType.CUSTOMER_UPDATED, EventType.CONSENT_CHANGED]
     said = events[1].facts
+    raw = json.loads(desk.events.envelopes()[1].raw)
     assert said == ConsentFacts(
         channel="email",
         granted=True,
         method="double_opt_in",
         wording=agreement_of(a_shop()).digest,
+        wording_text=agreement_of(a_shop()).wording,
         form="/v1/subscribe#1",
+        network=raw["network"],
+        address=address_ref(TENANT, HANAKO, KEYS),
     )
-    raw = json.loads(desk.events.envelopes()[1].raw)
-    assert raw["wording_text"] == agreement_of(a_shop()).wording
     assert "192.0.2.1" not in json.dumps(raw)
     assert raw["network"]
 
