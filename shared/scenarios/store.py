@@ -67,6 +67,10 @@ class EnrolmentStore(Protocol):
         """Every enrolment of a person, in every scenario."""
         ...
 
+    def forget(self, tenant: TenantId, customer_id: CustomerId) -> int:
+        """Delete every enrolment of a person (erasure); returns how many."""
+        ...
+
     def put_funnel(self, row: FunnelRow) -> None:
         """Record what a batch met at a step, replacing what an earlier attempt recorded."""
         ...
@@ -185,6 +189,20 @@ class DynamoEnrolmentStore:
         }
         keys = [{name: item[name] for name in ("pk", "sk")} for item in self._query(query)]
         return sorted(self._read(keys), key=lambda enrolment: (enrolment.touched_at, enrolment.scenario))
+
+    def forget(self, tenant: TenantId, customer_id: CustomerId) -> int:
+        """Delete every enrolment of a person (erasure)."""
+        query = {
+            "TableName": self._table,
+            "IndexName": "by_customer",
+            "KeyConditionExpression": "customer_key = :key",
+            "ExpressionAttributeValues": _texts({":key": f"{tenant}#{customer_id}"}),
+        }
+        keys = [{name: item[name] for name in ("pk", "sk")} for item in self._query(query)]
+        for key in keys:
+            with domain_errors("forget an enrolment"):
+                self._client.delete_item(TableName=self._table, Key=key)
+        return len(keys)
 
     def put_funnel(self, row: FunnelRow) -> None:
         """Record what a batch met at a step."""
@@ -352,6 +370,13 @@ class MemoryEnrolmentStore:
         """Every enrolment of a person."""
         mine = [row for row in self._rows.values() if (row.tenant, row.customer_id) == (tenant, customer_id)]
         return sorted(mine, key=lambda enrolment: (enrolment.touched_at, enrolment.scenario))
+
+    def forget(self, tenant: TenantId, customer_id: CustomerId) -> int:
+        """Delete every enrolment of a person (erasure)."""
+        doomed = [key for key, row in self._rows.items() if (row.tenant, row.customer_id) == (tenant, customer_id)]
+        for key in doomed:
+            del self._rows[key]
+        return len(doomed)
 
     def put_funnel(self, row: FunnelRow) -> None:
         """Record what a batch met at a step."""
