@@ -362,13 +362,13 @@ def _audits(orders: Orders, unit: Unit, windows: int) -> list[dict[str, Any]]:
 
 def _kept_audits(shop: str, windows: int) -> list[dict[str, Any]]:
     from infra.cli.session import connect
-    from shared.analytics.modelling import AUDIT
+    from shared.analytics.reports import MODEL_AUDIT
     from shared.analytics.reports import ReportStore
     from shared.core.ids import TenantId
 
     deployment = connect()
     store = ReportStore(deployment.outputs["ReportsTable"], deployment.client("dynamodb"))
-    kept = store.latest(TenantId(shop), AUDIT, 7 * windows)
+    kept = store.latest(TenantId(shop), MODEL_AUDIT, 7 * windows)
     audited = [report for _, report in kept if report["audited_on"] == report["as_of"]]
     shown = audited or [report for _, report in kept[:1]]
     if not shown:

@@ -12,12 +12,9 @@ from typing import Any
 
 from shared.analytics.lake import Objects
 from shared.analytics.models import night
-from shared.analytics.reports import Reports
+from shared.analytics.reports import MODEL_AUDIT, Reports
 from shared.core.errors import RejectedError
 from shared.core.ids import TenantId
-
-AUDIT = "model_audit"
-"""Report name of what is used, why, and how good it was."""
 
 PREFIX = "models/"
 """In the work bucket: predictions on their way into the lake."""
@@ -35,12 +32,12 @@ def fit(event: Mapping[str, Any], work: Objects, reports: Reports, now: datetime
     texts = {each["name"]: _text(each, work) for each in event["inputs"]}
     if missing := [name for name in (GROUPS, SPEND, HOLDOUT) if name not in texts]:
         raise RejectedError(f"the models need {', '.join(missing)}")
-    earlier = next((report for _, report in reports.latest(tenant, AUDIT, before=as_of)), None)
+    earlier = next((report for _, report in reports.latest(tenant, MODEL_AUDIT, before=as_of)), None)
     found = night.run(texts[GROUPS], texts[SPEND], texts[HOLDOUT], earlier)
     audited_on = as_of.isoformat() if found.audited else (earlier or {}).get("audited_on")
     reports.put(
         tenant,
-        AUDIT,
+        MODEL_AUDIT,
         as_of,
         found.report | {"as_of": as_of.isoformat(), "audited_on": audited_on, "made_at": now.isoformat()},
     )

@@ -15,6 +15,9 @@ from shared.core.ids import TenantId
 
 Document = Mapping[str, Any]
 
+MODEL_AUDIT = "model_audit"
+"""Which prediction is used, why, and how good it was (`modelling.py`)."""
+
 _AFTER_EVERY_DAY = "9999"
 
 

@@ -20,7 +20,7 @@ from shared.admin.sources import Sources, Titles
 from shared.admin.views import VIEWS
 from shared.analytics.definitions import Definitions
 from shared.analytics.nightly import RUN
-from shared.analytics.reports import MemoryReportStore
+from shared.analytics.reports import MODEL_AUDIT, MemoryReportStore
 from shared.core.ids import ScenarioId, TenantId
 from shared.core.shop import Shop
 from shared.scenarios.enrolment import FunnelRow
@@ -59,9 +59,19 @@ def a_shop(*, scale: int = 1, word: str = "cart_abandoned") -> Sources:
         "analyses": [{"name": word, "title": {"ja": word, "en": word}, "warnings": [word], **analysis}],
     }
     reports.put(TENANT, RUN, ON, run)
+    reports.put(TENANT, MODEL_AUDIT, ON, an_audit(word, scale))
     counts = {"sent": 5 * scale, "ordered": 3 * scale, "ambiguous": 1, "waiting": 1, "failed": 1}
     enrolments.put_funnel(FunnelRow(TENANT, ScenarioId(word), ON, "x", word, "0", counts, 8 * scale + 3))
     return Sources(Shop(TENANT, word), reports, enrolments, (Titles(word, word, {word: word}),), NOW)
+
+
+def an_audit(word: str, scale: int = 1, **more: Any) -> dict[str, Any]:
+    """What a night found out about its predictions."""
+    figures = {"mae": 0.755 * scale, "calibration_slope": 0.97, "normalised_gini": None}
+    worse = {"mae": 0.94 * scale, "calibration_slope": None, "normalised_gini": 0.41}
+    audit = {"verdict": "better", "use": word, "best": word, "customers": 23_570 * scale, "buyers": 11_506 * scale}
+    audit |= {"holdout_days": 273, "scores": {"rate": worse, word: figures}}
+    return {"audit": audit | more, "fits": {}, "audited_on": ON.isoformat()}
 
 
 def nothing() -> Sources:
@@ -116,7 +126,7 @@ def view(request: pytest.FixtureRequest) -> str:
 
 
 def test_the_four_views_are_there_in_the_order_of_the_dashboard() -> None:
-    assert list(VIEWS) == ["scenario_funnel", "rfm_matrix", "status_breakdown", "nightly_run"]
+    assert list(VIEWS) == ["scenario_funnel", "rfm_matrix", "status_breakdown", "nightly_run", "model_audit"]
 
 
 @pytest.mark.parametrize("language", ["ja", "en"])
@@ -309,3 +319,29 @@ def test_a_running_night_is_shown_as_running() -> None:
     sources = nothing()
     sources.reports.put(TENANT, RUN, ON, {"state": "running", "started_at": "2026-11-20T17:00:00+00:00"})
     assert "実行中" in texts(ask(sources, view="nightly_run"))
+
+
+def test_the_audit_names_what_is_used_and_how_it_did() -> None:
+    said = texts(ask(a_shop(word="pareto_nbd"), view="model_audit"))
+    assert "✓ Pareto/NBD モデルを使用（単純な計算よりよい）" in said
+    assert "2026年11月20日 までの 273 日で答え合わせ（23,570 人のうち購入 11,506 人）" in said
+    assert "▶ Pareto/NBD モデル0.7550.97–単純な計算（これまでの頻度）0.940–0.41" in said
+
+
+@pytest.mark.parametrize(
+    ("verdict", "used", "words"),
+    [
+        ("not_better", "rate", "単純な計算（これまでの頻度）を使用（モデルの方がよいとは言えない）"),
+        ("untested", "mbg_nbd", "MBG/NBD モデルを使用（まだ検証できる期間がない）"),
+    ],
+)
+def test_a_model_that_is_not_better_or_not_tested_is_called_so(verdict: str, used: str, words: str) -> None:
+    sources = nothing()
+    sources.reports.put(TENANT, MODEL_AUDIT, ON, an_audit(used, verdict=verdict))
+    assert words in texts(ask(sources, view="model_audit"))
+
+
+def test_a_small_shop_is_told_that_its_figures_lean_on_others() -> None:
+    sources = nothing()
+    sources.reports.put(TENANT, MODEL_AUDIT, ON, an_audit("mbg_nbd") | {"fits": {"mbg_nbd": {"pooled": True}}})
+    assert "購入者が少ないため" in texts(ask(sources, view="model_audit"))

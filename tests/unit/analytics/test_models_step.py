@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.analytics import meaning, modelling, stored_rows
+from shared.analytics import meaning, stored_rows
 from shared.analytics.models import night
 from shared.analytics.parquet import arrow_schema
+from shared.analytics.reports import MODEL_AUDIT
 from shared.customers.model import LtvTier
 from shared.ingest.model import Event
 from tests.sql.lake_in_duckdb import lake_of
@@ -78,8 +79,8 @@ def test_every_buyer_has_a_prediction_with_an_interval() -> None:
 
 def test_the_first_night_is_audited_and_the_verdict_stays_until_sunday() -> None:
     world, _, _ = after_two_nights()
-    saturday = world.reports.get(TENANT, modelling.AUDIT, day("2026-12-19"))
-    monday = world.reports.get(TENANT, modelling.AUDIT, day("2026-12-21"))
+    saturday = world.reports.get(TENANT, MODEL_AUDIT, day("2026-12-19"))
+    monday = world.reports.get(TENANT, MODEL_AUDIT, day("2026-12-21"))
     assert saturday is not None
     assert monday is not None
     assert saturday["audited_on"] == monday["audited_on"] == "2026-12-19"
