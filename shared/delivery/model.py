@@ -42,8 +42,20 @@ class Reason(StrEnum):
     COMPLAINED = "complained"
     ERASED = "erased"
     FREQUENCY_CAP = "frequency_cap"
+    PAUSED = "paused"
+    """they asked for a rest of 30 days (preference centre)"""
+    TOPIC_OFF = "topic_off"
+    """they do not want this topic (preference centre)"""
+    WARM_UP = "warm_up"
+    """the sending domain is new and only those who were active lately are written to yet"""
     QUIET_HOURS = "quiet_hours"
     TOO_LATE = "too_late"
+    GOAL = "goal"
+    """the person has done what the scenario is for"""
+    HOLDOUT = "holdout"
+    """held out by chance, so that the effect can be measured"""
+    CLOSED = "closed"
+    """outside the scenario's operating period"""
     STAGED = "staged"
     """the scenario is staged: it decides and records, and does not send"""
     TEMPLATE = "template"
@@ -99,11 +111,14 @@ class SendRequest:
     expires_at: datetime | None = None
     """After this it is too late to be welcome (I6)."""
     staged: bool = False
+    identity: str = ""
+    """What stands for the channel in `send_id` where one of several may carry it: so that a person gets one."""
 
     @property
     def send_id(self) -> SendId:
         """See `send_id`."""
-        return send_id(self.tenant, self.scenario, self.step, self.occurrence, self.customer_id, self.channel)
+        channel = self.identity or self.channel
+        return send_id(self.tenant, self.scenario, self.step, self.occurrence, self.customer_id, channel)
 
     @property
     def key(self) -> SendKey:
@@ -147,6 +162,8 @@ class LedgerRow:
     """Since when nobody knows whether the provider accepted it."""
     resent: bool = False
     """Already sent a second time because the first was ambiguous (transactional only, once)."""
+    reactions: frozenset[str] = frozenset()
+    """What people did with it: `opened`, `clicked`. Machines (proxies, scanners) are never kept here."""
     request: SendRequest | None = None
     """The request itself, kept of a transactional send until it is final, so that it can be sent again."""
 
@@ -175,3 +192,5 @@ class Contact:
     slots: Mapping[SendId, datetime] = field(default_factory=dict)
     rev: int = 0
     """Optimistic lock of the row the next slot is claimed in."""
+    about: Mapping[SendId, tuple[str, str]] = field(default_factory=dict)
+    """(channel, topic) of each slot, for caps that count only some; a slot without it counts for all."""

@@ -1,13 +1,13 @@
 """The one contact-policy gate: may this message go to this person now, and if not, the single reason why.
 
 Pure: state, policy and now in; action and reason out. The order of the questions is fixed, so the same person is
-always told the same single reason: erased, no address, suppressed, consent, too late, cap, quiet hours.
+always told the same single reason: erased, no address, suppressed, consent, topic, pause, too late, cap, warm-up,
+quiet hours.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -20,13 +20,15 @@ from shared.core.shop import Shop
 from shared.customers.model import ConsentStatus, PersonState
 from shared.customers.rules import EVERY_STORE
 from shared.delivery.model import Contact, Outcome, Purpose, Reason, SendRequest, SendState
-from shared.delivery.policy import ContactPolicy, contact_policy
+from shared.delivery.policy import MONTHLY, Cap, ContactPolicy, contact_policy
+from shared.delivery.preferences import Frequency, wishes_of
+from shared.delivery.warm_up import may_warm
 
 WEEK = timedelta(days=7)
 
-UNLESS_REFUSED = frozenset({"postal", "call"})
+UNLESS_REFUSED = frozenset({"postal", "call", "webhook"})
 """Channels that 特定電子メール法 does not bind to an opt-in: a letter or a call to a customer goes out unless they
-said no (個人情報保護法, 特定商取引法 §17)."""
+said no (個人情報保護法, 特定商取引法 §17). A webhook tells the shop's own systems; it reaches nobody by itself."""
 
 
 class Action(StrEnum):
@@ -68,8 +70,10 @@ def decide(
         case Purpose.MARKETING:
             return (
                 _refused(person, request)
+                or _unwanted(person, request, policy, now)
                 or _too_late(request, now)
-                or _too_often(request, contact, policy, now)
+                or _too_often(person, request, contact, policy, now)
+                or _too_cold(person, request, policy, now)
                 or _at_night(request, policy, now)
                 or _SEND
             )
@@ -103,6 +107,31 @@ def held_back(reason: Reason) -> Outcome:
             return Outcome(SendState.SUPPRESSED, reason)
 
 
+def reaches(person: PersonState, channel: str, store: str = "") -> bool:
+    """Would a marketing message on this channel be allowed: an address, consent, no suppression?"""
+    return why_unreachable(person, channel, store) is None
+
+
+def why_unreachable(person: PersonState, channel: str, store: str = "") -> Reason | None:
+    """The reason why not, in the gate's order; None: it would be allowed."""
+    if person.profile.erased:
+        return Reason.ERASED
+    if not address(person, channel):
+        return Reason.NO_ADDRESS
+    if channel in person.suppressed:
+        return _why_suppressed(person, channel)
+    refused = _unheard(person, channel, store or latest_store(person, channel))
+    return refused.reason if refused else None
+
+
+def latest_store(person: PersonState, channel: str) -> str:
+    """The store of which they last said whether they want this channel: whose word counts where no order or cart says
+    which store it is about.
+    """
+    said = [(c.at, c.store) for c in person.consents if c.channel == channel and c.status is not ConsentStatus.UNKNOWN]
+    return max(said)[1] if said else ""
+
+
 def address(person: PersonState, channel: str) -> str | None:
     """Where this channel reaches the person; None where it cannot."""
     match channel:
@@ -114,6 +143,8 @@ def address(person: PersonState, channel: str) -> str | None:
             return person.profile.line_user_id
         case "postal":
             return _postal_address(person)
+        case "webhook":
+            return person.profile.customer_id
         case _:
             return None
 
@@ -145,10 +176,28 @@ def in_window(contact: Contact, send_id: SendId, now: datetime, timezone: str) -
     return sum(shop_day(at, timezone) == today for at in others), sum(abs(at - now) < WEEK for at in others)
 
 
-def with_slot(contact: Contact, send_id: SendId, at: datetime) -> Mapping[SendId, datetime]:
-    """The slots after `send_id` claimed one at `at`; what no cap can count any more is dropped."""
-    kept = {other: when for other, when in contact.slots.items() if when > at - WEEK - timedelta(days=1)}
-    return {**kept, send_id: at}
+def full(cap: Cap, contact: Contact, request: SendRequest, topic: str, now: datetime) -> bool:
+    """Does a rolling window leave no room for one more message of this channel and topic?"""
+    if not cap.counts(request.channel, topic):
+        return False
+    others = [other for other, at in contact.slots.items() if abs(at - now) < timedelta(days=cap.days)]
+    known = contact.about
+    counted = sum(other != request.send_id and (other not in known or cap.counts(*known[other])) for other in others)
+    return counted >= cap.at_most
+
+
+def with_slot(contact: Contact, request: SendRequest, at: datetime, policy: ContactPolicy, days: int) -> Contact:
+    """The contact after `request` claimed a slot at `at`; what is older than `days` no cap can count any more."""
+    slots = {other: when for other, when in contact.slots.items() if when > at - timedelta(days=days + 1)}
+    about = {other: what for other, what in contact.about.items() if other in slots}
+    mine = {request.send_id: (request.channel, policy.topic(request.scenario))}
+    return Contact({**slots, request.send_id: at}, contact.rev, {**about, **mine})
+
+
+def remembered_days(person: PersonState, policy: ContactPolicy) -> int:
+    """How far back this person's contacts count: the widest window of the shop or of their own wish."""
+    monthly = wishes_of(person.attributes).frequency is Frequency.MONTHLY
+    return max(policy.remembers_days, MONTHLY.days if monthly else 0)
 
 
 def _why_suppressed(person: PersonState, channel: str) -> Reason:
@@ -157,15 +206,19 @@ def _why_suppressed(person: PersonState, channel: str) -> Reason:
 
 
 def _refused(person: PersonState, request: SendRequest) -> Decision | None:
-    said = {c.store: c.status for c in person.consents if c.channel == request.channel}
-    status = said.get(request.store) or said.get(EVERY_STORE, ConsentStatus.UNKNOWN)
+    return _unheard(person, request.channel, request.store)
+
+
+def _unheard(person: PersonState, channel: str, store: str) -> Decision | None:
+    said = {c.store: c.status for c in person.consents if c.channel == channel}
+    status = said.get(store) or said.get(EVERY_STORE, ConsentStatus.UNKNOWN)
     match status:
         case ConsentStatus.OPT_IN:
             return None
         case ConsentStatus.OPT_OUT:
             return Decision(Action.HOLD, Reason.OPTED_OUT)
         case ConsentStatus.UNKNOWN:
-            return None if request.channel in UNLESS_REFUSED else Decision(Action.HOLD, Reason.NO_CONSENT)
+            return None if channel in UNLESS_REFUSED else Decision(Action.HOLD, Reason.NO_CONSENT)
         case _:
             assert_never(status)
 
@@ -175,11 +228,37 @@ def _too_late(request: SendRequest, now: datetime) -> Decision | None:
     return Decision(Action.EXPIRE, Reason.TOO_LATE) if late else None
 
 
-def _too_often(request: SendRequest, contact: Contact, policy: ContactPolicy, now: datetime) -> Decision | None:
+def _unwanted(person: PersonState, request: SendRequest, policy: ContactPolicy, now: datetime) -> Decision | None:
+    wishes = wishes_of(person.attributes)
+    if policy.topic(request.scenario) in wishes.topics_off:
+        return Decision(Action.HOLD, Reason.TOPIC_OFF)
+    return Decision(Action.HOLD, Reason.PAUSED) if wishes.paused(now) else None
+
+
+def _too_often(
+    person: PersonState, request: SendRequest, contact: Contact, policy: ContactPolicy, now: datetime
+) -> Decision | None:
     today, week = in_window(contact, request.send_id, now, policy.timezone)
     over_day = policy.per_day is not None and today >= policy.per_day
     over_week = policy.per_week is not None and week >= policy.per_week
-    return Decision(Action.HOLD, Reason.FREQUENCY_CAP) if over_day or over_week else None
+    monthly = (MONTHLY,) if wishes_of(person.attributes).frequency is Frequency.MONTHLY else ()
+    topic = policy.topic(request.scenario)
+    over = over_day or over_week or any(full(cap, contact, request, topic, now) for cap in (*policy.caps, *monthly))
+    return Decision(Action.HOLD, Reason.FREQUENCY_CAP) if over else None
+
+
+def _too_cold(person: PersonState, request: SendRequest, policy: ContactPolicy, now: datetime) -> Decision | None:
+    if request.channel != "email" or policy.warm_up is None:
+        return None
+    warm = may_warm(policy.warm_up, _last_active(person), shop_day(now, policy.timezone))
+    return None if warm else Decision(Action.HOLD, Reason.WARM_UP)
+
+
+def _last_active(person: PersonState) -> datetime | None:
+    """The latest sign of life that is surely a person's: an order, a visit, or saying yes. Never an open."""
+    said_yes = (c.at for c in person.consents if c.status is ConsentStatus.OPT_IN)
+    signs = (person.profile.summary.last_ordered_at, person.last_seen_at, person.last_login_at, *said_yes)
+    return max((at for at in signs if at is not None), default=None)
 
 
 def _at_night(request: SendRequest, policy: ContactPolicy, now: datetime) -> Decision | None:

@@ -34,11 +34,22 @@ from shared.delivery.channels.channel import (
     RefusedError,
     StoppedError,
 )
+from shared.delivery.content.catalogue import EMPTY, Catalogue
 from shared.delivery.context import template_context
 from shared.delivery.model import Contact, LedgerRow, Outcome, Purpose, Reason, SendRequest, SendState
 from shared.delivery.policy import ContactPolicy, contact_policy
 from shared.delivery.render import Renderer, TemplateError
-from shared.delivery.rules import Action, Decision, address, decide, held, held_back, quiet_seconds, with_slot
+from shared.delivery.rules import (
+    Action,
+    Decision,
+    address,
+    decide,
+    held,
+    held_back,
+    quiet_seconds,
+    remembered_days,
+    with_slot,
+)
 from shared.delivery.sender import Sender, sender_of
 from shared.delivery.store import Attempt, LedgerStore
 
@@ -69,6 +80,8 @@ class SendDeps:
     channels: Mapping[str, Channel]
     renderer: Renderer
     keys: KeyRing
+    read_catalogue: Callable[[TenantId], Catalogue] = lambda _tenant: EMPTY
+    """What the shop sells: read only for a template that shows products."""
     clock: Clock = field(default_factory=SystemClock)
     """For leases: the machine's time, never the schedule's."""
     monotonic: Callable[[], float] = time.monotonic
@@ -186,7 +199,7 @@ class _Delivery:
         """SEND and RECORD. What a repeat is told says nothing about the first call, which may have been accepted."""
         try:
             accepted = channel.send(message)
-        except (NotSentError, StoppedError) as error:
+        except (NotSentError, StoppedError, MisconfiguredError) as error:
             if again:
                 self._leave_open()
             else:
@@ -204,6 +217,8 @@ class _Delivery:
     def _may_repeat(self, channel: Channel, row: LedgerRow) -> bool:
         """Was this send left in doubt, and does the provider still know a repeat of it by its key?"""
         now = self.deps.clock.now()
+        if row.channel != self.request.channel:
+            return False
         if channel.repeats is None or row.marked_at is None or not _left_open(row, now):
             return False
         return now < row.marked_at + channel.repeats
@@ -253,9 +268,9 @@ class _Delivery:
             decision = decide(person, self.request, contact, policy, self.now)
             if decision.action is not Action.SEND:
                 return decision
-            slots = with_slot(contact, self.key.send_id, self.now)
+            claimed = with_slot(contact, self.request, self.now, policy, remembered_days(person, policy))
             self.slot_at = self.now
-            if self.deps.ledger.claim(tenant, customer, slots, contact.rev):
+            if self.deps.ledger.claim(tenant, customer, claimed.slots, contact.rev, claimed.about):
                 return decision
             contact = self._contact(person)
         raise UnavailableError(f"too many sends to one person at once ({self.key.send_id}); try again")
@@ -309,12 +324,14 @@ class _Delivery:
         return contact
 
     def _message(self, person: PersonState, house: _Shop) -> Message:
-        request, profile = self.request, person.profile
+        request = self.request
         token = tokens.UnsubscribeToken(
             request.tenant, request.customer_id, request.send_id, request.channel, request.store
         )
         url = f"{house.shop.public_url}/v1/unsubscribe/{tokens.sign(token, self.deps.keys)}"
-        context = template_context(profile, house.shop, house.sender, url, request.context)
+        context = template_context(
+            person, house.shop, house.sender, url, request.context, lambda: self.deps.read_catalogue(request.tenant)
+        )
         parts = self.deps.renderer.render(request.template, self._channel().parts, context)
         return Message(
             key=self.key,

@@ -48,6 +48,11 @@ LEASE = timedelta(seconds=60)
 INDEX = "unresolved"
 
 
+About = Mapping[SendId, tuple[str, str]]
+"""(channel, topic) of each slot of a contact row."""
+_NONE: About = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One call of `deliver`: who writes, and the instant the decision is made for (the schedule's, where waits are
@@ -114,6 +119,10 @@ class LedgerStore(Protocol):
         """An UNKNOWN row may be sent a second time, once in its life (transactional)."""
         ...
 
+    def react(self, key: SendKey, reaction: str, at: datetime) -> bool:
+        """A person `opened` or `clicked` it: what a scenario may ask about. False: no such send."""
+        ...
+
     def row(self, key: SendKey) -> LedgerRow | None:
         """One row, strongly consistent."""
         ...
@@ -130,8 +139,13 @@ class LedgerStore(Protocol):
         """Recent marketing sends of a person and the persons merged into them; `rev` is that of the first."""
         ...
 
-    def claim(self, tenant: TenantId, customer: CustomerId, slots: Mapping[SendId, datetime], rev: int) -> bool:
-        """Replace the slots if nobody changed them since `rev`. Repeating a claim that worked is harmless."""
+    def claim(
+        self, tenant: TenantId, customer: CustomerId, slots: Mapping[SendId, datetime], rev: int, about: About = _NONE
+    ) -> bool:
+        """Replace the slots if nobody changed them since `rev`. Repeating a claim that worked is harmless.
+
+        `about`: channel and topic of the slots.
+        """
         ...
 
     def unclaim(self, tenant: TenantId, customer: CustomerId, send_id: SendId, at: datetime) -> None:
@@ -269,6 +283,15 @@ class MemoryLedgerStore:
             self._put(replace(found, state=SendState.RESERVED, reason=Reason.NONE, lease_until=None, resent=True))
             return True
 
+    def react(self, key: SendKey, reaction: str, at: datetime) -> bool:
+        """See LedgerStore."""
+        del at
+        with self._lock:
+            found = self._rows.get(key)
+            if found is not None:
+                self._put(replace(found, reactions=found.reactions | {reaction}))
+            return found is not None
+
     def row(self, key: SendKey) -> LedgerRow | None:
         """See LedgerStore."""
         with self._lock:
@@ -295,13 +318,15 @@ class MemoryLedgerStore:
         with self._lock:
             return _joined([self._contacts.get((tenant, customer), Contact()) for customer in customers])
 
-    def claim(self, tenant: TenantId, customer: CustomerId, slots: Mapping[SendId, datetime], rev: int) -> bool:
+    def claim(
+        self, tenant: TenantId, customer: CustomerId, slots: Mapping[SendId, datetime], rev: int, about: About = _NONE
+    ) -> bool:
         """See LedgerStore."""
         with self._lock:
             found = self._contacts.get((tenant, customer), Contact())
             if found.rev != rev:
                 return found.slots == slots
-            self._contacts[tenant, customer] = Contact(dict(slots), rev + 1)
+            self._contacts[tenant, customer] = Contact(dict(slots), rev + 1, dict(about))
             return True
 
     def unclaim(self, tenant: TenantId, customer: CustomerId, send_id: SendId, at: datetime) -> None:
@@ -310,7 +335,7 @@ class MemoryLedgerStore:
             found = self._contacts.get((tenant, customer))
             if found is not None and found.slots.get(send_id) == at:
                 kept = {other: at for other, at in found.slots.items() if other != send_id}
-                self._contacts[tenant, customer] = Contact(kept, found.rev + 1)
+                self._contacts[tenant, customer] = Contact(kept, found.rev + 1, found.about)
 
     def forget(self, tenant: TenantId, customer: CustomerId) -> int:
         """See LedgerStore."""
@@ -370,7 +395,8 @@ def _recorded(row: LedgerRow, outcome: Outcome, at: datetime, now: datetime) -> 
 
 def _joined(contacts: Sequence[Contact]) -> Contact:
     slots = {send_id: at for contact in reversed(contacts) for send_id, at in contact.slots.items()}
-    return Contact(slots, contacts[0].rev if contacts else 0)
+    about = {send_id: what for contact in reversed(contacts) for send_id, what in contact.about.items()}
+    return Contact(slots, contacts[0].rev if contacts else 0, about)
 
 
 class DynamoLedgerStore:
@@ -445,6 +471,10 @@ class DynamoLedgerStore:
         condition = "#state = :unknown AND attribute_not_exists(#resent)"
         return self._update(key, fields, ("lease_until",), condition, {":unknown": SendState.UNKNOWN.value})[0]
 
+    def react(self, key: SendKey, reaction: str, at: datetime) -> bool:
+        """See LedgerStore."""
+        return self._update(key, {}, (), "attribute_exists(#pk)", {}, once={f"{reaction}_at": to_iso(at)})[0]
+
     def row(self, key: SendKey) -> LedgerRow | None:
         """See LedgerStore."""
         with _ledger():
@@ -480,13 +510,17 @@ class DynamoLedgerStore:
             found.append(_contact(answer.get("Item")))
         return _joined(found)
 
-    def claim(self, tenant: TenantId, customer: CustomerId, slots: Mapping[SendId, datetime], rev: int) -> bool:
+    def claim(
+        self, tenant: TenantId, customer: CustomerId, slots: Mapping[SendId, datetime], rev: int, about: About = _NONE
+    ) -> bool:
         """See LedgerStore."""
         item = {
             **_contact_key(tenant, customer),
             "slots": {"M": {send_id: {"S": to_iso(at)} for send_id, at in slots.items()}},
             "rev": {"N": str(rev + 1)},
         }
+        if about:
+            item["about"] = {"M": {send_id: {"S": f"{channel} {topic}"} for send_id, (channel, topic) in about.items()}}
         condition = (
             {"ConditionExpression": "attribute_not_exists(pk)"}
             if rev == 0
@@ -676,6 +710,7 @@ def _row(item: Item | None) -> LedgerRow:
         template=text["template"],
         unresolved_since=_instant(text.get("unresolved_since")),
         resent="resent" in text,
+        reactions=frozenset(reaction for reaction in ("opened", "clicked") if f"{reaction}_at" in text),
         request=_unpacked(text["request"]) if "request" in text else None,
     )
 
@@ -688,7 +723,9 @@ def _contact(item: Item | None) -> Contact:
     if item is None:
         return Contact()
     slots = {SendId(send_id): from_iso(at["S"]) for send_id, at in item["slots"]["M"].items()}
-    return Contact(slots, int(item["rev"]["N"]))
+    described = item.get("about", {"M": {}})["M"].items()
+    about = {SendId(send_id): (what["S"].partition(" ")[0], what["S"].partition(" ")[2]) for send_id, what in described}
+    return Contact(slots, int(item["rev"]["N"]), {one: what for one, what in about.items() if one in slots})
 
 
 def _packed(request: SendRequest) -> str:

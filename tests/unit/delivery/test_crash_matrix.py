@@ -233,8 +233,8 @@ def _claim_over_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         store.MemoryLedgerStore,
         "claim",
-        lambda self, tenant, customer, slots, rev: original(
-            self, tenant, customer, slots, self.contact(tenant, [customer]).rev
+        lambda self, tenant, customer, slots, rev, about: original(
+            self, tenant, customer, slots, self.contact(tenant, [customer]).rev, about
         ),
     )
 

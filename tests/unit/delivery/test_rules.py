@@ -235,7 +235,7 @@ class Schedule(RuleBasedStateMachine):
     def _try(self, request: SendRequest, *, crashes: bool) -> None:
         if gate(a_person(), request, self.contact, self.now).action is not Action.SEND:
             return
-        self.contact = Contact(with_slot(self.contact, request.send_id, self.now), self.contact.rev + 1)
+        self.contact = with_slot(self.contact, request, self.now, POLICY, POLICY.remembers_days)
         if crashes:
             self.crashed.append(request)
         else:
