@@ -19,10 +19,12 @@ COMMANDS = {
     "import": "bring in history from files / データ取り込み",
     "nightly": "run the nightly scoring now / 夜間集計",
     "analysis": "run one analysis / 分析",
+    "segment": "who is meant: try, save, export / セグメント",
     "model": "fit and check purchase models on any file / 購買モデル",
     "scenario": "check and list scenarios / シナリオ",
     "survey": "ask customers, and see what they answered / アンケート",
     "customer": "look a person up / 顧客",
+    "privacy": "proof of consent, disclosure, erasure / 個人情報",
     "explain": "why did (or didn't) this person get this? / 配信理由",
 }
 """Command → help; each lives in the file of its name (`import` in `importing.py`, `nightly` in `analysis.py`)."""

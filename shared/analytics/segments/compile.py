@@ -88,11 +88,7 @@ def _source(name: str) -> str:
 
 def compile_segment(segment: Segment, analyses: Sequence[Analysis] = ()) -> Compiled:
     """The query for a segment's people. `analyses` are needed where it names one. Raises RejectedError."""
-    reading = _Reading()
-    where = _joined(segment.members, reading, {each.name for each in analyses})
-    if truth_of_nobody(segment.members) is not False:
-        links = reading.links()
-        reading.leaves.append(f"SELECT customer_id FROM {links}")  # noqa: S608 - our own name
+    reading, where = _read(segment, analyses)
     sql = _assembled(reading, where.sql(dialect=DIALECT))
     if len(sql) > MAX_CHARACTERS:
         raise RejectedError(
@@ -100,6 +96,21 @@ def compile_segment(segment: Segment, analyses: Sequence[Analysis] = ()) -> Comp
             " values, or split it"
         )
     return Compiled(sql, tuple(reading.reads))
+
+
+def selects_of(segment: Segment, analyses: Sequence[Analysis] = ()) -> list[str]:
+    """Every SELECT below the frame of a segment's query: whatever reads a table is one of them."""
+    reading, _ = _read(segment, analyses)
+    return [*reading.common.values(), *reading.leaves]
+
+
+def _read(segment: Segment, analyses: Sequence[Analysis]) -> tuple[_Reading, exp.Expr]:
+    reading = _Reading()
+    where = _joined(segment.members, reading, {each.name for each in analyses})
+    if truth_of_nobody(segment.members) is not False:
+        # It may hold of somebody of whom nothing is known: everybody is asked.
+        reading.leaves.append(f"SELECT customer_id FROM {reading.links()}")  # noqa: S608 - our own name
+    return reading, where
 
 
 def _assembled(reading: _Reading, where: str) -> str:
@@ -124,11 +135,11 @@ def _joined(node: Node, reading: _Reading, analyses: set[str]) -> exp.Expr:
     parts = [exp.paren(_joined(part, reading, analyses)) for part in node.parts]
     match node.join:
         case Join.ALL:
-            return exp.and_(*parts)
+            return exp.and_(*parts, copy=False)
         case Join.ANY:
-            return exp.or_(*parts)
+            return exp.or_(*parts, copy=False)
         case Join.NONE:
-            return exp.not_(exp.paren(exp.or_(*parts)))
+            return exp.not_(exp.paren(exp.or_(*parts, copy=False)))
 
 
 def truth_of_nobody(node: Node) -> Truth:
@@ -267,7 +278,7 @@ def _month_before(days: int) -> exp.Expr:
 
 def _people(table: str, conditions: Sequence[exp.Expr], *, dated: bool = False, alike: Sequence[exp.Expr] = ()) -> str:
     """The people of a table's rows that meet the conditions; `dated` tables carry the tenant and the as-of day."""
-    select = exp.select(exp.column("customer_id")).from_(exp.to_table(table))
+    select = exp.select(exp.column("customer_id"), copy=False).from_(exp.to_table(table), copy=False)
     bound = (
         [
             exp.EQ(this=_column("tenant"), expression=_parameter("tenant")),
@@ -277,16 +288,16 @@ def _people(table: str, conditions: Sequence[exp.Expr], *, dated: bool = False, 
         else []
     )
     if every := [*bound, *conditions]:
-        select = select.where(exp.and_(*every))
+        select.where(exp.and_(*every, copy=False), copy=False)
     if alike:
-        select = select.group_by(exp.column("customer_id")).having(exp.and_(*alike))
-    return select.sql(dialect=DIALECT)
+        select.group_by(exp.column("customer_id"), copy=False).having(exp.and_(*alike, copy=False), copy=False)
+    return select.sql(dialect=DIALECT, copy=False)
 
 
 def _counted(node: model.Counted, measured: Mapping[str, exp.Expr]) -> list[exp.Expr]:
     """The HAVING of a count: of those it is true of, or, where nothing at all meets it, of those it is not true of."""
     holds = [each for name, numbers in node.compared().items() for each in _compared(measured[name], numbers)]
-    return [exp.not_(exp.paren(exp.and_(*holds)))] if truth_of_nobody(node) is True else holds
+    return [exp.not_(exp.paren(exp.and_(*holds, copy=False)))] if truth_of_nobody(node) is True else holds
 
 
 def _count(what: exp.Expr | None = None) -> exp.Expr:
@@ -314,7 +325,7 @@ def _orders(node: model.Orders, reading: _Reading) -> str:
         conditions += [_one_of(_column(column), words)] if words else []
     if node.coupon:
         used = [_holds("coupons", code) for code in node.coupon]
-        conditions.append(exp.paren(exp.or_(*used)))
+        conditions.append(exp.paren(exp.or_(*used, copy=False)))
     if node.amount is not None:
         conditions += _compared(_column("amount"), node.amount)
     if node.offline is not None:
@@ -369,7 +380,7 @@ def _contracts(node: model.Contracts, reading: _Reading) -> str:
     conditions = [_one_of(_column("state"), node.state)] if node.state else []
     if node.product:
         held = [_holds("product_ids", each) for each in node.product]
-        conditions.append(exp.paren(exp.or_(*held)))
+        conditions.append(exp.paren(exp.or_(*held, copy=False)))
     conditions += [_one_of(_column("store"), node.store)] if node.store else []
     conditions += [_one_of(_column("cancel_reason"), node.cancel_reason)] if node.cancel_reason else []
     conditions += _compared(_column("deliveries"), node.deliveries) if node.deliveries else []
@@ -379,7 +390,7 @@ def _contracts(node: model.Contracts, reading: _Reading) -> str:
     conditions += _days_ago(_column("started_on"), node.started_days_ago) if node.started_days_ago else []
     conditions += _days_ago(_column("cancelled_on"), node.cancelled_days_ago) if node.cancelled_days_ago else []
     holds = _compared(_count(), node.count)
-    having = [exp.not_(exp.paren(exp.and_(*holds)))] if truth_of_nobody(node) is True else holds
+    having = [exp.not_(exp.paren(exp.and_(*holds, copy=False)))] if truth_of_nobody(node) is True else holds
     return _people(contracts, conditions, alike=having)
 
 
@@ -445,7 +456,7 @@ def _survey(node: model.Survey, reading: _Reading) -> str:
     conditions = _within("said_on", node)
     if node.choice:
         taken = [_holds("choices", each) for each in node.choice]
-        conditions.append(exp.paren(exp.or_(*taken)))
+        conditions.append(exp.paren(exp.or_(*taken, copy=False)))
     conditions += _compared(_column("number"), node.number) if node.number else []
     return _said(reading, f"survey/{node.survey}/{node.question}", conditions)
 
@@ -484,7 +495,7 @@ def _points(node: model.Points, reading: _Reading) -> str:
     select = exp.select(exp.column("customer_id")).from_(spread.subquery("said"))
     if node.store:
         select = select.where(exp.EQ(this=_column("store"), expression=_text(node.store)))
-    select = select.group_by(exp.column("customer_id"), exp.column("store")).having(exp.and_(*holds))
+    select = select.group_by(exp.column("customer_id"), exp.column("store")).having(exp.and_(*holds, copy=False))
     return select.sql(dialect=DIALECT)
 
 

@@ -17,7 +17,6 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -53,14 +52,6 @@ def _one_or_more(value: object) -> object:
     return value if isinstance(value, list | tuple) else [value]
 
 
-def _encodable(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("is no valid text (half of a surrogate pair)") from None
-    return text
-
-
 def _a_number(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"a number is needed, got {value!r}")  # noqa: TRY004 - pydantic wants a ValueError
@@ -76,7 +67,7 @@ def _a_day(value: object) -> object:
         raise ValueError(f"a day such as 2026-11-21 is needed, got {value!r}") from None
 
 
-Word = Annotated[str, StringConstraints(min_length=1, max_length=300), AfterValidator(_encodable)]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 Words = Annotated[tuple[Word, ...], BeforeValidator(_one_or_more), Field(min_length=1, max_length=500)]
 """One text or a list of them: any of them will do."""
 Number = Annotated[int | float, BeforeValidator(_a_number), Field(allow_inf_nan=False, ge=-(10**15), le=10**15)]
@@ -534,9 +525,7 @@ class Cell(Condition):
     word: ClassVar[str] = "analysis"
     reach: ClassVar[Where] = Where.NIGHTLY
     name: Word
-    row: dict[Word, Annotated[str, StringConstraints(max_length=300), AfterValidator(_encodable)]] = Field(
-        default_factory=dict
-    )
+    row: dict[Word, Annotated[str, StringConstraints(max_length=300)]] = Field(default_factory=dict)
 
 
 class Sample(Condition):

@@ -40,7 +40,7 @@ def differences(document: dict[str, Any], shop: World) -> list[str]:
 @pytest.mark.parametrize("word", sorted(LIVE))
 def test_each_condition_means_the_same_to_both(word: str) -> None:
     @given(LIVE[word])
-    @settings(QUICK, max_examples=12)
+    @settings(QUICK, max_examples=8)
     def agree(value: Any) -> None:
         document = {"name": "one", "title": "一つ", "members": {word: value}}
         assert differences(document, world(1)) == []
@@ -50,6 +50,6 @@ def test_each_condition_means_the_same_to_both(word: str) -> None:
 
 
 @given(documents(live=True), st.sampled_from([1, 2, 3]))
-@settings(QUICK, max_examples=120)
+@settings(QUICK, max_examples=80)
 def test_random_definitions_find_the_same_people(document: dict[str, Any], seed: int) -> None:
     assert differences(document, world(seed)) == []
