@@ -23,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 say = @if [ -t 1 ]; then printf '\033[2m%s\033[0m\n' "$(1)"; else echo "$(1)"; fi
 
 # --- set-up -----------------------------------------------------------------------------------------------------------
-.PHONY: help setup demo test test-rules test-system lint bench bundles lock audit clean distclean
+.PHONY: help setup demo test test-rules test-system lint bench chaos bundles lock audit clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -81,6 +81,13 @@ lint: setup ## format, style, types, imports, templates, scenarios
 
 bench: setup ## cold starts, bundle sizes, throughput
 	@$(PY) -m pytest -q -s tests/bench
+
+SEED ?= 1
+ONLY ?=
+CASE ?=
+SIZE ?= 1
+chaos: setup ## faults everywhere, from one SEED; ONLY=T3,T15 CASE=7 plays one again, SIZE=10 ten times as many
+	@$(PY) -m tests.chaos --seed "$(SEED)" --size $(SIZE) --only "$(ONLY)" $(if $(CASE),--case $(CASE))
 
 bundles: setup ## build the arm64 code bundles and show their sizes
 	@$(PY) -m infra.packaging.bundle

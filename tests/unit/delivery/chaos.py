@@ -369,8 +369,12 @@ class Interleaving:
             self._main.release()
 
 
-def interleaved(world: World, due: Sequence[SendRequest], seed: int) -> None:
-    """2 to 8 workers over the same people, an opt-out in between, faults everywhere; then one calm redrive."""
+def interleaved(
+    world: World, due: Sequence[SendRequest], seed: int, send: Sending = one_attempt, rest: float = 70
+) -> None:
+    """2 to 8 workers over the same people, an opt-out in between, faults everywhere; then one calm redrive, when every
+    lease is over (`rest` seconds).
+    """
     rng = random.Random(seed)
     everyone = sorted({request.customer_id for request in due})
     opted_out_at: dict[CustomerId, datetime] = {}
@@ -383,7 +387,7 @@ def interleaved(world: World, due: Sequence[SendRequest], seed: int) -> None:
         for request in rng.sample(due, rng.randint(1, len(due))):
             for _ in range(4):
                 try:
-                    one_attempt(request, world, mine)
+                    send(request, world, mine)
                     break
                 except UnavailableError:
                     pause()
@@ -401,7 +405,7 @@ def interleaved(world: World, due: Sequence[SendRequest], seed: int) -> None:
     Interleaving(world, rng).run(jobs)
     for worker_ports in ports:
         worker_ports.land()
-    world.time.pass_(70)
+    world.time.pass_(rest)
     calm = Ports(world, Never(), rng)
     for request in due:
         one_attempt(request, world, calm)

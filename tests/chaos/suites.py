@@ -1,0 +1,33 @@
+"""The suites of `make chaos`, at the figures of reliability.md §1.4."""
+
+from __future__ import annotations
+
+import random
+from functools import partial
+
+from tests.chaos import cohorts, intake, saying_no, sending
+from tests.chaos.suite import Suite
+
+
+def lost_replies(case: int, rng: random.Random) -> None:
+    """T5: a thousand for each of reserve, record, opt-out and webhook."""
+    kinds = (
+        partial(sending.lost_ledger_reply, "reserve"),
+        partial(sending.lost_ledger_reply, "record"),
+        saying_no.lost_opt_out_reply,
+        intake.lost_webhook_reply,
+    )
+    kinds[case % len(kinds)](case // len(kinds), rng)
+
+
+SUITES = (
+    Suite("T3", "crash matrix: 9 points × 6 faults × 3 channels", 16_200, sending.crash, "I1 I2, LINE never in doubt"),
+    Suite("T4", "2–8 workers interleaved at every call", 10_000, sending.interleave, "I1 I2 I3 I6"),
+    Suite("T5", "replies lost: reserve, record, opt-out, webhook", 4_000, lost_replies, "0 lost, 0 twice"),
+    Suite("T6", "50 % of writes throttled 60 s, SES for 600 s", 500, cohorts.storm, "I1 I2"),
+    Suite("T7", "provider away 30 min – 14 h, sweep up to 3 days late", 200, cohorts.outage, "I1 I2 I6"),
+    Suite("T11", "workers' clocks wrong by up to 24 h", 2_000, sending.clocks, "I1 I2 I3 I6"),
+    Suite("T14", "ticks × 5, batches twice, maps redriven", 500, cohorts.ticks, "I1 I2"),
+    Suite("T15", "opt-outs from 4 sources against senders", 10_000, saying_no.opt_out_race, "I3, acknowledged in 1 s"),
+    Suite("T16", "scanners: 10 requests, then 5 POSTs", 1_000, saying_no.scanned, "no change on GET; POST once"),
+)
