@@ -1,9 +1,9 @@
 """Count what AWS would charge for: API calls by principal, DynamoDB units, function time, state transitions.
 
 Without it: there is no bill here, so a design that costs too much is not noticed.
-``GET /_matakite/calls`` answers ``calls`` ({principal, service, action, count}), ``dynamodb`` ({table, read_units,
-write_units}), ``functions`` ({function, invocations, errors, milliseconds, gigabyte_seconds}) and ``state_machines``
-({state_machine, executions, transitions}); ``DELETE`` starts anew.
+``GET /_matakite/calls`` answers ``calls`` ({principal, service, action, count}), ``dynamodb`` ({principal, table,
+read_units, write_units}), ``functions`` ({function, invocations, errors, milliseconds, gigabyte_seconds}) and
+``state_machines`` ({state_machine, executions, transitions}); ``DELETE`` starts anew.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CAPACITY = re.compile(rb'"TableName":\s*"([^"]+)",\s*"CapacityUnits":\s*([0-9.]
 
 _lock = threading.Lock()
 _calls: Counter[tuple[str, str, str]] = Counter()
-_units: dict[str, Counter[str]] = defaultdict(Counter)
+_units: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 _functions: dict[str, Counter[str]] = defaultdict(Counter)
 _machines: dict[str, Counter[str]] = defaultdict(Counter)
 _gigabyte_seconds: defaultdict[str, float] = defaultdict(float)
@@ -40,7 +40,7 @@ async def _count(call: ApiCall, proceed: Proceed) -> Response | None:
         return await proceed(call)
     answer = await proceed(_asking_for_units(call))
     if answer is not None and answer[0] == 200 and isinstance(answer[2], bytes):
-        _count_units(call.action, answer[2])
+        _count_units(call, answer[2])
     return answer
 
 
@@ -51,14 +51,16 @@ def _asking_for_units(call: ApiCall) -> ApiCall:
     return with_body(call, body[:-1] + b', "ReturnConsumedCapacity": "TOTAL"}')
 
 
-def _count_units(action: str, answer: bytes) -> None:
+def _count_units(call: ApiCall, answer: bytes) -> None:
     start = answer.rfind(b'"ConsumedCapacity"')
     if start < 0:
         return
-    kind = "read_units" if action in _READS else "write_units"
+    kind = "read_units" if call.action in _READS else "write_units"
     with _lock:
         for table, units in _CAPACITY.findall(answer, start):
-            _units[table.decode()][kind] += int(float(units) * 2)  # halves: an eventually consistent read costs 0.5
+            _units[call.principal, table.decode()][kind] += int(
+                float(units) * 2
+            )  # halves: an eventually consistent read costs 0.5
 
 
 def _timed(execute: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
@@ -108,8 +110,13 @@ def _report(request: InternalRequest) -> dict[str, Any]:
                 for (principal, service, action), count in sorted(_calls.items())
             ],
             "dynamodb": [
-                {"table": table, "read_units": units["read_units"] / 2, "write_units": units["write_units"] / 2}
-                for table, units in sorted(_units.items())
+                {
+                    "principal": principal,
+                    "table": table,
+                    "read_units": units["read_units"] / 2,
+                    "write_units": units["write_units"] / 2,
+                }
+                for (principal, table), units in sorted(_units.items())
             ],
             "functions": [
                 {"function": name, **counted, "gigabyte_seconds": round(_gigabyte_seconds[name], 4)}
