@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import mjml
 
+PARTIALS = Path(__file__).parents[2] / "shared/delivery/templates/_partials"
+INCLUDE = re.compile(r'<mj-include path="([a-z_]+\.xml)" */>')
 LIQUID_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 LEFTOVER_COMPONENT = re.compile(r"<(mj-[a-z-]+|mjml)\b")
 
@@ -14,12 +17,14 @@ class MjmlError(ValueError):
     """A mail template that cannot be compiled; the message says what to change."""
 
 
-def compile_mjml(source: str) -> str:
-    """Compile MJML to HTML, leaving every Liquid tag exactly as written.
+def compile_mjml(source: str, partials: Path = PARTIALS) -> str:
+    """Compile MJML to HTML, leaving every Liquid tag exactly as written; `<mj-include path="look.xml" />` is one of
+    the `partials`.
 
     MJML is XML, so `{% if a < b %}` would not parse and `{{ "a" }}` would be escaped: each tag is replaced by a plain
     word, and put back afterwards.
     """
+    source = INCLUDE.sub(lambda found: _partial(partials / found[1]), source)
     stem = _word_not_in(source)
     tags = LIQUID_TAG.findall(source)
     numbers = iter(range(len(tags)))
@@ -34,6 +39,13 @@ def compile_mjml(source: str) -> str:
     _refuse_unknown_components(html)
     _refuse_lost_tags(html, tags, stem)
     return re.sub(rf"{stem}(\d{{5}})", lambda found: tags[int(found[1])], html)
+
+
+def _partial(file: Path) -> str:
+    try:
+        return file.read_text("utf-8").strip()
+    except FileNotFoundError:
+        raise MjmlError(f"there is no {file.name} in {file.parent.name}/ to include") from None
 
 
 def _word_not_in(source: str) -> str:

@@ -6,6 +6,7 @@ A template is a folder `<scenario>/<step>` with `mail.mjml` (compiled to `mail.h
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -64,11 +65,25 @@ class TemplateStore:
     def __init__(self, root: Path = ROOT) -> None:
         self.root = root
         self._parsed: dict[tuple[str, str], BoundTemplate] = {}
+        self._used: dict[tuple[str, str], frozenset[str]] = {}
 
     def render(self, template: str, parts: Sequence[str], context: Mapping[str, Any]) -> Mapping[str, str]:
-        """The parts; every variable that a template names must be in `context`."""
-        checked = _with_safe_urls(template, context)
-        return {part: _tidy(part, self._part(template, part, checked)) for part in parts}
+        """The parts; every variable that a template names must be in `context`. The others are not even looked at."""
+        return {part: _tidy(part, self._checked_part(template, part, context)) for part in parts}
+
+    def _checked_part(self, template: str, part: str, context: Mapping[str, Any]) -> str:
+        read = {name: context[name] for name in self.variables(template, part) if name in context}
+        return self._part(template, part, _with_safe_urls(template, read))
+
+    def variables(self, template: str, part: str) -> frozenset[str]:
+        """Which of the context's variables a part reads, its partials included."""
+        if (template, part) not in self._used:
+            try:
+                found = frozenset(self._template(template, part).analyze().globals)
+            except LiquidError as error:
+                raise TemplateError(f"{template}/{part}: {type(error).__name__}: {error.message}") from None
+            self._used[template, part] = found
+        return self._used[template, part]
 
     def page(self, page: str, context: Mapping[str, Any]) -> str:
         """One of our own web pages."""
@@ -113,7 +128,14 @@ class TemplateStore:
 
     def _environment(self, *, autoescape: bool) -> Environment:
         loader = CachingFileSystemLoader(self.root / PARTIALS, auto_reload=False)
-        return _Limited(loader=loader, undefined=StrictUndefined, autoescape=autoescape)
+        environment = _Limited(loader=loader, undefined=StrictUndefined, autoescape=autoescape)
+        environment.filters["json"] = _as_json
+        return environment
+
+
+def _as_json(value: Any) -> str:
+    """The filter `json`: a value as it stands in a JSON part (`line.json`), quotes and all."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _tidy(part: str, rendered: str) -> str:
