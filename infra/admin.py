@@ -40,6 +40,8 @@ ADVICE = {
     "dead-letters": "処理できないデータがあります。1件とログを読み、直してから再投入してください（14日間保存）。",
     "iterator-age": "ストリームの処理が1時間以上遅れています（24時間で失われます）。関数のエラーを確認してください。",
     "sends-in-doubt": "送れたか分からない配信があります。自動では再送しません。SESの通知を確認してください。",
+    "sending-stopped": "バウンスか苦情が多く、配信を止めました。名簿を確認し、matakite delivery resume で再開。",
+    "sends-overdue": "送るはずの配信が時間を過ぎても送られていません。シナリオの実行と関数のエラーを確認してください。",
     "nightly-failed": "夜間集計が失敗しました。実行履歴を見て直し、matakite nightly run で再実行してください。",
     "webhook-slow": "Webhookの応答が2秒を超えています。遅いとカートが送信をやめます。関数のログを確認してください。",
     "api-errors": "公開APIが5xxを返しました。ログを確認してください。カートは送り直すので、直れば失われません。",
@@ -126,6 +128,8 @@ class Admin(Construct):
             *(self._alarm(f"IteratorAge{name}", "iterator-age", _age(reader), threshold=3_600_000)
               for name, reader in self._watched.stream_readers.items()),
             self._alarm("SendsInDoubt", "sends-in-doubt", _custom("SendsInDoubt", "delivery", statistic="Maximum")),
+            self._alarm("ShopsStopped", "sending-stopped", _custom("ShopsStopped", "delivery")),
+            self._alarm("SendsOverdue", "sends-overdue", _custom("SendsOverdue", "delivery", statistic="Maximum")),
             self._alarm("NightlyFailed", "nightly-failed", _aws("AWS/States", "ExecutionsFailed", nightly)),
             self._alarm("WebhookSlow", "webhook-slow", slow, threshold=2_000, periods=3),
             self._alarm("ApiErrors", "api-errors", _aws("AWS/ApiGateway", "5xx", api)),

@@ -62,10 +62,13 @@ class Delivery(Construct):
         configuration_set = stack.format_arn(
             service="ses", resource="configuration-set", resource_name=CONFIGURATION_SET
         )
+        tenants = stack.format_arn(service="ses", resource="tenant", resource_name="*")
         # Which identities a shop sends from is its own setting; what is sent without our configuration set is refused.
         function.add_to_role_policy(
-            iam.PolicyStatement(actions=["ses:SendEmail"], resources=[identities, configuration_set])
+            iam.PolicyStatement(actions=["ses:SendEmail"], resources=[identities, configuration_set, tenants])
         )
+        # The account's rate and day; there is nothing narrower to ask for.
+        function.add_to_role_policy(iam.PolicyStatement(actions=["ses:GetAccount"], resources=["*"]))
 
     def _grant_ledger(self, function: lambda_.Function, *actions: str, below: str = "") -> None:
         # `Table.grant` would open every index as well.

@@ -13,7 +13,9 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from shared.core.aws import client
 from shared.core.clock import SystemClock
 from shared.core.settings import load
+from shared.delivery.breaker import Breaker
 from shared.delivery.feedback import FeedbackDeps, receive
+from shared.delivery.pace_store import DynamoPaceStore
 from shared.delivery.store import DynamoLedgerStore
 from shared.ingest.oversize import NoOversize
 from shared.ingest.store import DynamoEventStore
@@ -31,7 +33,8 @@ class Settings:
 def _dependencies() -> FeedbackDeps:
     settings, dynamodb = load(Settings), client("dynamodb")
     events = DynamoEventStore(dynamodb, settings.events_table, NoOversize())
-    return FeedbackDeps(events, DynamoLedgerStore(settings.deliveries_table, dynamodb))
+    breaker = Breaker(DynamoPaceStore(settings.deliveries_table, dynamodb))
+    return FeedbackDeps(events, DynamoLedgerStore(settings.deliveries_table, dynamodb), breaker)
 
 
 def handler(event: dict[str, Any], context: Any, deps: FeedbackDeps | None = None) -> PartialItemFailureResponse:
@@ -42,4 +45,7 @@ def handler(event: dict[str, Any], context: Any, deps: FeedbackDeps | None = Non
         receive(record.body, ports, now)
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    return process_partial_response(event=event, record_handler=one, processor=processor, context=context)
+    answer = process_partial_response(event=event, record_handler=one, processor=processor, context=context)
+    if ports.breaker:
+        ports.breaker.judge_all(now)
+    return answer

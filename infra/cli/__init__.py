@@ -22,6 +22,7 @@ COMMANDS = {
     "segment": "who is meant: try, save, export / セグメント",
     "model": "fit and check purchase models on any file / 購買モデル",
     "scenario": "check and list scenarios / シナリオ",
+    "delivery": "sending: pace, reputation, stop and resume / 配信の状態",
     "survey": "ask customers, and see what they answered / アンケート",
     "customer": "look a person up / 顧客",
     "privacy": "proof of consent, disclosure, erasure / 個人情報",

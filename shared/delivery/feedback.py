@@ -12,6 +12,7 @@ from datetime import datetime
 
 from shared.core.errors import RejectedError
 from shared.core.ids import CustomerId, SendId, TenantId
+from shared.delivery.breaker import Breaker
 from shared.delivery.model import SendKey
 from shared.delivery.store import DOUBTFUL, LedgerStore
 from shared.ingest import body as read
@@ -28,13 +29,17 @@ class FeedbackDeps:
 
     events: EventStore
     ledger: LedgerStore
+    breaker: Breaker | None = None
+    """Counts what comes back, per shop."""
 
 
 def receive(message: str, deps: FeedbackDeps, now: datetime) -> None:
     """One EventBridge event from the queue. Raises RejectedError when it is not feedback of a send of ours."""
     raw = _detail(message)
-    deps.events.put_once(ses.envelope_of(raw, now))
+    new = deps.events.put_once(ses.envelope_of(raw, now))
     record = read.parse_object(raw)
+    if new and deps.breaker is not None:
+        deps.breaker.note(record, now)
     if ses.kind_of(record) in SETTLING:
         settle(record, deps.ledger, now)
 

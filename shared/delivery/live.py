@@ -6,6 +6,7 @@ from shared.core.aws import SINGLE_ATTEMPT, client
 from shared.core.keys import load_key_ring
 from shared.core.shop import load_shop
 from shared.customers.store import CustomerStore
+from shared.delivery.account import live_turns
 from shared.delivery.channels.ses import SesChannel
 from shared.delivery.render import TemplateStore
 from shared.delivery.send import SendDeps
@@ -23,4 +24,5 @@ def live_send_deps(
         channels={"email": SesChannel(configuration_set, client("sesv2", SINGLE_ATTEMPT))},
         renderer=TemplateStore(),
         keys=load_key_ring(keys_secret),
+        turns=live_turns(deliveries_table),
     )

@@ -37,6 +37,7 @@ from shared.delivery.channels.channel import (
 from shared.delivery.content.catalogue import EMPTY, Catalogue
 from shared.delivery.context import template_context
 from shared.delivery.model import Contact, LedgerRow, Outcome, Purpose, Reason, SendRequest, SendState
+from shared.delivery.pacing import NO_QUEUE, Turn, Turns
 from shared.delivery.policy import ContactPolicy, contact_policy
 from shared.delivery.render import Renderer, TemplateError
 from shared.delivery.rules import (
@@ -86,6 +87,8 @@ class SendDeps:
     """For leases: the machine's time, never the schedule's."""
     monotonic: Callable[[], float] = time.monotonic
     new_owner: Callable[[], str] = lambda: uuid.uuid4().hex
+    turns: Turns = NO_QUEUE
+    """Who may call a provider when: rate, day, warm-up, stopped shops."""
 
 
 def deliver(request: SendRequest, person: PersonState | None, deps: SendDeps, now: datetime) -> Outcome:
@@ -124,6 +127,7 @@ class _Delivery:
         self.attempt = Attempt(deps.new_owner(), now)
         self.people: tuple[CustomerId, ...] = (request.customer_id,)
         """The person and those merged into them; the first one's contact row takes the slot."""
+        self.turn: Turn | None = None
         self.slot_at: datetime | None = None
         """The slot this send holds, from this attempt or an earlier one."""
 
@@ -139,6 +143,8 @@ class _Delivery:
             return self.close(held(early))
         if self.request.staged:
             return self.close(held_back(Reason.STAGED))
+        # Waited for before anything is written: a queue leaves no reserved rows behind.
+        self.turn = self.deps.turns.take(self.request, house.shop, house.policy, house.sender.domain)
         reservation = self.deps.ledger.reserve(self.request, self.attempt, self.deps.clock.now())
         if reservation.mine:
             return self._prepare_and_send(channel, house, contact)
@@ -182,8 +188,9 @@ class _Delivery:
         return self._still_allowed(read_at, person, house, message)
 
     def _still_allowed(self, read_at: float, person: PersonState, house: _Shop, message: Message) -> Outcome | Message:
-        """An opt-out wins until a second before the call starts (I3)."""
+        """An opt-out wins until a second before the call starts (I3), which is when its turn has come."""
         for _ in range(READS):
+            self._come()
             if self.deps.monotonic() - read_at <= FRESH_SECONDS:
                 return message
             read_at, fresh = self._read()
@@ -213,6 +220,16 @@ class _Delivery:
             self._leave_open()
             raise UnavailableError(f"the answer to {self.key.send_id} was lost; repeat it with the same key") from error
         return self._record(Outcome(SendState.SENT, Reason.NONE, accepted.message_id))
+
+    def _come(self) -> None:
+        """Wait for our turn; if it was missed, surely nothing was sent."""
+        if self.turn is None:
+            return
+        try:
+            self.turn.come()
+        except NotSentError:
+            self._unclaim()
+            raise
 
     def _may_repeat(self, channel: Channel, row: LedgerRow) -> bool:
         """Was this send left in doubt, and does the provider still know a repeat of it by its key?"""

@@ -8,6 +8,7 @@ Section `delivery` of the shop's settings:
      "shop_url": "https://shop.example.com/", "guide_url": "https://shop.example.com/guide"}
 
 `from_address`, `postal_address` and `contact` are duties; names default to the shop's, `reply_to` to `from_address`.
+`ses_tenant`, if set, is sent as SES's `TenantName`: shops of one account then have a reputation each ($0.005 a month).
 `shop_url` and `guide_url` (ご利用ガイド) are for the templates.
 """
 
@@ -37,6 +38,8 @@ class Sender:
     reply_to: str = ""
     unsubscribe_mailto: str = ""
     """A mailbox that is read by a program; empty: only the one-click link is offered."""
+    ses_tenant: str = ""
+    """Name of the SES tenant this shop's mail is kept apart in (テナント分離); empty: none."""
 
     @property
     def domain(self) -> str:
@@ -55,6 +58,7 @@ def sender_of(shop: Shop) -> Sender:
         contact=_text(section, "contact"),
         reply_to=_text(section, "reply_to", _text(section, "from_address")),
         unsubscribe_mailto=str(section.get("unsubscribe_mailto", "")),
+        ses_tenant=str(section.get("ses_tenant") or ""),
     )
     if "@" not in sender.from_address:
         raise MisconfiguredError(f"{SECTION}.from_address is not a mail address: {sender.from_address!r}")

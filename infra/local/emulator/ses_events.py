@@ -8,7 +8,7 @@ Open and Click are published through the configuration set's EventBridge destina
 
 ``GET /_matakite/outbox`` (``?q=``, ``?limit=``, newest first), ``GET /_matakite/outbox/<id>``,
 ``POST /_matakite/outbox/<id>/open`` and ``…/click`` (``{"link": …}``) stand for the recipient's mail program.
-``POST /_matakite/ses`` sets ``{"sending_paused", "lose_events", "double_events", "event_delay_seconds"}``: SES
+``POST /_matakite/ses`` sets ``{"sending_paused", "max_send_rate", "lose_events", …}`` (:class:`Behaviour`): SES
 publishes events at best effort, so any may be lost, doubled or late. Failing calls: ``lost_replies.py``.
 """
 
@@ -72,6 +72,8 @@ class Behaviour:
     lose_events: int = 0
     double_events: int = 0
     event_delay_seconds: float = 0.05
+    max_send_rate: float = 1000.0
+    max_24_hour_send: float = 1_000_000.0
 
 
 class Outbox:
@@ -324,11 +326,31 @@ def _patched(serve: Callable[..., Any]) -> Callable[..., Any]:
             return await _send(serve, given, data, _caller(headers, query))
         if method == "POST" and operation == "/outbound-bulk-emails":
             return await _send_bulk(serve, given, data, _caller(headers, query))
+        if method == "GET" and operation == "/account":
+            return _account()
         if operation.startswith("/suppression/addresses") and (answer := _suppression(method, operation, data)):
             return answer
         return await serve(*given)  # type: ignore[no-any-return]
 
     return handle
+
+
+def _account() -> Response:
+    behaviour = outbox.behaviour
+    quota = {
+        "Max24HourSend": behaviour.max_24_hour_send,
+        "MaxSendRate": behaviour.max_send_rate,
+        "SentLast24Hours": float(outbox.count()),
+    }
+    answer = {
+        "DedicatedIpAutoWarmupEnabled": False,
+        "EnforcementStatus": "HEALTHY",
+        "ProductionAccessEnabled": True,
+        "SendQuota": quota,
+        "SendingEnabled": not behaviour.sending_paused,
+        "SuppressionAttributes": {"SuppressedReasons": []},
+    }
+    return ses_v2.json_response(answer)  # type: ignore[no-any-return]
 
 
 def _caller(headers: dict[str, str], query: dict[str, Any]) -> str:

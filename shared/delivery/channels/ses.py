@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.header import Header
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -50,6 +50,12 @@ _REFUSED = frozenset({"MessageRejected", "BadRequestException", "ValidationExcep
 SUBJECT, HTML, TEXT = "subject.txt", "mail.html", "mail.txt"
 """What a mail is made of."""
 
+class Apart(TypedDict, total=False):
+    """What sends a mail through a tenant of SES."""
+
+    TenantName: str
+
+
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _NOT_A_TAG = re.compile(r"[^A-Za-z0-9_-]")
 _TAG_LENGTH = 256
@@ -67,6 +73,7 @@ class SesChannel:
 
     def send(self, message: Message) -> Accepted:
         """See Channel."""
+        apart: Apart = {"TenantName": message.sender.ses_tenant} if message.sender.ses_tenant else {}
         with _certainty():
             answer = self._client.send_email(
                 FromEmailAddress=mailbox(message.sender.from_name, message.sender.from_address),
@@ -84,6 +91,7 @@ class SesChannel:
                 },
                 EmailTags=tags(message),
                 ConfigurationSetName=self._configuration_set,
+                **apart,
             )
         return Accepted(answer["MessageId"])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
 
 from infra.local.process import internal
@@ -37,3 +38,26 @@ def local_sms(cloud: LocalSession) -> Iterator[LocalSms]:
 def local_line() -> Iterator[LocalLine]:
     with LineStandIn() as line:
         yield LocalLine(line)
+
+
+@pytest.fixture(scope="session")
+def ledger_table(cloud: boto3.Session) -> str:
+    client: Any = cloud.client("dynamodb")
+    names = ("pk", "sk", "unresolved_key", "unresolved_since")
+    client.create_table(
+        TableName="deliveries",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "unresolved",
+                "KeySchema": [
+                    {"AttributeName": "unresolved_key", "KeyType": "HASH"},
+                    {"AttributeName": "unresolved_since", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return "deliveries"

@@ -26,29 +26,6 @@ UNKNOWN = Outcome(SendState.UNKNOWN, Reason.AMBIGUOUS)
 _tenants = itertools.count()
 
 
-@pytest.fixture(scope="session")
-def ledger_table(cloud: boto3.Session) -> str:
-    client: Any = cloud.client("dynamodb")
-    names = ("pk", "sk", "unresolved_key", "unresolved_since")
-    client.create_table(
-        TableName="deliveries",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "unresolved",
-                "KeySchema": [
-                    {"AttributeName": "unresolved_key", "KeyType": "HASH"},
-                    {"AttributeName": "unresolved_since", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    return "deliveries"
-
-
 @pytest.fixture(params=["memory", "dynamodb"])
 def ledger(request: pytest.FixtureRequest) -> Iterator[LedgerStore]:
     if request.param == "memory":

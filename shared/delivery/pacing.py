@@ -1,0 +1,280 @@
+"""How fast mail may leave (送信ペース): the account's rate and day, read from SES itself, shared by every worker.
+
+SES drops what comes faster than `MaxSendRate`, so a mail waits for its slot. Slots are spaced evenly on the wall clock;
+a worker takes a block of them with one write to one row (`PaceStore.lease`), and a slot that its worker reaches too
+late is lost, never caught up: calls start within GRACE of their slot, and slots are 1/(1 + GRACE) of the rate, so no
+second of the clock, wherever it begins, holds more calls than `MaxSendRate`. Workers' clocks must agree to a few
+milliseconds, as Lambda's do.
+
+Waiting comes before anything is written for a person (`take`), so a person's row is not left reserved in a queue; the
+last moment is waited out right before the call (`Turn.come`). Who is refused a turn was surely not sent, and the
+batch comes back exactly where it stopped.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Protocol
+
+from shared.core.clock import Clock, SystemClock, shop_day
+from shared.core.ids import TenantId
+from shared.core.shop import Shop
+from shared.delivery.channels.channel import NotSentError, StoppedError
+from shared.delivery.model import Purpose, SendRequest
+from shared.delivery.policy import ContactPolicy
+
+GRACE = timedelta(milliseconds=150)
+"""How late after its slot a call may start."""
+
+QUEUE = timedelta(seconds=20)
+"""A longer queue than this is not waited for: the batch comes back later, and nobody pays for a sleeping worker."""
+
+PATIENCE = timedelta(milliseconds=500)
+"""The longest wait right before the call: what was read of the person must not grow old (I3)."""
+
+LEARNT = timedelta(seconds=60)
+"""How long the account's quota is believed."""
+
+KEEP_BACK = 0.02
+"""Share of the day's quota that is never used: it is read once a minute, by every worker for itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What SES says an account may send (GetAccount): a second, in 24 hours, and what of that is used."""
+
+    per_second: float
+    per_day: float
+    """-1: no limit."""
+    used_today: float
+    enabled: bool = True
+    """False: SES has paused the account."""
+
+    @property
+    def left(self) -> float:
+        """Mails that may still leave in these 24 hours."""
+        return float("inf") if self.per_day < 0 else self.per_day * (1 - KEEP_BACK) - self.used_today
+
+
+class PaceStore(Protocol):
+    """Slots and counts that workers share. Every method may raise UnavailableError."""
+
+    def lease(self, account: str, count: int, spacing: timedelta, now: datetime, until: datetime) -> datetime | None:
+        """Take `count` slots, `spacing` apart, from the first free one at or after `now`; None if that is after
+        `until`.
+        """
+        ...
+
+    def count_day(self, domain: str, on: date, count: int, cap: int) -> bool:
+        """Count mails of a sending domain on a day, unless that would pass the cap."""
+        ...
+
+    def stopped(self, tenant: TenantId) -> str:
+        """Why a shop's sending is stopped; empty when it is not."""
+        ...
+
+
+class Turn(Protocol):
+    """One mail's place in the queue."""
+
+    def come(self) -> None:
+        """Wait for it; return when the call may start at once. Raises NotSentError when it was missed."""
+        ...
+
+
+class Turns(Protocol):
+    """Who may call a provider when."""
+
+    def take(self, request: SendRequest, shop: Shop, policy: ContactPolicy, domain: str) -> Turn:
+        """A turn for one message, waited for until shortly before. Raises NotSentError (too busy for now) or
+        StoppedError (nothing more today, or until somebody acts); nothing was written for the person then.
+        """
+        ...
+
+
+class _AtOnce:
+    def come(self) -> None:
+        """See Turn."""
+
+
+class NoQueue:
+    """Everybody may call at once: channels without a pace, tests and replay."""
+
+    def take(self, request: SendRequest, shop: Shop, policy: ContactPolicy, domain: str) -> Turn:
+        """See Turns."""
+        return _AtOnce()
+
+
+NO_QUEUE = NoQueue()
+
+
+class Pace:
+    """The queue of one account in this worker: blocks of slots, given out to its threads in order."""
+
+    def __init__(
+        self,
+        account: str,
+        store: PaceStore,
+        quota: Callable[[], Quota],
+        clock: Clock | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._account = account
+        self._store = store
+        self._read_quota = quota
+        self._clock = clock or SystemClock()
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._counting = threading.Lock()
+        self._slots: deque[datetime] = deque()
+        self._waiting = 0
+        self._quota: Quota | None = None
+        self._read_at: datetime | None = None
+        self._leased = 0
+        self.ahead = timedelta(milliseconds=200)
+        """How long before its slot a turn is given: about what a mail needs until its call, learnt from the last."""
+
+    def now(self) -> datetime:
+        """The wall clock, by which slots are counted."""
+        return self._clock.now()
+
+    def take(self) -> _Slot:
+        """A slot, waited for until `ahead` of it."""
+        at = self._next(self.now() + QUEUE)
+        if at is None:
+            raise NotSentError("more mail is waiting than the account may send soon; come back later")
+        self.sleep_until(at - self.ahead)
+        return _Slot(self, at, self.now())
+
+    def again(self, within: timedelta) -> datetime:
+        """Another slot for somebody who missed theirs. Raises NotSentError if it would be too long a wait."""
+        at = self._next(self.now() + within)
+        if at is None:
+            raise NotSentError("the mail missed its turn; come back later")
+        return at
+
+    def sleep_until(self, at: datetime) -> None:
+        """Wait, if it is not past."""
+        seconds = (at - self.now()).total_seconds()
+        if seconds > 0:
+            self._sleep(seconds)
+
+    def learn(self, took: timedelta) -> None:
+        """How long a mail needed from its turn to its call."""
+        floor, ceiling = timedelta(milliseconds=50), PATIENCE * 0.8
+        self.ahead = min(ceiling, max(floor, self.ahead * 0.8 + took * 1.5 * 0.2))
+
+    def _next(self, until: datetime) -> datetime | None:
+        with self._counting:
+            self._waiting += 1
+        try:
+            with self._lock:
+                return self._from_block(until)
+        finally:
+            with self._counting:
+                self._waiting -= 1
+
+    def _from_block(self, until: datetime) -> datetime | None:
+        now = self.now()
+        while self._slots and self._slots[0] + GRACE / 2 < now:
+            self._slots.popleft()
+        if not self._slots:
+            self._lease(now, until)
+        return self._slots.popleft() if self._slots and self._slots[0] <= until else None
+
+    def _lease(self, now: datetime, until: datetime) -> None:
+        """One write for a block of at most half a second, and no more than there are threads to use it."""
+        quota = self._known_quota(now)
+        rate = quota.per_second / (1 + GRACE.total_seconds())
+        count = int(max(1, min(self._waiting, rate / 2, quota.left - self._leased)))
+        spacing = timedelta(seconds=1 / rate)
+        start = self._store.lease(self._account, count, spacing, now, until)
+        if start is not None:
+            self._leased += count
+            self._slots.extend(start + spacing * n for n in range(count))
+
+    def _known_quota(self, now: datetime) -> Quota:
+        if self._quota is None or self._read_at is None or now - self._read_at > LEARNT:
+            self._quota, self._read_at, self._leased = self._read_quota(), now, 0
+        if not self._quota.enabled:
+            raise StoppedError("SES has paused this account's sending")
+        if self._quota.per_second <= 0 or self._quota.left - self._leased < 1:
+            raise StoppedError("the account's mails of 24 hours are used up; it goes on by itself as they expire")
+        return self._quota
+
+
+class _Slot:
+    """A turn that is a slot of the account's rate."""
+
+    def __init__(self, pace: Pace, at: datetime, given_at: datetime) -> None:
+        self._pace = pace
+        self._at = at
+        self._given_at = given_at
+
+    def come(self) -> None:
+        """See Turn."""
+        now = self._pace.now()
+        self._pace.learn(now - self._given_at)
+        for _ in range(3):
+            if now <= self._at + GRACE:
+                self._pace.sleep_until(self._at)
+                now = self._pace.now()
+                if now <= self._at + GRACE:
+                    self._at = now - GRACE * 2  # used: a second call needs another slot
+                    return
+            self._at = self._pace.again(PATIENCE)
+        raise NotSentError("the mail missed its turn; come back later")
+
+
+_BLOCK = 20
+"""A warm-up day's cap is counted in so many blocks at most per worker: few writes, and little of the cap is lost."""
+
+
+class MailTurns:
+    """Turns of mail: not while the shop is stopped, not over the domain's warm-up, not faster than the account."""
+
+    def __init__(self, pace: Pace, store: PaceStore, clock: Clock | None = None) -> None:
+        self._pace = pace
+        self._store = store
+        self._clock = clock or SystemClock()
+        self._lock = threading.Lock()
+        self._allowed: dict[tuple[str, date], int] = {}
+        self._stopped: dict[TenantId, tuple[datetime, str]] = {}
+
+    def take(self, request: SendRequest, shop: Shop, policy: ContactPolicy, domain: str) -> Turn:
+        """See Turns."""
+        if request.channel != "email":
+            return _AtOnce()
+        if why := self._why_stopped(shop.tenant):
+            raise StoppedError(f"sending of shop {shop.tenant!r} is stopped: {why}; see `matakite delivery status`")
+        if policy.warm_up is not None and request.purpose is Purpose.MARKETING:
+            today = shop_day(self._clock.now(), shop.timezone)
+            self._count(domain, today, policy.warm_up.cap(today))
+        return self._pace.take()
+
+    def _why_stopped(self, tenant: TenantId) -> str:
+        now = self._clock.now()
+        with self._lock:
+            known = self._stopped.get(tenant)
+        if known is None or now - known[0] > timedelta(seconds=10):
+            known = now, self._store.stopped(tenant)
+            with self._lock:
+                self._stopped[tenant] = known
+        return known[1]
+
+    def _count(self, domain: str, today: date, cap: int | None) -> None:
+        if cap is None:
+            return
+        block = max(1, cap // (_BLOCK * 10))
+        with self._lock:
+            left = self._allowed.get((domain, today), 0)
+            if left == 0:
+                if not self._store.count_day(domain, today, block, cap):
+                    raise StoppedError(f"{domain} is warming up: its {cap} mails of {today} have left")
+                left = block
+            self._allowed[domain, today] = left - 1

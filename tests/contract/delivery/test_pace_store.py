@@ -1,0 +1,102 @@
+"""One suite over what workers share about sending, in memory and in DynamoDB."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.core.clock import FixedClock
+from shared.core.ids import TenantId
+from shared.delivery.pace_store import DynamoPaceStore, MemoryPaceStore
+from shared.delivery.reputation import DAYS, Day
+
+NOW = datetime(2026, 11, 20, 3, 0, 0, 123456, tzinfo=UTC)
+TODAY = NOW.date()
+SECOND = timedelta(seconds=1)
+_names = itertools.count()
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def store(request: pytest.FixtureRequest) -> Iterator[Any]:
+    if request.param == "memory":
+        yield MemoryPaceStore()
+    else:
+        table = request.getfixturevalue("ledger_table")
+        yield DynamoPaceStore(table, request.getfixturevalue("cloud").client("dynamodb"), FixedClock(NOW))
+
+
+@pytest.fixture
+def name() -> str:
+    return f"n{next(_names)}"
+
+
+def test_blocks_follow_one_another_and_start_anew_after_a_rest(store: Any, name: str) -> None:
+    far = NOW + timedelta(minutes=1)
+    assert store.lease(name, 5, SECOND / 5, NOW, far) == NOW
+    assert store.lease(name, 5, SECOND / 5, NOW, far) == NOW + SECOND
+    assert store.lease(name, 5, SECOND / 5, NOW + SECOND / 2, far) == NOW + 2 * SECOND
+    assert store.lease(name, 1, SECOND, NOW + 10 * SECOND, far) == NOW + 10 * SECOND
+
+
+def test_a_queue_that_is_too_long_is_not_made_longer(store: Any, name: str) -> None:
+    store.lease(name, 30, SECOND, NOW, NOW)
+    assert store.lease(name, 1, SECOND, NOW, NOW + 29 * SECOND) is None
+    assert store.lease(name, 1, SECOND, NOW, NOW + 30 * SECOND) == NOW + 30 * SECOND
+
+
+def test_workers_at_once_get_blocks_that_do_not_overlap(store: Any, name: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        starts = list(pool.map(lambda _: store.lease(name, 3, SECOND, NOW, NOW + timedelta(hours=1)), range(24)))
+    assert sorted(starts) == [NOW + 3 * n * SECOND for n in range(24)]
+
+
+def test_a_day_holds_its_cap_and_not_one_more(store: Any, name: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        granted = list(pool.map(lambda _: store.count_day(name, TODAY, 3, 50), range(30)))
+    assert sum(granted) == 16
+    assert store.count_day(name, TODAY, 2, 50)
+    assert not store.count_day(name, TODAY, 1, 50)
+    assert store.count_day(name, TODAY + timedelta(days=1), 1, 50)
+    assert not store.count_day(f"{name}x", TODAY, 1, 0)
+
+
+def test_a_shops_days_are_added_up_and_old_ones_forgotten(store: Any, name: str) -> None:
+    tenant = TenantId(name)
+    store.tally(tenant, TODAY - timedelta(days=DAYS), Day(900, 9, 9))
+    store.tally(tenant, TODAY - timedelta(days=1), Day(10, 1, 0))
+    store.tally(tenant, TODAY, Day(5, 0, 1))
+    days = store.tally(tenant, TODAY, Day(7)).days
+    assert {on: day for on, day in days.items() if on > TODAY - timedelta(days=DAYS)} == {
+        TODAY - timedelta(days=1): Day(10, 1, 0),
+        TODAY: Day(12, 0, 1),
+    }
+    assert store.reputation(tenant).days[TODAY] == Day(12, 0, 1)
+    assert store.reputation(TenantId("other")).days == {}
+
+
+def test_a_turn_of_the_year_mixes_no_days_up(store: Any, name: str) -> None:
+    tenant = TenantId(name)
+    store.tally(tenant, date(2026, 12, 31), Day(3))
+    assert store.tally(tenant, date(2027, 1, 1), Day(4)).days == {
+        date(2026, 12, 31): Day(3),
+        date(2027, 1, 1): Day(4),
+    }
+
+
+def test_a_shop_is_stopped_once_and_resumed_with_clean_figures(store: Any, name: str) -> None:
+    tenant = TenantId(name)
+    store.tally(tenant, TODAY, Day(1000, 50, 0))
+    assert store.stopped(tenant) == ""
+    assert not store.resume(tenant, "admin", NOW)
+    assert store.stop(tenant, "5% bounces", NOW)
+    assert not store.stop(tenant, "another reason", NOW)
+    assert store.stopped(tenant) == "5% bounces"
+    assert store.reputation(tenant).stopped_at == NOW
+    assert store.resume(tenant, "admin", NOW)
+    assert store.stopped(tenant) == ""
+    assert store.tally(tenant, TODAY, Day(1)).days == {TODAY: Day(1)}
