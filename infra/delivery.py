@@ -18,6 +18,7 @@ from infra.customers import STORE_READS
 from infra.house import House, dead_letter_queue, on_queue, work_queue
 from infra.names import CONFIGURATION_SET
 from shared.delivery.store import INDEX
+from shared.delivery.tray import PREFIX as TRAY
 
 EVENT_TYPES = (
     "SEND",
@@ -46,6 +47,7 @@ class Delivery(Construct):
         self.receive_feedback = self._receive_feedback()
         self.feedback = self._feedback_queue()
         self.unsubscribe = self._unsubscribe()
+        self.link_line = self._link_line()
         self.reconcile = self._reconcile()
 
     def grant_send(self, function: lambda_.Function) -> None:
@@ -53,6 +55,19 @@ class Delivery(Construct):
         self._grant_ledger(function, *LEDGER_SEND)
         self._house.grant_keys(function)
         self._grant_ses(function)
+        self._grant_channels(function)
+
+    def grant_tray(self, function: lambda_.Function) -> None:
+        """What leaves as a file waits in the work bucket: letters, call tasks."""
+        self._house.grant_objects(function, self._house.work, f"{TRAY}/", "s3:PutObject")
+
+    def _grant_channels(self, function: lambda_.Function) -> None:
+        """LINE and the shops' endpoints are known by their secrets; SMS is AWS's own."""
+        self._house.grant_parameters(function, "line/*", "ssm:GetParameter")
+        self._house.grant_parameters(function, "endpoints/*", "ssm:GetParameter")
+        numbers = Stack.of(self).format_arn(service="sms-voice", resource="*")
+        # Which number, sender id or pool a shop sends from is its own setting.
+        function.add_to_role_policy(iam.PolicyStatement(actions=["sms-voice:SendTextMessage"], resources=[numbers]))
 
     def _grant_ses(self, function: lambda_.Function) -> None:
         stack = Stack.of(self)
@@ -167,6 +182,29 @@ class Delivery(Construct):
         house.route(self, methods, "/v1/unsubscribe/{token}", function)
         return function
 
+    def _link_line(self) -> lambda_.Function:
+        house = self._house
+        function = house.functions.make(
+            self,
+            "delivery/link_line",
+            settings={
+                "customers_table": house.tables.customers.table_name,
+                "events_table": house.tables.events.table_name,
+                "keys_secret": house.keys.secret_arn,
+                "prefix": house.prefix,
+            },
+            timeout=Duration.seconds(15),
+            memory_mb=1024,
+        )
+        house.tables.customers.grant(function, *STORE_READS)
+        house.tables.events.grant(function, "dynamodb:PutItem")
+        house.grant_shops(function)
+        house.grant_keys(function)
+        house.grant_parameters(function, "line/*", "ssm:GetParameter")
+        methods = [apigw.HttpMethod.GET, apigw.HttpMethod.HEAD, apigw.HttpMethod.POST]
+        house.route(self, methods, "/v1/line/link/{token}", function)
+        return function
+
     def _reconcile(self) -> lambda_.Function:
         house = self._house
         function = house.functions.make(
@@ -182,8 +220,9 @@ class Delivery(Construct):
             timeout=Duration.minutes(5),
         )
         # Transactional mail only: it takes no slot in a contact row.
-        self._grant_ledger(function, "dynamodb:UpdateItem")
+        self._grant_ledger(function, "dynamodb:GetItem", "dynamodb:UpdateItem")
         self._grant_ses(function)
+        self._grant_channels(function)
         house.grant_keys(function)
         house.tables.customers.grant(function, *STORE_READS)
         house.grant_shops(function)

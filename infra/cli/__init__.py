@@ -25,7 +25,12 @@ COMMANDS = {
     "delivery": "sending: pace, reputation, stop and resume / 配信の状態",
     "survey": "ask customers, and see what they answered / アンケート",
     "customer": "look a person up / 顧客",
+    "line": "LINE official account: connect, price, link / LINE",
+    "postal": "letters to be printed / 郵送DM",
+    "call": "tasks for the call centre / 架電タスク",
+    "endpoint": "where webhooks and call tasks are posted / 送信先",
     "privacy": "proof of consent, disclosure, erasure / 個人情報",
+    "bill": "what AWS takes in a month, and what a scenario costs / 料金",
     "explain": "why did (or didn't) this person get this? / 配信理由",
 }
 """Command → help; each lives in the file of its name (`import` in `importing.py`, `nightly` in `analysis.py`)."""

@@ -18,6 +18,7 @@ from infra.names import AMAZON_QUEUE
 from shared.core.clock import SystemClock, to_iso
 from shared.core.errors import RejectedError
 from shared.core.ids import ConnectionId
+from shared.delivery.endpoints import new_secret as new_webhook_secret
 from shared.ingest.adapter import Connection
 from shared.ingest.connections import ConnectionBook, new_connection, rotated
 from shared.ingest.connectors import NOT_YET
@@ -114,6 +115,36 @@ def square(
     connection = add_connection(deployment, tenant, "square", store, secret, url=url or hook_url)
     _print_secret_comes(deployment, connection, secret, "the signature key")
     _print_words(square_cart.TYPES)
+
+
+@add.command()
+def line(
+    store: Annotated[str, typer.Option("--store", help="The account's user id (bot), U….")],
+    secret: Annotated[str, typer.Option("--secret", envvar="MATAKITE_SECRET", help="The channel secret.")],
+    shop: Annotated[str | None, _SHOP_OPTION] = None,
+) -> None:
+    """Receive a LINE official account's webhooks: following, blocking, account links."""
+    deployment = connect()
+    connection = add_connection(deployment, which_shop(deployment, shop).tenant, "line", store, secret)
+    _console.print(f"id     {connection.connection_id}")
+    _console.print(f"URL    {hook_url(deployment, connection)}")
+    _console.print("LINE Developers → Messaging API設定 → Webhook URL に登録し、「検証」を押してください。")
+    _console.print("「Webhookの利用」と「Webhookの再送」をオンにしてください（同じイベントは1回だけ数えます）。")
+
+
+@add.command()
+def callcentre(
+    store: Annotated[str, typer.Option("--store", help="A name of the call centre, callcentre.example.jp.")],
+    shop: Annotated[str | None, _SHOP_OPTION] = None,
+) -> None:
+    """Receive what came of calls, signed as Standard Webhooks."""
+    deployment = connect()
+    secret = new_webhook_secret()
+    connection = add_connection(deployment, which_shop(deployment, shop).tenant, "callcentre", store, secret)
+    _console.print(f"id     {connection.connection_id}")
+    _print_for_cart(deployment, connection)
+    _console.print('本文: {"task_id": "…", "customer_id": "…", "outcome": "reached", "reason": "…", "at": "…"}')
+    _console.print("署名は Standard Webhooks（webhook-id・webhook-timestamp・webhook-signature）です。")
 
 
 @add.command()

@@ -1,28 +1,106 @@
-"""The ports of `deliver` in a deployment: DynamoDB, SES, the shop's settings and keys. Built once per worker."""
+"""The ports of `deliver` in a deployment: DynamoDB, every channel, the shop's settings and keys. Built once per worker.
+
+Every client that a channel sends with makes a single attempt: a repeated call would be a second message.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+
 from shared.core.aws import SINGLE_ATTEMPT, client
+from shared.core.ids import TenantId
 from shared.core.keys import load_key_ring
-from shared.core.shop import load_shop
+from shared.core.shop import Shop, load_shop
 from shared.customers.store import CustomerStore
 from shared.delivery.account import live_turns
+from shared.delivery.channels.call import CallChannel
+from shared.delivery.channels.channel import Channel, Message
+from shared.delivery.channels.line import LineChannel, load_account
+from shared.delivery.channels.postal import PostalChannel
 from shared.delivery.channels.ses import SesChannel
+from shared.delivery.channels.sms import TEXT, SmsChannel, origination, plain, segments
+from shared.delivery.channels.webhook import WebhookChannel
+from shared.delivery.endpoints import load_endpoint, required_endpoint
+from shared.delivery.policy import SECTION
 from shared.delivery.render import TemplateStore
 from shared.delivery.send import SendDeps
+from shared.delivery.spend import Budgeted, DynamoSpend
 from shared.delivery.store import DynamoLedgerStore
+from shared.delivery.tray import S3Tray
 
 
 def live_send_deps(
-    deliveries_table: str, customers: CustomerStore, keys_secret: str, configuration_set: str, prefix: str
+    deliveries_table: str,
+    customers: CustomerStore,
+    keys_secret: str,
+    configuration_set: str,
+    prefix: str,
+    work_bucket: str = "",
 ) -> SendDeps:
-    """The real thing. The SES client makes a single attempt: a repeated call would be a second mail."""
+    """The real thing. Without `work_bucket` there are no letters and no call tasks: nothing could hold them."""
+
+    def read_shop(tenant: TenantId) -> Shop:
+        return load_shop(prefix, tenant)
+
+    def tray() -> S3Tray:
+        return S3Tray(work_bucket, client("s3", SINGLE_ATTEMPT))
+
+    def spend() -> DynamoSpend:
+        return DynamoSpend(deliveries_table, client("dynamodb", SINGLE_ATTEMPT))
+
+    makers: dict[str, Callable[[], Channel]] = {
+        "email": lambda: SesChannel(configuration_set, client("sesv2", SINGLE_ATTEMPT)),
+        "line": lambda: Budgeted(_line(prefix), "line", lambda message: 1, spend(), read_shop),
+        "sms": lambda: Budgeted(_sms(read_shop, configuration_set), "sms", sms_units, spend(), read_shop),
+        "webhook": lambda: WebhookChannel(lambda tenant: required_endpoint(prefix, tenant, "webhook")),
+    }
+    if work_bucket:
+        makers["postal"] = lambda: PostalChannel(tray(), lambda tenant: shop_url(read_shop(tenant)))
+        makers["call"] = lambda: CallChannel(lambda tenant: load_endpoint(prefix, tenant, "call"), tray())
     return SendDeps(
         ledger=DynamoLedgerStore(deliveries_table, client("dynamodb")),
         read_person=customers.person,
-        read_shop=lambda tenant: load_shop(prefix, tenant),
-        channels={"email": SesChannel(configuration_set, client("sesv2", SINGLE_ATTEMPT))},
+        read_shop=read_shop,
+        channels=Channels(makers),
         renderer=TemplateStore(),
         keys=load_key_ring(keys_secret),
         turns=live_turns(deliveries_table),
     )
+
+
+class Channels(Mapping[str, Channel]):
+    """Channels made when they are first used: a worker that only mails pays for no other client."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Channel]]) -> None:
+        self._makers = makers
+        self._made: dict[str, Channel] = {}
+
+    def __getitem__(self, name: str) -> Channel:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+def _line(prefix: str) -> LineChannel:
+    return LineChannel(lambda tenant: load_account(prefix, tenant))
+
+
+def _sms(read_shop: Callable[[TenantId], Shop], configuration_set: str) -> SmsChannel:
+    texts = client("pinpoint-sms-voice-v2", SINGLE_ATTEMPT)
+    return SmsChannel(lambda tenant: origination(read_shop(tenant)), configuration_set, texts)
+
+
+def sms_units(message: Message) -> int:
+    """What a text counts in the budget: its parts."""
+    return segments(plain(message.parts[TEXT]))
+
+
+def shop_url(shop: Shop) -> str:
+    """Where a letter's QR code leads."""
+    return str(shop.section(SECTION).get("shop_url") or shop.public_url)

@@ -30,6 +30,7 @@ from shared.delivery.channels.channel import (
     RefusedError,
     StoppedError,
 )
+from shared.delivery.endpoints import secure_parameter
 
 MESSAGES = "line.json"
 """What a message on LINE is made of: a JSON list of 1 to 5 message objects."""
@@ -54,6 +55,8 @@ class LineAccount:
     """Channel access token (チャネルアクセストークン)."""
     api: str = API
     """Base URL: another one for tests."""
+    bot: str = ""
+    """The account's own user id (U…): the store its webhooks arrive for."""
 
 
 class LineChannel:
@@ -108,12 +111,27 @@ def read_messages(part: str) -> list[Mapping[str, Any]]:
 
 
 def parse_account(text: str) -> LineAccount:
-    """From the parameter `{prefix}/line/{tenant}`: `{"access_token": "…"}`, for tests also `"api"`."""
+    """From the parameter `{prefix}/line/{tenant}`: `{"access_token": "…", "bot": "U…"}`, for tests also `"api"`."""
     try:
         document = json.loads(text)
-        return LineAccount(str(document["access_token"]), str(document.get("api") or API))
+        return LineAccount(
+            str(document["access_token"]), str(document.get("api") or API), str(document.get("bot") or "")
+        )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise MisconfiguredError("a LINE account is JSON with 'access_token'; see `matakite line connect`") from None
+
+
+def parameter_name(prefix: str, tenant: TenantId) -> str:
+    """The SSM SecureString of a shop's account."""
+    return f"{prefix}/line/{tenant}"
+
+
+def load_account(prefix: str, tenant: TenantId) -> LineAccount:
+    """The shop's account from SSM, cached for 5 minutes. Raises MisconfiguredError where there is none."""
+    text = secure_parameter(parameter_name(prefix, tenant))
+    if text is None:
+        raise MisconfiguredError(f"shop {tenant!r} has no LINE account: run `matakite line connect`")
+    return parse_account(text)
 
 
 def _read_answer(status: int, data: bytes, headers: Mapping[str, str]) -> Accepted:

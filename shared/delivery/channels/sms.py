@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +24,8 @@ from botocore.exceptions import (
 )
 
 from shared.core.errors import MisconfiguredError
+from shared.core.ids import TenantId
+from shared.core.shop import Shop
 from shared.delivery.channels.channel import (
     Accepted,
     AmbiguousError,
@@ -33,6 +35,7 @@ from shared.delivery.channels.channel import (
     StoppedError,
 )
 from shared.delivery.model import Purpose
+from shared.delivery.policy import SECTION
 
 TEXT = "sms.txt"
 MAX_PARTS = 3
@@ -51,13 +54,13 @@ _REFUSED = frozenset({"ValidationException", "ConflictException"})
 
 
 class SmsChannel:
-    """Sends from one origination identity (sender id, number or pool) through one configuration set."""
+    """Sends from a shop's origination identity (sender id, number or pool) through one configuration set."""
 
     parts = (TEXT,)
     repeats = None
 
-    def __init__(self, origination: str, configuration_set: str, client: Any) -> None:
-        self._origination = origination
+    def __init__(self, origination_of: Callable[[TenantId], str], configuration_set: str, client: Any) -> None:
+        self._origination_of = origination_of
         self._configuration_set = configuration_set
         self._client = client
 
@@ -66,11 +69,12 @@ class SmsChannel:
         text = plain(message.parts[TEXT])
         if segments(text) > MAX_PARTS:
             raise RefusedError(f"the text takes {segments(text)} parts, at most {MAX_PARTS} are sent")
+        origination = self._origination_of(message.key.tenant)
         promotional = message.purpose is Purpose.MARKETING
         with _certainty():
             answer = self._client.send_text_message(
                 DestinationPhoneNumber=message.to,
-                OriginationIdentity=self._origination,
+                OriginationIdentity=origination,
                 MessageBody=text,
                 MessageType="PROMOTIONAL" if promotional else "TRANSACTIONAL",
                 ConfigurationSetName=self._configuration_set,
@@ -81,6 +85,15 @@ class SmsChannel:
                 },
             )
         return Accepted(answer["MessageId"])
+
+
+def origination(shop: Shop) -> str:
+    """Who texts come from: `{"sms": {"origination": "MIHON"}}` in section `delivery` of the shop's settings."""
+    setting = shop.section(SECTION).get("sms")
+    found = setting.get("origination") if isinstance(setting, dict) else None
+    if not isinstance(found, str) or not found:
+        raise MisconfiguredError(f"{SECTION}.sms.origination is missing: the sender id, number or pool of your SMS")
+    return found
 
 
 def plain(text: str) -> str:

@@ -12,6 +12,7 @@ Who follows, blocks, writes to and links themselves with the shop's LINE officia
 - `accountLink` brings back the nonce that our page gave a known customer: the visitor of that nonce and the LINE user
   are one person from then on. A failed link names nobody.
 - Types we do not know pass unread: LINE adds some every year.
+- What our own linking page says (`LINK`) has a colon in its name, which no type of LINE's may have: nobody posts it.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from shared.core.clock import from_iso, to_iso
 from shared.core.errors import RejectedError
-from shared.core.ids import EventId, digest
+from shared.core.ids import ConnectionId, EventId, TenantId, digest
 from shared.ingest import body as read
 from shared.ingest.adapter import About, Connection, Request
 from shared.ingest.body import Body
@@ -169,6 +171,33 @@ def _account_link(envelope: Envelope, body: Body) -> Sequence[Event]:
     return (event(envelope, EventType.TRACKED, TrackedFacts(name="line_linked"), person),)
 
 
+LINK = "page:link"
+
+
+def link_envelope(tenant: TenantId, bot: str, email: str, nonce: str, at: datetime) -> Envelope:
+    """What is kept when a customer we know sets out to link themselves: their address, and the nonce LINE returns."""
+    at = from_iso(to_iso(at))
+    body = {"type": LINK, "email": email, "nonce": nonce}
+    return Envelope(
+        tenant=tenant,
+        subject=f"{NAME}/{bot.lower()}/link/{digest(nonce)}",
+        event_id=EventId(digest(NAME, LINK, tenant, nonce)),
+        source=NAME,
+        connection=ConnectionId("page"),
+        store=bot.lower(),
+        topic=LINK,
+        occurred_at=at,
+        received_at=at,
+        raw=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
+    )
+
+
+def _link(envelope: Envelope, body: Body) -> Sequence[Event]:
+    nonce = read.required(read.text(body, "nonce"), "nonce")
+    person = Person(email=read.required(read.email(body), "email"), anonymous_ids=(link_key(nonce),))
+    return (event(envelope, EventType.TRACKED, TrackedFacts(name="line_link_asked"), person),)
+
+
 def link_key(nonce: str) -> str:
     """The visitor key of an account link: our page gives it to the customer it knows, LINE brings it back."""
     return f"line-link/{nonce}"
@@ -199,5 +228,6 @@ TYPES: Mapping[str, Callable[[Envelope, Body], Sequence[Event]]] = {
     "message": _message,
     "postback": _postback,
     "accountLink": _account_link,
+    LINK: _link,
 }
 """Event types with a reading."""

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ssl import PROTOCOL_TLS_SERVER, SSLContext
 from typing import Any
 
 import boto3
 import pytest
+import trustme
 
 from infra.local.process import internal
 from infra.local.session import LocalSession
+from infra.local.stand_ins.endpoint import EndpointStandIn
 from infra.local.stand_ins.line import LineStandIn
-from tests.contract.delivery.providers import LocalLine, LocalSes, LocalSms
+from tests.contract.delivery.providers import (
+    BUCKET,
+    SECRET,
+    CallEndpoint,
+    LocalCall,
+    LocalEndpoint,
+    LocalLine,
+    LocalPostal,
+    LocalSes,
+    LocalSms,
+)
 
 
 @pytest.fixture
@@ -61,3 +74,46 @@ def ledger_table(cloud: boto3.Session) -> str:
         BillingMode="PAY_PER_REQUEST",
     )
     return "deliveries"
+
+
+@pytest.fixture
+def work_bucket(cloud: LocalSession) -> Iterator[None]:
+    client: Any = cloud.client("s3")
+    if BUCKET not in [found["Name"] for found in client.list_buckets()["Buckets"]]:
+        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "ap-northeast-1"})
+    yield
+    internal(cloud.emulator, "DELETE", "/_matakite/faults")
+
+
+@pytest.fixture
+def local_postal(cloud: LocalSession, work_bucket: None) -> LocalPostal:
+    return LocalPostal(cloud)
+
+
+@pytest.fixture
+def local_call(cloud: LocalSession, work_bucket: None) -> LocalCall:
+    return LocalCall(cloud)
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Who certifies the endpoint of the tests."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def endpoint(authority: trustme.CA) -> Iterator[EndpointStandIn]:
+    context = SSLContext(PROTOCOL_TLS_SERVER)
+    authority.issue_cert("hooks.shop.example.jp").configure_cert(context)
+    with EndpointStandIn(SECRET, context) as found:
+        yield found
+
+
+@pytest.fixture
+def local_webhook(endpoint: EndpointStandIn, authority: trustme.CA) -> LocalEndpoint:
+    return LocalEndpoint(endpoint, authority)
+
+
+@pytest.fixture
+def call_endpoint(endpoint: EndpointStandIn, authority: trustme.CA) -> CallEndpoint:
+    return CallEndpoint(endpoint, authority)

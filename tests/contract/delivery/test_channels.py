@@ -12,8 +12,10 @@ from shared.delivery.channels.channel import Accepted, AmbiguousError, Message, 
 from shared.delivery.channels.fake import Fault
 from tests.contract.delivery.providers import InMemory, Provider
 
+PROVIDERS = ["local_ses", "local_sms", "local_line", "local_postal", "local_call", "local_webhook", "call_endpoint"]
 
-@pytest.fixture(params=["memory", "memory with repeats", "local_ses", "local_sms", "local_line"])
+
+@pytest.fixture(params=["memory", "memory with repeats", *PROVIDERS])
 def provider(request: pytest.FixtureRequest) -> Provider:
     if request.param.startswith("memory"):
         return InMemory(timedelta(hours=24) if "repeats" in request.param else None)

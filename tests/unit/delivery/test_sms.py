@@ -39,7 +39,7 @@ def test_half_width_kana_becomes_what_phones_show() -> None:
 
 
 def test_a_text_that_is_too_long_costs_nothing() -> None:
-    channel = SmsChannel("MIHON", "set", client=None)
+    channel = SmsChannel(lambda tenant: "MIHON", "set", client=None)
     message = a_mail()
     long = {TEXT: "あ" * (67 * MAX_PARTS + 1)}
     with pytest.raises(RefusedError, match="4 parts"):
