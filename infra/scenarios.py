@@ -19,6 +19,7 @@ from infra.house import House, dead_letter_queue, on_stream
 from infra.names import scenario_machine
 from shared.scenarios.cohorts import FOLDER
 from shared.scenarios.compile import Options, compile_scenario
+from shared.scenarios.entries import rows_of
 from shared.scenarios.model import LiveStatus, Scenario
 from shared.scenarios.read import read_presets
 from shared.scenarios.trigger import dump_rules, entry_rules
@@ -46,11 +47,15 @@ class Scenarios(Construct):
             settings={
                 "scenarios_table": self._house.tables.scenarios.table_name,
                 "entry_rules": dump_rules(entry_rules(self.scenarios)),
+                "prefix": self._house.prefix,
             },
         )
         _grant(function, self._house.tables.scenarios, "dynamodb:BatchGetItem", "dynamodb:UpdateItem")
-        # Imported history starts nothing, so it does not even wake the function.
-        filters = [_rows_of("cart"), _rows_of("order")]
+        self._grant_by_customer(function)
+        self._house.grant_shops(function)
+        # Imported history starts nothing, so it does not even wake the function; nor do rows no scenario looks at.
+        kinds = {kind for scenario in self.scenarios for kind in rows_of(scenario.entry)}
+        filters = [_rows_of(kind) for kind in sorted(kinds)]
         on_stream(function, self._house.tables.customers, filters=filters, window=Duration.seconds(1))
         return function
 
@@ -61,6 +66,7 @@ class Scenarios(Construct):
             "scenarios/step",
             settings={
                 "scenarios_table": tables.scenarios.table_name,
+                "events_table": tables.events.table_name,
                 "customers_table": tables.customers.table_name,
                 "deliveries_table": tables.deliveries.table_name,
                 "work_bucket": self._house.work.bucket_name,
@@ -73,11 +79,19 @@ class Scenarios(Construct):
             memory_mb=1024,
         )
         _grant(function, tables.scenarios, "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
+        self._grant_by_customer(function)
+        _grant(function, tables.events, "dynamodb:PutItem")
         _grant(function, tables.customers, *STORE_READS)
         self._house.grant_objects(function, self._house.work, FOLDER, "s3:GetObject", "s3:PutObject")
         self._house.grant_shops(function)
         delivery.grant_send(function)
+        delivery.grant_tray(function)
         return function
+
+    def _grant_by_customer(self, function: lambda_.Function) -> None:
+        """Where else a person stands."""
+        index = f"{self._house.tables.scenarios.table_arn}/index/by_customer"
+        function.add_to_role_policy(iam.PolicyStatement(actions=["dynamodb:Query"], resources=[index]))
 
     # --- the machines -------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from shared.delivery.live import live_send_deps
 from shared.scenarios.cohorts import S3CohortFiles
 from shared.scenarios.step import StepDeps, run_step
 from shared.scenarios.store import DynamoEnrolmentStore
+from shared.scenarios.tags import live_tags
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Settings:
     """Environment of this function."""
 
     scenarios_table: str
+    events_table: str
     customers_table: str
     deliveries_table: str
     work_bucket: str
@@ -34,10 +36,13 @@ class Settings:
 def _dependencies() -> StepDeps:
     at = load(Settings)
     people = CustomerStore(at.customers_table)
-    sending = live_send_deps(at.deliveries_table, people, at.keys_secret, at.configuration_set, at.prefix)
+    sending = live_send_deps(
+        at.deliveries_table, people, at.keys_secret, at.configuration_set, at.prefix, at.work_bucket
+    )
     files = S3CohortFiles(at.work_bucket, client("s3"))
     enrolments = DynamoEnrolmentStore(at.scenarios_table)
-    return StepDeps(enrolments, files, people.person, sending, SystemClock(), count=_count)
+    tag = live_tags(at.events_table)
+    return StepDeps(enrolments, files, people.person, sending, SystemClock(), tag=tag, count=_count)
 
 
 def _count(name: str, value: int) -> None:

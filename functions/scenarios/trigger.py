@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,10 +10,9 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 
 from shared.core.clock import SystemClock
 from shared.core.settings import load
-from shared.customers.store import read_row
-from shared.scenarios.rules import EntryRule
-from shared.scenarios.store import DynamoEnrolmentStore, EnrolmentStore
-from shared.scenarios.trigger import follow, load_rules
+from shared.core.shop import load_shop
+from shared.scenarios.store import DynamoEnrolmentStore
+from shared.scenarios.trigger import TriggerDeps, follow_change, load_rules
 
 
 @dataclass(frozen=True)
@@ -23,24 +21,22 @@ class Settings:
 
     scenarios_table: str
     entry_rules: str
+    prefix: str
 
 
 @cache
-def _dependencies() -> tuple[Sequence[EntryRule], EnrolmentStore]:
-    settings = load(Settings)
-    return load_rules(settings.entry_rules), DynamoEnrolmentStore(settings.scenarios_table)
+def _dependencies() -> TriggerDeps:
+    at = load(Settings)
+    store = DynamoEnrolmentStore(at.scenarios_table)
+    return TriggerDeps(load_rules(at.entry_rules), store, lambda tenant: load_shop(at.prefix, tenant).timezone)
 
 
-def handler(
-    event: dict[str, Any], _context: object, deps: tuple[Sequence[EntryRule], EnrolmentStore] | None = None
-) -> Any:
+def handler(event: dict[str, Any], _context: object, deps: TriggerDeps | None = None) -> Any:
     """One batch of the stream: a record that cannot be read is set aside, the others count."""
-    rules, store = deps or _dependencies()
+    ports = deps or _dependencies()
 
     def each(record: Any) -> None:
-        change = record.raw_event["dynamodb"]
-        if image := change.get("NewImage"):
-            follow(read_row(image), rules, store, SystemClock().now())
+        follow_change(record.raw_event["dynamodb"], ports, SystemClock().now())
 
     return process_partial_response(
         event, each, BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)

@@ -15,7 +15,7 @@ from shared.customers.model import Cart, PersonState
 from shared.delivery.model import LedgerRow, Reason, SendState
 from shared.scenarios import rules
 from shared.scenarios.enrolment import Enrolment, EnrolmentState, cart_occurrence
-from shared.scenarios.model import Branch, LiveStatus, Scenario, Send, Step
+from shared.scenarios.model import FORKS, LiveStatus, Scenario, Send, Step, step_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +120,7 @@ def _why_not_enrolled(evidence: Evidence, voice: Voice, now: datetime) -> str:
 
 def _why_not_this_cart(cart: Cart, scenario: Scenario, voice: Voice, now: datetime) -> str:
     """The answer of the rule that decides about entry, asked again."""
-    rule = rules.EntryRule(
-        scenario.id, scenario.status, scenario.entry.event, scenario.entry.after, scenario.entry.expires_after
-    )
+    rule = rules.EntryRule(scenario.id, scenario.status, scenario.entry, scenario.again_after)
     at = voice.time(cart.updated_at)
     answer = rules.entering(cart, rule, now, historical=cart.historical)
     if answer.due_at is not None:
@@ -284,10 +282,10 @@ def arms(scenario: Scenario, send: str) -> list[tuple[str, str]]:
         for step in steps:
             if isinstance(step, Send) and step.send == send:
                 return []
-            if isinstance(step, Branch):
+            if isinstance(step, FORKS):
                 for arm, path in step.paths():
                     if (rest := way(path)) is not None:
-                        return [(step.branch, arm), *rest]
+                        return [(step_name(step), arm), *rest]
         return None
 
     return way(scenario.steps) or []

@@ -23,6 +23,10 @@ SETTLING = frozenset({"Send", "Delivery", "Bounce", "Complaint"})
 """Of the records that prove acceptance, those that every mail has soon: opens and clicks need not be looked up."""
 
 
+REACTIONS = {"Open": "opened", "Click": "clicked"}
+"""What people do with a mail, and scenarios ask about; a machine's opening or click is an event and nothing more."""
+
+
 @dataclass(frozen=True, slots=True)
 class FeedbackDeps:
     """What receiving feedback needs."""
@@ -40,17 +44,24 @@ def receive(message: str, deps: FeedbackDeps, now: datetime) -> None:
     record = read.parse_object(raw)
     if new and deps.breaker is not None:
         deps.breaker.note(record, now)
-    if ses.kind_of(record) in SETTLING:
+    kind = ses.kind_of(record)
+    if kind in SETTLING:
         settle(record, deps.ledger, now)
+    elif kind in REACTIONS and not ses.by_machine(record):
+        deps.ledger.react(_key(record), REACTIONS[kind], now)
 
 
 def settle(record: read.Body, ledger: LedgerStore, now: datetime) -> bool:
     """SES has the mail, whatever became of its answer. True if the ledger did not know that yet."""
-    tenant, customer, send = ses.send_tags(record)
-    key = SendKey(TenantId(tenant), CustomerId(customer), SendId(send))
+    key = _key(record)
     # A read first: nine of ten sends are settled already, and a refused write costs as much as a made one.
     row = ledger.row(key)
     return row is not None and row.state in DOUBTFUL and ledger.settle(key, ses.message_id(record), now)
+
+
+def _key(record: read.Body) -> SendKey:
+    tenant, customer, send = ses.send_tags(record)
+    return SendKey(TenantId(tenant), CustomerId(customer), SendId(send))
 
 
 def _detail(message: str) -> bytes:

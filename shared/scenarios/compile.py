@@ -20,14 +20,33 @@ definition it was started with.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
 from shared.core.errors import RejectedError
 from shared.core.ids import digest
-from shared.scenarios.model import Branch, Exit, LiveStatus, Scenario, Send, Step, Wait, format_duration
+from shared.scenarios.model import (
+    Branch,
+    Condition,
+    Exit,
+    ExitRule,
+    LiveStatus,
+    Scenario,
+    Send,
+    Split,
+    Step,
+    Tagging,
+    Trigger,
+    Wait,
+    WaitFor,
+    WaitUntil,
+    format_duration,
+    step_name,
+    wait_text,
+)
+from shared.scenarios.trigger import dump_again
 
 State = dict[str, Any]
 Machine = dict[str, Any]
@@ -112,8 +131,10 @@ def longest_wait(steps: tuple[Step, ...]) -> timedelta:
     for step in steps:
         match step:
             case Wait():
-                total += step.wait
-            case Branch():
+                total += step.longest
+            case WaitFor():
+                total += step.timeout + max(longest_wait(path) for _, path in step.paths())
+            case Branch() | Split():
                 total += max(longest_wait(path) for _, path in step.paths())
             case _:
                 pass
@@ -161,24 +182,46 @@ class _Compiler:
                 return self._wait(lane, step, rest)
             case Send():
                 return self._send(lane, step, rest, enter=enter)
-            case Branch():
-                return self._branch(lane, step, rest, enter=enter)
+            case Branch() | Split():
+                return self._fork(lane, step, rest, enter=enter)
+            case WaitFor():
+                return self._way(lane, step.rounds() + rest, enter=enter)
+            case Tagging():
+                call = {"action": "tag", "step": f"tag {step.tag}", "tag": step.tag}
+                name = f"tag {step.tag} ({len(lane.states)})"
+                return self._task(lane, name, call, lambda: self._way(lane, rest), enter=enter)
             case Exit():
                 return self._task(lane, f"exit {step.exit}", {"action": "exit", "step": step.exit}, None, enter=enter)
 
     def _wait(self, lane: _Lane, wait: Wait, rest: tuple[Step, ...]) -> str:
+        if isinstance(wait.wait, WaitUntil):
+            return self._wait_until(lane, wait, wait.wait, rest)
         name = lane.name(f"wait {format_duration(wait.wait)} ({len(lane.states)})")
         seconds = int(wait.wait.total_seconds())
         lane.add(name, {"Type": "Wait", "Seconds": seconds, **_moved_on(seconds, "scheduled_at", "arrived_at")})
         lane.states[name]["Next"] = self._way(lane, rest)
         return name
 
+    def _wait_until(self, lane: _Lane, wait: Wait, until: WaitUntil, rest: tuple[Step, ...]) -> str:
+        """One call for the whole cohort says how long it is: weekdays and holidays are the shop's."""
+        ask, name, then = (
+            lane.name(f"{word} {wait_text(wait)} ({len(lane.states)})") for word in ("ask", "wait", "then")
+        )
+        call = {"action": "until", "step": "wait", "until": until.model_dump(mode="json", by_alias=True)}
+        lane.add(ask, {**self._invoke({**call, **self._pinned(), "lane": lane.prefix}, answer="defer_seconds")})
+        lane.states[ask]["Next"] = name
+        lane.add(name, {"Type": "Wait", "SecondsPath": "$.answer.defer_seconds", "Next": then})
+        seconds = "$states.input.answer.defer_seconds"
+        lane.add(then, {"Type": "Pass", **_moved_on(seconds, "scheduled_at", "arrived_at")})
+        lane.states[then]["Next"] = self._way(lane, rest)
+        return ask
+
     def _send(self, lane: _Lane, send: Send, rest: tuple[Step, ...], *, enter: bool) -> str:
         call = {
             "action": "send",
             "step": send.send,
             "send": {
-                "channel": send.channel,
+                "channels": list(send.channel),
                 "template": send.template,
                 "purpose": send.purpose.value,
                 "expires_after_seconds": int(send.expires_after.total_seconds()),
@@ -197,14 +240,29 @@ class _Compiler:
         lane.states[asked]["Default"] = self._way(lane, rest) if rest else self._end(lane)
         return start
 
-    def _branch(self, lane: _Lane, branch: Branch, rest: tuple[Step, ...], *, enter: bool) -> str:
-        call = {"action": "branch", "step": branch.branch, "branch": {"on": branch.on.value, "arms": list(branch.arms)}}
-        fork = lane.name(f"{branch.branch} arms")
-        start = self._task(lane, branch.branch, call, lambda: fork, enter=enter, gather=True)
-        arms = [self._arm(lane, branch.branch, arm, path + rest) for arm, path in branch.paths()]
-        note = branch.note or f"{branch.on.value}: everyone goes on along one arm"
+    def _fork(self, lane: _Lane, branch: Branch | Split, rest: tuple[Step, ...], *, enter: bool) -> str:
+        step, paths = step_name(branch), list(branch.paths())
+        call = {"action": "branch", "step": step, "branch": self._chooses(branch)}
+        fork = lane.name(f"{step} arms")
+        start = self._task(lane, step, call, lambda: fork, enter=enter, gather=True)
+        arms = [self._arm(lane, step, arm, path + rest) for arm, path in paths]
+        note = branch.note or "everyone goes on along one arm"
         lane.add(fork, {"Type": "Parallel", "Comment": note, "Branches": arms, "ResultPath": None, "End": True})
         return start
+
+    def _chooses(self, branch: Branch | Split) -> State:
+        if isinstance(branch, Split):
+            return {"arms": list(branch.shares), "shares": dict(branch.shares)}
+        if branch.when is None:
+            return {"arms": list(branch.arms), "on": str(branch.on)}
+        when = {name: condition_told(condition) for name, condition in branch.when.items()}
+        return {"arms": list(branch.when), "when": when, **self._reactions(branch.when.values())}
+
+    def _reactions(self, conditions: Iterable[Condition]) -> State:
+        """The sends whose openings and clicks are asked for, as the ledger knows them."""
+        asked = {part.opened or part.clicked for each in conditions for part in each.parts()}
+        known = {send.send: send.identity for send in self.scenario.sends() if send.send in asked}
+        return {"reactions": known} if known else {}
 
     def _arm(self, outer: _Lane, branch: str, arm: str, steps: tuple[Step, ...]) -> Machine:
         lane = _Lane(f"{outer.prefix}{branch}={arm} / ")
@@ -244,6 +302,8 @@ class _Compiler:
         together = lane.name(f"{step} together")
         within = int(self.scenario.entry.expires_after.total_seconds()) if enter else 0
         call = {**call, **self._pinned(), "enter_within_seconds": within, "lane": lane.prefix}
+        if enter:
+            call |= self._admits()
         is_one = {"Variable": "$.cohort.batches", "NumericEquals": 1, "Next": one}
         lane.add(size, {"Type": "Choice", "Choices": [is_one], "Default": many})
         lane.add(one, self._invoke({**call, "batch": _ONE_BATCH}, answer=_ANSWERS.get(call["action"])))
@@ -260,10 +320,23 @@ class _Compiler:
         return size
 
     def _pinned(self) -> State:
+        scenario = self.scenario
+        rules = [rule.value if isinstance(rule, ExitRule) else condition_told(rule) for rule in scenario.exit_when]
+        pinned: State = {"scenario": scenario.id, "version": scenario.version, "exit_when": rules}
+        if scenario.goal is not None:
+            pinned["goal"] = condition_told(scenario.goal)
+        if scenario.period is not None:
+            pinned["period"] = scenario.period.model_dump(mode="json", by_alias=True, exclude_none=True)
+        asked = [rule for rule in (*scenario.exit_when, scenario.goal) if isinstance(rule, Condition)]
+        return {**pinned, **self._reactions(asked)}
+
+    def _admits(self) -> State:
+        """What the first step asks of those who come in."""
+        entry, again = self.scenario.entry, dump_again(self.scenario.again_after)
+        plain = entry.event is Trigger.CART_ABANDONED and entry.where is None
         return {
-            "scenario": self.scenario.id,
-            "version": self.scenario.version,
-            "exit_when": [str(rule) for rule in self.scenario.exit_when],
+            **({} if plain else {"entry": entry.told()}),
+            **({} if again is None else {"again_seconds": again}),
         }
 
     def _end(self, lane: _Lane) -> str:
@@ -314,16 +387,25 @@ def _moved_on(seconds: int | str, *times: str) -> State:
     return {"QueryLanguage": "JSONata", "Output": f"{{% $merge([$states.input, {{{moved}}}]) %}}"}
 
 
+def condition_told(condition: Condition) -> State:
+    """A condition as the machine carries it."""
+    return condition.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
 def _more_than_zero(variable: str, following: str) -> State:
     return {"Variable": variable, "NumericGreaterThan": 0, "Next": following}
 
 
 def describe(scenario: Scenario) -> Iterator[str]:
     """The scenario as lines of text, indented by branch (`matakite scenario show`)."""
-    after = format_duration(scenario.entry.after)
+    told = {key: value for key, value in scenario.entry.told().items() if key != "event"}
+    asks = ", ".join(f"{key} {value}" for key, value in told.items())
     yield f"{scenario.id}  {scenario.title}  [{scenario.status.value}]  version {scenario.version}"
-    yield f"entry: {scenario.entry.event.value}, untouched for {after}; collected every {_every(scenario)}"
-    yield f"exit when: {', '.join(rule.value for rule in scenario.exit_when)}"
+    yield f"entry: {scenario.entry.event.value} ({asks}); collected every {_every(scenario)}"
+    said = [rule.value if isinstance(rule, ExitRule) else str(condition_told(rule)) for rule in scenario.exit_when]
+    yield f"exit when: {', '.join(said)}"
+    if scenario.goal:
+        yield f"goal: {condition_told(scenario.goal)}"
     yield from _lines(scenario.steps, "")
 
 
@@ -336,14 +418,28 @@ def _lines(steps: tuple[Step, ...], indent: str) -> Iterator[str]:
         note = f"   # {step.note}" if step.note else ""
         match step:
             case Wait():
-                yield f"{indent}wait {format_duration(step.wait)}{note}"
+                yield f"{indent}{step_name(step)}{note}"
             case Send():
                 late = format_duration(step.expires_after)
-                yield f"{indent}send {step.send}: {step.channel} {step.template}, not later than {late}{note}"
+                by = " else ".join(step.channel)
+                yield f"{indent}send {step.send}: {by} {step.template}, not later than {late}{note}"
             case Exit():
                 yield f"{indent}exit {step.exit}{note}"
-            case Branch():
-                yield f"{indent}branch {step.branch} on {step.on.value}{note}"
+            case Tagging():
+                yield f"{indent}tag {step.tag}{note}"
+            case _:
+                yield f"{indent}{_asks(step)}{note}"
                 for arm, path in step.paths():
                     yield f"{indent}  {arm}:" + ("" if path else " (goes on)")
                     yield from _lines(path, f"{indent}    ")
+
+
+def _asks(fork: Branch | Split | WaitFor) -> str:
+    match fork:
+        case Split():
+            return f"split {fork.split} " + ", ".join(f"{arm} {share}%" for arm, share in fork.shares.items())
+        case WaitFor():
+            when, every = condition_told(fork.when), format_duration(fork.every)
+            return f"wait for {fork.wait_for} {when}, at most {format_duration(fork.timeout)}, looked at every {every}"
+        case _:
+            return f"branch {fork.branch} on {fork.on.value if fork.on else list(fork.when or ())}"

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from shared.core.ids import CustomerId, ScenarioId, TenantId, digest
-from shared.customers.model import Cart, Order
+from shared.customers.model import Cart, Order, Subscription
 
 
 class EnrolmentState(StrEnum):
@@ -25,25 +25,29 @@ class EnrolmentState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CartRef:
-    """Which cart an enrolment is about: enough to find it among the person's carts."""
+class Instance:
+    """What an enrolment is about: enough to find it among the person's carts, orders or contracts."""
 
-    source: str
-    store: str
-    token: str
+    source: str = ""
+    store: str = ""
+    key: str = ""
+    """Token of the cart, id of the order or contract; of anything else what makes it this one."""
+    kind: str = "cart"
+    """`cart`, `order`, `contract` or `person`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """One row per (tenant, scenario, occurrence), for ever: a cart is written to about once."""
+    """One row per (tenant, scenario, occurrence), for ever: a cart (an order, a birthday) is written to about once."""
 
     tenant: TenantId
     scenario: ScenarioId
     occurrence: str
-    """Digest of the cart: its token opens a checkout, so it is never a key."""
+    """Digest of what it is about: a cart's token opens a checkout, so it is never a key."""
     customer_id: CustomerId
-    cart: CartRef
+    instance: Instance
     touched_at: datetime
+    """When what let them in happened: "since they entered" counts from here."""
     state: EnrolmentState = EnrolmentState.ARMED
     due_at: datetime | None = None
     """When they were to be collected; kept, because what comes later is late from here."""
@@ -114,6 +118,21 @@ def occurrence_of(source: str, store: str, token: str) -> str:
 def cart_occurrence(cart: Cart) -> str:
     """A cart and the checkout made from it are one occurrence: the cart's token where it is known."""
     return occurrence_of(cart.source, cart.store, cart.cart_token or cart.token)
+
+
+def order_occurrence(order: Order) -> str:
+    """The identity of an order in a scenario."""
+    return digest("order", order.source, order.store, order.order_id)
+
+
+def contract_occurrence(contract: Subscription) -> str:
+    """The identity of a contract in a scenario: once for each state it comes into."""
+    return digest("contract", contract.source, contract.store, contract.subscription_id, contract.state)
+
+
+def person_occurrence(customer_id: CustomerId, *what: str) -> str:
+    """The identity of something that happened to a person, or of a day of theirs."""
+    return digest("person", customer_id, *what)
 
 
 def order_occurrences(order: Order) -> tuple[str, ...]:

@@ -197,7 +197,7 @@ def _at(path: str, data: Any, context: Mapping[str, Any] | None = None) -> Any:
 # --- the JSONata that compile.py writes ---
 
 _INPUT = r"\$states\.input\.([a-z_.]+)"
-_LOOKUP = rf"\$lookup\({_INPUT}, '([a-z_]+)'\)"
+_LOOKUP = rf"\$lookup\({_INPUT}, '([a-z0-9_]+)'\)"
 _LATER = rf"\$fromMillis\(\$toMillis\({_INPUT}\) \+ (?:(\d+)|{_INPUT}) \* 1000\)"
 _FORMS: list[tuple[re.Pattern[str], Callable[[re.Match[str], Any], Any]]] = []
 

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.customers.model import Cart, Order, PersonState
 from shared.delivery.model import Outcome, Reason, SendState
-from shared.scenarios.enrolment import Enrolment, EnrolmentState, cart_occurrence, order_occurrences
-from shared.scenarios.model import OTHERWISE, ExitRule, LiveStatus, Subject, Trigger
+from shared.scenarios.conditions import View, holds
+from shared.scenarios.enrolment import (
+    Enrolment,
+    EnrolmentState,
+    cart_occurrence,
+    order_occurrence,
+    order_occurrences,
+)
+from shared.scenarios.model import (
+    HOLDOUT,
+    OTHERWISE,
+    Condition,
+    Entry,
+    ExitRule,
+    ExitWhen,
+    LiveStatus,
+    Subject,
+)
 
+NOT_ELIGIBLE = "not_eligible"
+ENTERED_BEFORE = "entered_before"
 HISTORICAL = "historical"
 EMPTY_CART = "empty_cart"
 OFF = "off"
@@ -24,9 +43,9 @@ class EntryRule:
 
     scenario: str
     status: LiveStatus
-    event: Trigger
-    after: timedelta
-    expires_after: timedelta
+    entry: Entry
+    again_after: timedelta | None = None
+    """The same person may enter again so long after entering; None: whenever it happens again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +58,7 @@ class Entering:
 
 def entering(cart: Cart, rule: EntryRule, now: datetime, *, historical: bool = False) -> Entering:
     """Will this cart make its owner due, and when? The last touch counts; imported history never does."""
-    due_at = cart.updated_at + rule.after
+    due_at = cart.updated_at + rule.entry.after
     if rule.status is LiveStatus.OFF:
         return Entering(None, OFF)
     if historical:
@@ -48,7 +67,7 @@ def entering(cart: Cart, rule: EntryRule, now: datetime, *, historical: bool = F
         return Entering(None, Reason.ORDERED)
     if not cart.open:
         return Entering(None, EMPTY_CART)
-    if now > due_at + rule.expires_after:
+    if now > due_at + rule.entry.expires_after:
         return Entering(None, Reason.TOO_LATE)
     return Entering(due_at)
 
@@ -65,6 +84,8 @@ def rearms(existing: Enrolment | None, arriving: Enrolment) -> bool:
 
 def put_off(enrolment: Enrolment, person: PersonState) -> Enrolment | None:
     """Due later, because the cart was touched again since it was made due; None: due as it stands."""
+    if enrolment.instance.kind != "cart":
+        return None
     touches = [cart.updated_at for cart in carts_of(enrolment, person) if not cart.historical]
     last = max(touches, default=enrolment.touched_at)
     if enrolment.due_at is None or last <= enrolment.touched_at:
@@ -77,19 +98,24 @@ def is_due(enrolment: Enrolment, now: datetime) -> bool:
     return enrolment.due_at is not None and enrolment.due_at <= now
 
 
-def exit_reason(rules: Collection[ExitRule], enrolment: Enrolment, person: PersonState) -> Reason | None:
-    """The exit rule that takes this person out now, as the reason that is recorded; None: go on."""
-    if ExitRule.ORDER_PLACED in rules and any(_ordered(order, enrolment) for order in person.orders):
+def exit_reason(exits: Collection[ExitWhen], goal: Condition | None, enrolment: Enrolment, view: View) -> Reason | None:
+    """What takes this person out now, as the reason that is recorded; None: go on."""
+    person = view.person
+    if ExitRule.ORDER_PLACED in exits and any(_ordered(order, enrolment) for order in person.orders):
         return Reason.ORDERED
     carts = carts_of(enrolment, person)
-    if ExitRule.CART_COMPLETED in rules and any(cart.completed_at is not None for cart in carts):
+    if ExitRule.CART_COMPLETED in exits and any(cart.completed_at is not None for cart in carts):
         return Reason.ORDERED
-    if ExitRule.CART_EMPTIED in rules and not any(cart.open for cart in carts[:1]):
+    if ExitRule.CART_EMPTIED in exits and not any(cart.open for cart in carts[:1]):
+        return Reason.EXITED
+    if goal is not None and holds(goal, view):
+        return Reason.GOAL
+    if any(isinstance(rule, Condition) and holds(rule, view) for rule in exits):
         return Reason.EXITED
     return None
 
 
-def ends_with(rules: Collection[ExitRule], outcome: Outcome) -> bool:
+def ends_with(rules: Collection[ExitWhen], outcome: Outcome) -> bool:
     """Is there no point in going on after this outcome?"""
     return ExitRule.UNSUBSCRIBED in rules and outcome.state is not SendState.SENT and outcome.reason in _UNREACHABLE
 
@@ -104,6 +130,36 @@ def arm(on: Subject, arms: Collection[str], person: PersonState | None) -> str:
     """The way this person takes at a branch; `else` when their value is unknown or has no arm."""
     value = _value(on, person)
     return value if value in arms else OTHERWISE
+
+
+def first_that_holds(when: Mapping[str, Condition], view: View | None) -> str:
+    """The first arm whose condition is true of this person; `else` when none is."""
+    found = (name for name, condition in when.items() if view is not None and holds(condition, view))
+    return next(found, OTHERWISE)
+
+
+def share(shares: Mapping[str, int], *what: str) -> str:
+    """The arm chance gives (A/B テスト): by a digest, so that the same person comes to the same arm for ever."""
+    drawn = int(hashlib.sha256("\x1f".join(what).encode()).hexdigest()[:12], 16) % sum(shares.values())
+    for name, percent in shares.items():
+        if drawn < percent:
+            return name
+        drawn -= percent
+    return HOLDOUT
+
+
+def entered_before(mine: Enrolment, others: Iterable[Enrolment], again_after: timedelta) -> bool:
+    """Did this person enter the scenario too lately to do so again? Of two who come at once the earlier one goes."""
+    due_at = mine.due_at or mine.touched_at
+    earliest = None if again_after == timedelta.max else due_at - again_after
+    for other in others:
+        if other.scenario != mine.scenario or other.occurrence == mine.occurrence:
+            continue
+        at = other.entered_at or (other.due_at if other.state is EnrolmentState.ARMED else None)
+        first = other.entered_at is not None or (at is not None and (at, other.occurrence) < (due_at, mine.occurrence))
+        if at is not None and first and (earliest is None or at > earliest):
+            return True
+    return False
 
 
 def _value(on: Subject, person: PersonState | None) -> str:
@@ -121,6 +177,6 @@ def _value(on: Subject, person: PersonState | None) -> str:
 
 def _ordered(order: Order, enrolment: Enrolment) -> bool:
     """An order of this cart, or any order since the cart was last touched. A cancelled one counts: they came back."""
-    if order.test or order.ordered_at is None:
+    if order.test or order.ordered_at is None or order_occurrence(order) == enrolment.occurrence:
         return False
     return enrolment.occurrence in order_occurrences(order) or order.ordered_at >= enrolment.touched_at

@@ -3,7 +3,9 @@
     enter   claim the people: from here they are this execution's
     send    for each: leave by an exit rule, or deliver; record where they stand
     branch  decide everyone's way once, and write the arms
-    exit    take everyone who came here out
+    exit    take everyone who came here out; a hold-out with a row in the ledger that says so
+    tag     mark everyone
+    until   how long the whole cohort waits for the next time of day, weekday or business day
     gather  put together what the batches of a large cohort answered
 
 A call may die anywhere and be made again, or run twice at once: the claim, the record of a step, the send ledger and
@@ -16,11 +18,12 @@ breaks `PARK_AFTER` times is put aside (state FAILED), so that the others can go
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -31,16 +34,21 @@ from shared.core.errors import MisconfiguredError, UnavailableError
 from shared.core.ids import CustomerId, ScenarioId, TenantId
 from shared.core.telemetry import logger
 from shared.customers.model import PersonState
-from shared.delivery.context import cart_context
-from shared.delivery.model import Outcome, Purpose, Reason, SendRequest, SendState
+from shared.delivery.model import Outcome, Purpose, Reason, SendKey, SendRequest, SendState, send_id
+from shared.delivery.rules import latest_store, reaches
 from shared.delivery.send import SendDeps, deliver, hold_back, quiet_seconds
-from shared.scenarios import rules
+from shared.scenarios import entries, rules
 from shared.scenarios.cohorts import FOLDER, CohortFiles, gather_arms, read_batch, write_arms
 from shared.scenarios.compile import END, PARK_AFTER
+from shared.scenarios.conditions import View
+from shared.scenarios.context import context_of
 from shared.scenarios.enrolment import Batch, Cohort, Enrolment, EnrolmentState, FunnelRow, Member
-from shared.scenarios.model import OTHERWISE, ExitRule, Subject
+from shared.scenarios.model import HOLDOUT, OTHERWISE, Condition, Entry, ExitWhen, Period, Subject, WaitUntil
 from shared.scenarios.store import EnrolmentStore
 from shared.scenarios.sweep import BATCH_SIZE
+from shared.scenarios.tags import Tags
+from shared.scenarios.trigger import load_again
+from shared.scenarios.waits import next_moment
 
 _NOT_THEIRS = (UnavailableError, MisconfiguredError)
 """Errors that no person causes."""
@@ -51,6 +59,9 @@ FAILED = "failed"
 SENDS_SENT = "SendsSent"
 SENDS_HELD_BACK = "SendsHeldBack"
 ENTERED = "entered"
+TAGGED = "tagged"
+NO_CHANNEL = "none"
+"""Of a decision that no channel was to carry."""
 
 
 class _Part(BaseModel):
@@ -58,7 +69,7 @@ class _Part(BaseModel):
 
 
 class _Send(_Part):
-    channel: str
+    channels: tuple[str, ...]
     template: str
     purpose: Purpose
     expires_after_seconds: int
@@ -67,8 +78,11 @@ class _Send(_Part):
 
 
 class _Branch(_Part):
-    on: Subject
     arms: tuple[str, ...]
+    on: Subject | None = None
+    when: dict[str, Condition] | None = None
+    shares: dict[str, int] | None = None
+    reactions: dict[str, str] = {}
 
 
 class _Batch(_Part):
@@ -88,7 +102,7 @@ class _Cohort(_Part):
 class StepCall(_Part):
     """What the state machine asks for (compile.py writes these)."""
 
-    action: Literal["enter", "send", "branch", "exit", "gather"]
+    action: Literal["enter", "send", "branch", "exit", "gather", "tag", "until"]
     of: Literal["send", "branch"] | None = None
     tenant: TenantId
     scenario: ScenarioId
@@ -98,7 +112,14 @@ class StepCall(_Part):
     lane: str
     enter_within_seconds: int = 0
     """> 0: the first step, which claims the people; whoever was due for longer than this is too late to enter."""
-    exit_when: tuple[ExitRule, ...]
+    exit_when: tuple[ExitWhen, ...]
+    goal: Condition | None = None
+    period: Period | None = None
+    reactions: dict[str, str] = {}
+    """Sends whose openings and clicks the exits ask for, and what the ledger knows them by."""
+    entry: Entry | None = None
+    """On the first step: who may come in, where there is more to ask than whether their time has come."""
+    again_seconds: int | None = None
     scheduled_at: datetime
     arrived_at: datetime
     attempt: int = 0
@@ -106,6 +127,8 @@ class StepCall(_Part):
     batch: _Batch | None = None
     send: _Send | None = None
     branch: _Branch | None = None
+    tag: str = ""
+    until: WaitUntil | None = None
     answers: tuple[int, ...] = ()
 
     @property
@@ -113,6 +136,10 @@ class StepCall(_Part):
         """Where this step of this execution keeps its files."""
         place = re.sub(r"[^a-z0-9_=]+", "-", f"{self.lane}{self.step}")
         return f"{FOLDER}{self.tenant}/{self.scenario}/{self.execution}/{place}"
+
+
+def _no_tags(*_: object) -> None:
+    raise MisconfiguredError("no tags can be written here")
 
 
 @dataclass(frozen=True)
@@ -128,6 +155,7 @@ class StepDeps:
     batch_size: int = BATCH_SIZE
     workers: int = 8
     """People worked on at once: a person is about ten calls to AWS and no computing."""
+    tag: Tags = _no_tags
     count: Callable[[str, int], None] = lambda _name, _value: None
     """Counts SENDS_SENT and SENDS_HELD_BACK."""
 
@@ -137,6 +165,8 @@ def run_step(event: Mapping[str, Any], deps: StepDeps) -> dict[str, Any]:
     call = StepCall.model_validate(event)
     if call.action == "gather":
         return _gather(call, deps)
+    if call.action == "until":
+        return _until(call, deps)
     return _Step(call, deps).run()
 
 
@@ -153,8 +183,19 @@ def _gather(call: StepCall, deps: StepDeps) -> dict[str, Any]:
     return _answer(arms=arms, bucket=deps.files.bucket)
 
 
+def _until(call: StepCall, deps: StepDeps) -> dict[str, Any]:
+    """The schedule counts, not the clock: a wait that is looked at late is not a longer wait."""
+    if call.until is None:
+        raise MisconfiguredError("a wait was called without what it waits for")
+    timezone = deps.sending.read_shop(call.tenant).timezone
+    seconds = (next_moment(call.until, call.scheduled_at, timezone) - call.scheduled_at).total_seconds()
+    return _answer(math.ceil(seconds))
+
+
 def _arms(call: StepCall) -> tuple[str, ...]:
-    return (*(call.branch.arms if call.branch else ()), OTHERWISE)
+    if call.branch is None:
+        return (OTHERWISE,)
+    return call.branch.arms if call.branch.shares else (*call.branch.arms, OTHERWISE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +210,7 @@ class _Met:
 class _Step:
     call: StepCall
     deps: StepDeps
+    people: dict[CustomerId, PersonState | None] = field(default_factory=dict)
 
     def run(self) -> dict[str, Any]:
         here = self._people()
@@ -179,6 +221,8 @@ class _Step:
                 return self._branch_all(here)
             case "exit":
                 self._finish(here, self._each(here, self._take_out))
+            case "tag":
+                self._finish(here, self._each(here, self._tag_one))
             case _:
                 self._count(Counter({ENTERED: len(here)}), len(here))
         return _answer()
@@ -226,11 +270,53 @@ class _Step:
         """They went on shopping since they were made due: not yet."""
         if enrolment.state is not EnrolmentState.ARMED:
             return False
-        person = self.deps.person(self.call.tenant, enrolment.customer_id)
-        later = rules.put_off(enrolment, person) if person else None
+        person = self._person(enrolment)
+        if person is None:
+            return False
+        if reason := self._turned_away_for(enrolment, person):
+            call = self.call
+            self.deps.enrolments.disarm(call.tenant, call.scenario, enrolment.occurrence, reason, call.arrived_at)
+            return True
+        later = rules.put_off(enrolment, person)
         if later is None or not self.deps.enrolments.arm(later):
             return False
         return not rules.is_due(later, self.call.arrived_at)
+
+    def _turned_away_for(self, enrolment: Enrolment, person: PersonState) -> str:
+        """Why they do not get in. A date that comes again, or has moved, makes them due again."""
+        call, entry = self.call, self.call.entry
+        if entry is not None and entry.date is not None:
+            for later in entries.dates_after(enrolment, entry, person, self._timezone()):
+                self.deps.enrolments.arm(later)
+        again = load_again(call.again_seconds)
+        if again is not None:
+            others = self.deps.enrolments.of_customer(call.tenant, enrolment.customer_id)
+            if rules.entered_before(enrolment, others, again):
+                return rules.ENTERED_BEFORE
+        if entry is None and call.period is None:
+            return ""
+        view = View(person, enrolment.touched_at, self.now, enrolment.occurrence)
+        return entries.turned_away(enrolment, entry, call.period, view, self._timezone())
+
+    def _timezone(self) -> str:
+        return self.deps.sending.read_shop(self.call.tenant).timezone
+
+    def _person(self, enrolment: Enrolment) -> PersonState | None:
+        """Read once a batch, strongly consistent; whoever is sent something is read again after the reservation."""
+        if enrolment.customer_id not in self.people:
+            self.people[enrolment.customer_id] = self.deps.person(self.call.tenant, enrolment.customer_id)
+        return self.people[enrolment.customer_id]
+
+    def _view(self, enrolment: Enrolment, person: PersonState, reactions: Mapping[str, str]) -> View:
+        found = {send: self._reaction(enrolment, send, identity) for send, identity in reactions.items()}
+        return View(person, enrolment.touched_at, self.now, enrolment.occurrence, found)
+
+    def _reaction(self, enrolment: Enrolment, send: str, identity: str) -> frozenset[str]:
+        """What people did with a send of this scenario."""
+        call, customer = self.call, enrolment.customer_id
+        name = send_id(call.tenant, call.scenario, send, enrolment.occurrence, customer, identity)
+        row = self.deps.sending.ledger.row(SendKey(call.tenant, customer, name))
+        return row.reactions if row else frozenset()
 
     def _batch(self) -> Batch:
         if self.call.batch is None:
@@ -253,7 +339,7 @@ class _Step:
     def _send_all(self, here: Sequence[Enrolment]) -> dict[str, Any]:
         send = self._send()
         shop = self.deps.sending.read_shop(self.call.tenant)
-        quiet = quiet_seconds(shop, send.purpose, send.channel, self.now)
+        quiet = max(quiet_seconds(shop, send.purpose, channel, self.now) for channel in send.channels)
         met = [_Met(WAITING, e) if e.step != self.call.step else _Met(e.outcome) for e in here]
         if not quiet:
             met = self._each(here, self._send_one)
@@ -265,9 +351,9 @@ class _Step:
     def _send_one(self, enrolment: Enrolment) -> _Met:
         if enrolment.step == self.call.step:
             return _Met(enrolment.outcome)
-        person = self.deps.person(self.call.tenant, enrolment.customer_id)
+        person = self._person(enrolment)
         request = self._request(enrolment, person)
-        reason = rules.exit_reason(self.call.exit_when, enrolment, person) if person else None
+        reason = self._exit_reason(enrolment, person) if person else None
         if reason is None and self._stale(enrolment):
             reason = Reason.TOO_LATE
         if reason is not None:
@@ -278,14 +364,22 @@ class _Step:
             return _Met(WAITING, enrolment)
         return self._record(enrolment, label(outcome), self._state_after(outcome, left=reason is not None))
 
+    def _exit_reason(self, enrolment: Enrolment, person: PersonState) -> Reason | None:
+        call = self.call
+        if call.period is not None and not call.period.covers(shop_day(self.now, self._timezone())):
+            return Reason.CLOSED
+        return rules.exit_reason(call.exit_when, call.goal, enrolment, self._view(enrolment, person, call.reactions))
+
     def _state_after(self, outcome: Outcome, *, left: bool) -> EnrolmentState:
+        if outcome.reason is Reason.GOAL:
+            return EnrolmentState.FINISHED
         if left or rules.ends_with(self.call.exit_when, outcome):
             return EnrolmentState.EXITED
         return EnrolmentState.FINISHED if self._send().last else EnrolmentState.ENTERED
 
     def _request(self, enrolment: Enrolment, person: PersonState | None) -> SendRequest:
         send, call = self._send(), self.call
-        cart = next(iter(rules.carts_of(enrolment, person)), None) if person else None
+        channel, store = self._channel(enrolment, person)
         planned_at = (enrolment.due_at if call.enter_within_seconds else None) or call.arrived_at
         return SendRequest(
             tenant=call.tenant,
@@ -294,14 +388,31 @@ class _Step:
             scenario_version=call.version,
             step=call.step,
             occurrence=enrolment.occurrence,
-            channel=send.channel,
+            channel=channel,
             template=send.template,
-            context={"cart": cart_context(cart)} if cart else {},
-            store=enrolment.cart.store,
+            context=context_of(enrolment, person, self._timezone()) if person else {},
+            store=store,
             purpose=send.purpose,
             expires_at=planned_at + timedelta(seconds=send.expires_after_seconds),
             staged=send.staged,
+            identity="+".join(send.channels),
         )
+
+    def _channel(self, enrolment: Enrolment, person: PersonState | None) -> tuple[str, str]:
+        """The first channel that reaches them, else the first; with the store whose consent counts."""
+        known, wired = enrolment.instance.store, self.deps.sending.channels
+        channels = [each for each in self._send().channels if each in wired] or list(self._send().channels[:1])
+        if person is None:
+            return channels[0], known
+        stores = {channel: self._store(person, channel, known) for channel in channels}
+        found = next((each for each in channels if reaches(person, each, stores[each])), channels[0])
+        return found, stores[found]
+
+    @staticmethod
+    def _store(person: PersonState, channel: str, known: str) -> str:
+        """Of an order or cart its store, where they said anything about this channel there."""
+        said = any((consent.channel, consent.store) == (channel, known) for consent in person.consents)
+        return known if known and (said or channel == "email") else latest_store(person, channel) or known
 
     def _send(self) -> _Send:
         if self.call.send is None:
@@ -323,22 +434,56 @@ class _Step:
         branch, batch = self.call.branch, self._batch()
         if branch is None:
             raise MisconfiguredError(f"step {self.call.step} was called without its arms")
-        people = self._pool(here, lambda e: self.deps.person(self.call.tenant, e.customer_id))
+        ways = self._pool(here, lambda enrolment: self._way(branch, enrolment))
         chosen: dict[str, list[Member]] = {arm: [] for arm in _arms(self.call)}
-        for enrolment, person in zip(here, people, strict=True):
-            chosen[rules.arm(branch.on, branch.arms, person)].append(enrolment.member)
+        for enrolment, way in zip(here, ways, strict=True):
+            chosen[way].append(enrolment.member)
         key = f"{self.call.folder}/{batch.index}.json"
         recorded = write_arms(self.deps.files, key, chosen)
         self._count(Counter({arm: len(members) for arm, members in recorded.items()}), len(here))
         arms = {arm: Cohort(key, arm, len(members), 1) for arm, members in recorded.items()}
         return _answer(arms=arms, bucket=self.deps.files.bucket)
 
+    def _way(self, branch: _Branch, enrolment: Enrolment) -> str:
+        if branch.shares is not None:
+            # By the person, not by the occasion: whoever is held out stays held out.
+            return rules.share(
+                branch.shares, self.call.tenant, self.call.scenario, self.call.step, enrolment.customer_id
+            )
+        person = self._person(enrolment)
+        if branch.when is not None:
+            view = self._view(enrolment, person, branch.reactions) if person else None
+            return rules.first_that_holds(branch.when, view)
+        return rules.arm(branch.on, branch.arms, person) if branch.on else OTHERWISE
+
+    def _tag_one(self, enrolment: Enrolment) -> _Met:
+        if enrolment.step != self.call.step:
+            self.deps.tag(self.call.tenant, enrolment.customer_id, self.call.tag, enrolment.occurrence, self.now)
+        return self._record(enrolment, TAGGED, EnrolmentState.ENTERED)
+
     def _take_out(self, enrolment: Enrolment) -> _Met:
         if enrolment.step == self.call.step:
             return _Met(enrolment.outcome)
+        if self.call.step == HOLDOUT:
+            hold_back(self._held_out(enrolment), Reason.HOLDOUT, self.deps.sending, self.now)
+            return self._record(enrolment, str(Reason.HOLDOUT), EnrolmentState.EXITED)
         ended = self.call.step == END
         state = EnrolmentState.FINISHED if ended else EnrolmentState.EXITED
         return self._record(enrolment, self.call.step, state)
+
+    def _held_out(self, enrolment: Enrolment) -> SendRequest:
+        """The decision not to send them anything, as the ledger keeps it."""
+        call = self.call
+        return SendRequest(
+            tenant=call.tenant,
+            customer_id=enrolment.customer_id,
+            scenario=call.scenario,
+            scenario_version=call.version,
+            step=call.step,
+            occurrence=enrolment.occurrence,
+            channel=NO_CHANNEL,
+            template="",
+        )
 
     # --- everyone, safely ---
 

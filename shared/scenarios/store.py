@@ -21,7 +21,7 @@ from shared.core.aws import client, domain_errors
 from shared.core.clock import from_iso, to_iso
 from shared.core.errors import UnavailableError
 from shared.core.ids import CustomerId, ScenarioId, TenantId
-from shared.scenarios.enrolment import CartRef, Enrolment, EnrolmentState, FunnelRow
+from shared.scenarios.enrolment import Enrolment, EnrolmentState, FunnelRow, Instance
 from shared.scenarios.rules import rearms
 
 FUNNEL_DAYS = 400
@@ -418,9 +418,10 @@ def _row(enrolment: Enrolment) -> dict[str, str]:
         "occurrence": enrolment.occurrence,
         "customer_id": enrolment.customer_id,
         "customer_key": f"{enrolment.tenant}#{enrolment.customer_id}",
-        "cart_source": enrolment.cart.source,
-        "cart_store": enrolment.cart.store,
-        "cart_token": enrolment.cart.token,
+        "about_source": enrolment.instance.source,
+        "about_store": enrolment.instance.store,
+        "about_key": enrolment.instance.key,
+        "about_kind": enrolment.instance.kind,
         "touched_at": to_iso(enrolment.touched_at),
         "state": enrolment.state,
     }
@@ -437,7 +438,7 @@ def _enrolment(item: Mapping[str, Any]) -> Enrolment:
         scenario=ScenarioId(text["scenario"]),
         occurrence=text["occurrence"],
         customer_id=CustomerId(text["customer_id"]),
-        cart=CartRef(text["cart_source"], text["cart_store"], text["cart_token"]),
+        instance=Instance(*(text.get(f"about_{part}", "") for part in ("source", "store", "key", "kind"))),
         touched_at=from_iso(text["touched_at"]),
         state=EnrolmentState(text["state"]),
         due_at=at("due_at"),

@@ -1,36 +1,108 @@
-"""Follows the customers table: carts become due, orders take them out again."""
+"""Follows the customers table: carts, orders, visits, dates … make people due; orders take their carts out again."""
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Iterable, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from shared.core.ids import ScenarioId
-from shared.customers.model import Cart, Order
-from shared.customers.store import ChangedRow
+from shared.core.ids import CustomerId, ScenarioId, TenantId
+from shared.customers.model import Cart, Order, PersonState, Profile, Scores
+from shared.customers.store import ChangedRow, read_row
 from shared.delivery.model import Reason
-from shared.scenarios.enrolment import CartRef, Enrolment, EnrolmentState, cart_occurrence, order_occurrences
-from shared.scenarios.model import LiveStatus, Scenario, Trigger
-from shared.scenarios.rules import EntryRule, entering
+from shared.scenarios.enrolment import Enrolment, EnrolmentState, Instance, cart_occurrence, order_occurrences
+from shared.scenarios.entries import Arrival, arrivals, rows_of
+from shared.scenarios.model import Entry, LiveStatus, Scenario, Trigger
+from shared.scenarios.rules import EntryRule, entered_before, entering
 from shared.scenarios.store import EnrolmentStore
 
+Timezones = Callable[[TenantId], str]
 
-def follow(row: ChangedRow | None, rules: Sequence[EntryRule], store: EnrolmentStore, now: datetime) -> None:
+
+def follow(
+    row: ChangedRow | None,
+    rules: Sequence[EntryRule],
+    store: EnrolmentStore,
+    now: datetime,
+    *,
+    timezone: Timezones = lambda _: "Asia/Tokyo",
+    before: Scores | None = None,
+) -> None:
     """Act on one changed row. Safe to repeat, and to miss: what counts is checked again at the step.
 
     A cart that is touched again stays due at its first time: whoever collects it then sees the later touch and puts it
     off (`rules.put_off`). So a cart is a write for each hour of shopping, not for each touch; reading first whether
-    there is anything to write costs a fifth of a write that is refused.
+    there is anything to write costs a fifth of a write that is refused. `before`: a profile row's scores until now.
     """
     if row is None:
         return
-    if row.cart is not None:
-        for rule in rules:
-            _follow_cart(row, row.cart, rule, store, now)
-    if row.order is not None and not row.historical:
-        for rule in rules:
-            _follow_order(row, row.order, rule, store, now)
+    for rule in rules:
+        if rule.entry.event is Trigger.CART_ABANDONED:
+            if row.cart is not None:
+                _follow_cart(row, row.cart, rule, store, now)
+            if row.order is not None and not row.historical:
+                _follow_order(row, row.order, rule, store, now)
+        elif row.kind in rows_of(rule.entry) and (rule.entry.date is not None or not row.historical):
+            person = _part(row)
+            for arrival in arrivals(rule.entry, person, timezone(row.tenant), now, before) if person else ():
+                enrol(row.tenant, row.customer_id, arrival, rule, store)
+
+
+@dataclass(frozen=True)
+class TriggerDeps:
+    """What following the stream needs."""
+
+    rules: Sequence[EntryRule]
+    store: EnrolmentStore
+    timezone: Timezones = lambda _: "Asia/Tokyo"
+
+
+def follow_change(change: Mapping[str, Any], deps: TriggerDeps, now: datetime) -> None:
+    """Act on one record of the customers stream."""
+    if "NewImage" not in change:
+        return
+    row = read_row(change["NewImage"])
+    before = None
+    if row is not None and row.kind == "profile" and "OldImage" in change:
+        was = read_row(change["OldImage"])
+        before = was.profile.scores if was and was.profile else None
+    follow(row, deps.rules, deps.store, now, timezone=deps.timezone, before=before)
+
+
+def _part(row: ChangedRow) -> PersonState | None:
+    """As much of the person as the row says; None for one that is found to be another."""
+    if row.merged_into is not None:
+        return None
+    return PersonState(
+        row.profile or Profile(row.tenant, row.customer_id),
+        orders=(row.order,) if row.order else (),
+        subscriptions=(row.subscription,) if row.subscription else (),
+        attributes=row.attributes,
+        visits=row.visits,
+    )
+
+
+def enrol(tenant: TenantId, customer_id: CustomerId, arrival: Arrival, rule: EntryRule, store: EnrolmentStore) -> bool:
+    """Make somebody due unless they already are, were, or may not be again so soon. Did it?"""
+    scenario = ScenarioId(rule.scenario)
+    mine = Enrolment(
+        tenant=tenant,
+        scenario=scenario,
+        occurrence=arrival.occurrence,
+        customer_id=customer_id,
+        instance=arrival.instance,
+        touched_at=arrival.touched_at,
+        due_at=arrival.due_at,
+    )
+    if store.get(tenant, scenario, arrival.occurrence) is not None:
+        return False
+    if rule.again_after is not None and entered_before(mine, store.of_customer(tenant, customer_id), rule.again_after):
+        return False
+    return store.arm(mine)
 
 
 def _follow_cart(row: ChangedRow, cart: Cart, rule: EntryRule, store: EnrolmentStore, now: datetime) -> None:
@@ -46,7 +118,7 @@ def _follow_cart(row: ChangedRow, cart: Cart, rule: EntryRule, store: EnrolmentS
                 scenario=scenario,
                 occurrence=occurrence,
                 customer_id=row.customer_id,
-                cart=CartRef(cart.source, cart.store, cart.token),
+                instance=Instance(cart.source, cart.store, cart.token),
                 touched_at=cart.updated_at,
                 due_at=decision.due_at,
             )
@@ -70,27 +142,33 @@ def _follow_order(row: ChangedRow, order: Order, rule: EntryRule, store: Enrolme
 
 def entry_rules(scenarios: Iterable[Scenario]) -> list[EntryRule]:
     """What the trigger needs to know of the scenarios."""
-    return [
-        EntryRule(s.id, s.status, s.entry.event, s.entry.after, s.entry.expires_after)
-        for s in scenarios
-        if s.status is not LiveStatus.OFF
-    ]
+    return [EntryRule(s.id, s.status, s.entry, s.again_after) for s in scenarios if s.status is not LiveStatus.OFF]
 
 
 def dump_rules(rules: Iterable[EntryRule]) -> str:
-    """As an environment variable: no Lambda reads YAML."""
-    return json.dumps(
-        [
-            [r.scenario, r.status.value, r.event.value, r.after.total_seconds(), r.expires_after.total_seconds()]
-            for r in rules
-        ],
-        separators=(",", ":"),
-    )
+    """As an environment variable, of which a function has 4 KB in all: packed. No Lambda reads YAML."""
+    told = [[r.scenario, r.status.value, r.entry.told(), dump_again(r.again_after)] for r in rules]
+    packed = zlib.compress(json.dumps(told, separators=(",", ":")).encode(), 9)
+    return base64.b64encode(packed).decode()
 
 
 def load_rules(text: str) -> list[EntryRule]:
     """What `dump_rules` wrote."""
     return [
-        EntryRule(scenario, LiveStatus(status), Trigger(event), timedelta(seconds=after), timedelta(seconds=expires))
-        for scenario, status, event, after, expires in json.loads(text)
+        EntryRule(scenario, LiveStatus(status), Entry.model_validate(entry), load_again(again))
+        for scenario, status, entry, again in json.loads(zlib.decompress(base64.b64decode(text)))
     ]
+
+
+def dump_again(again_after: timedelta | None) -> int | None:
+    """In seconds; -1 is for ever."""
+    if again_after is None:
+        return None
+    return -1 if again_after == timedelta.max else int(again_after.total_seconds())
+
+
+def load_again(seconds: int | None) -> timedelta | None:
+    """What `dump_again` wrote."""
+    if seconds is None:
+        return None
+    return timedelta.max if seconds < 0 else timedelta(seconds=seconds)

@@ -1,4 +1,4 @@
-"""Decisions of people who run the shop (名寄せと取り消し): `matakite customer merge`, `undo` and `refuse`.
+"""Decisions of people who run the shop: 名寄せ (`matakite customer merge`, `undo`) and 消去 (`matakite privacy erase`).
 
 Nothing of this is posted to a connection's URL: the command makes the envelope. It goes through the events table like
 every event, so a replay keeps what was decided.
@@ -16,10 +16,12 @@ from shared.core.ids import ConnectionId, CustomerId, EventId, TenantId, digest
 from shared.ingest import body as read
 from shared.ingest import derive
 from shared.ingest.adapter import About, Connection, Request
-from shared.ingest.model import Envelope, Event, EventType, Person, PersonLinkFacts
+from shared.ingest.model import Envelope, EraseFacts, Event, EventType, Person, PersonLinkFacts, ProfileFacts
 
 NAME = "admin"
 LINK = "person_link"
+ERASE = "person_erase"
+TAG = "tag"
 
 
 class Admin:
@@ -36,8 +38,13 @@ class Admin:
         raise RejectedError("our own commands keep their envelopes themselves")
 
     def events(self, envelope: Envelope) -> Sequence[Event]:
-        """A decision about two persons."""
+        """A decision about two persons, to forget one, or a tag that a scenario gave one."""
         said = read.parse_object(envelope.raw)
+        if envelope.topic == ERASE:
+            person = Person(source_customer_id=read.required(read.text(said, "customer_id"), "customer_id"))
+            return (derive.event(envelope, EventType.PERSON_ERASED, EraseFacts(), person),)
+        if envelope.topic == TAG:
+            return (_tagged(envelope, said),)
         joined = said.get("joined")
         if envelope.topic != LINK or not isinstance(joined, bool):
             raise RejectedError(f"no command of ours says {envelope.topic!r}")
@@ -49,6 +56,13 @@ class Admin:
         kind = EventType.PERSONS_LINKED if joined else EventType.PERSONS_UNLINKED
         one = read.required(read.text(said, "one"), "one")
         return (derive.event(envelope, kind, facts, Person(source_customer_id=one)),)
+
+
+def _tagged(envelope: Envelope, said: read.Body) -> Event:
+    tag = read.required(read.text(said, "tag"), "tag")
+    one = read.required(read.text(said, "one"), "one")
+    facts = ProfileFacts(attributes={f"tags/{tag}": True})
+    return derive.event(envelope, EventType.CUSTOMER_UPDATED, facts, Person(source_customer_id=one))
 
 
 ADAPTER = Admin()
@@ -84,4 +98,39 @@ def link_envelope(
         occurred_at=at,
         received_at=at,
         raw=json.dumps(body, separators=(",", ":")).encode(),
+    )
+
+
+def erase_envelope(tenant: TenantId, customer: CustomerId, actor: str, at: datetime) -> Envelope:
+    """What is kept when somebody is erased by a command (消去の依頼): who asked, never whom by name."""
+    at = from_iso(to_iso(at))
+    body = {"customer_id": customer, "actor": actor}
+    return Envelope(
+        tenant=tenant,
+        subject=f"{NAME}/people/erase/{customer}",
+        event_id=EventId(digest(NAME, ERASE, tenant, customer, to_iso(at))),
+        source=NAME,
+        connection=ConnectionId(NAME),
+        store="people",
+        topic=ERASE,
+        occurred_at=at,
+        received_at=at,
+        raw=json.dumps(body, separators=(",", ":")).encode(),
+    )
+
+
+def tag_envelope(tenant: TenantId, one: CustomerId, tag: str, occasion: str, at: datetime) -> Envelope:
+    """What is kept when a scenario marks a person (タグ付け): once for each occasion."""
+    at = from_iso(to_iso(at))
+    return Envelope(
+        tenant=tenant,
+        subject=f"{NAME}/people/tag/{digest(one, tag)}",
+        event_id=EventId(digest(NAME, TAG, tenant, one, tag, occasion)),
+        source=NAME,
+        connection=ConnectionId(NAME),
+        store="people",
+        topic=TAG,
+        occurred_at=at,
+        received_at=at,
+        raw=json.dumps({"one": one, "tag": tag}, separators=(",", ":")).encode(),
     )

@@ -213,6 +213,11 @@ def _reason(kind: str, detail: Body) -> str:
     return f"{kind.lower()}:{word}"
 
 
+def by_machine(record: Body) -> bool:
+    """Was this opening or click a program's?"""
+    return _machine(record, read.inner(record, kind_of(record).lower()) or {})
+
+
 def _machine(record: Body, detail: Body) -> bool:
     """Opened or clicked by a program? SES tells when it took the mail, so 2 s after that is within 2 s of delivery."""
     sent_at, at = read.time(_mail(record), "timestamp"), read.time(detail, "timestamp")

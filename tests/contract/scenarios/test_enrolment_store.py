@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from shared.core.ids import CustomerId, ScenarioId, TenantId
-from shared.scenarios.enrolment import CartRef, Enrolment, EnrolmentState, FunnelRow
+from shared.scenarios.enrolment import Enrolment, EnrolmentState, FunnelRow, Instance
 from shared.scenarios.store import DynamoEnrolmentStore, EnrolmentStore, MemoryEnrolmentStore
 
 NOW = datetime(2026, 3, 2, 1, 0, 0, 123456, tzinfo=UTC)
@@ -75,7 +75,7 @@ def tenant() -> TenantId:
 
 
 def armed(tenant: TenantId, occurrence: str = "c1", touched_at: datetime = NOW, customer: str = "hanako") -> Enrolment:
-    ref = CartRef("shopify", "mihon.myshopify.com", f"token-{occurrence}")
+    ref = Instance("shopify", "mihon.myshopify.com", f"token-{occurrence}")
     return Enrolment(tenant, CART, occurrence, CustomerId(customer), ref, touched_at, due_at=touched_at + HOUR)
 
 

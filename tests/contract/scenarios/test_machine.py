@@ -39,6 +39,9 @@ entry: {event: cart_abandoned, after: 1h}
 exit_when: [order_placed]
 steps:
   - wait: 1h
+  - send: two_before
+    channel: [line, email]
+    template: cart_abandoned/first
   - branch: who
     on: buyer
     arms:
@@ -50,7 +53,16 @@ steps:
             low: []
           else: [{exit: enough}]
     else: [{wait: 2h}]
-  - wait: 1h30m
+  - wait: {for: 1h30m, until: "10:00", on: business_day}
+  - wait_for: back
+    when: {opened: two_before}
+    timeout: 2h
+    check_every: 1h
+    then: []
+    else: [{tag: late}]
+  - split: test
+    shares: {a: 50, holdout: 50}
+    arms: {a: []}
   - send: two
     channel: email
     template: cart_abandoned/first
@@ -65,11 +77,12 @@ def answer(call):  # type: ignore[no-untyped-def]
     first_time = call["scheduled_at"] == call["arrived_at"]
     index = call.get("batch", {}).get("index", "")
     sizes = [{"size": 2, "batches": 1}, {"size": 0, "batches": 1}, {"size": 130, "batches": 3}]
-    arms = [*call.get("branch", {}).get("arms", []), "else"]
+    branch = call.get("branch", {})
+    arms = [*branch.get("arms", []), *([] if "shares" in branch else ["else"])]
     answers = call.get("answers", [])
     late = call["action"] == "send" and call["step"] in ("mail_1", "one") and first_time and index in ("0", "000001")
     return {
-        "defer_seconds": max(answers) if answers else 3600 if late else 0,
+        "defer_seconds": max(answers) if answers else 3600 if late else 7200 if call["action"] == "until" else 0,
         "arms": {
             arm: {"bucket": "machine-contract", "key": "cohorts/batches.json", "part": arm, **sizes[n % 3]}
             for n, arm in enumerate(arms)

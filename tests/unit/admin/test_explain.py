@@ -13,7 +13,7 @@ from shared.core.ids import CustomerId, ScenarioId, SendId, TenantId
 from shared.customers.model import Cart, PersonState, Profile
 from shared.delivery.model import LedgerRow, Reason, SendState
 from shared.ingest.model import Line
-from shared.scenarios.enrolment import CartRef, Enrolment, EnrolmentState, cart_occurrence
+from shared.scenarios.enrolment import Enrolment, EnrolmentState, Instance, cart_occurrence
 from shared.scenarios.model import LiveStatus
 from shared.scenarios.read import read_presets
 
@@ -45,7 +45,7 @@ def an_enrolment(state: EnrolmentState = EnrolmentState.ENTERED, **given: object
         ScenarioId(SCENARIO.id),
         cart_occurrence(CART),
         HANAKO,
-        CartRef("shopify", "a.example.jp", "t1"),
+        Instance("shopify", "a.example.jp", "t1"),
         TOUCHED,
         state,
         due_at=None if entered else TOUCHED + timedelta(hours=1),

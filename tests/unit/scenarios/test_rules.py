@@ -10,21 +10,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.ids import CustomerId
-from shared.customers.model import Cart, LtvTier, Order
+from shared.customers.model import Cart, LtvTier, Order, PersonState
 from shared.delivery.model import Outcome, Reason, SendState
-from shared.scenarios.enrolment import CartRef, Enrolment, EnrolmentState, cart_occurrence
-from shared.scenarios.model import ARMS, OTHERWISE, ExitRule, LiveStatus, Subject, Trigger
+from shared.scenarios.conditions import View
+from shared.scenarios.enrolment import Enrolment, EnrolmentState, Instance, cart_occurrence
+from shared.scenarios.model import ARMS, OTHERWISE, Entry, ExitRule, LiveStatus, Subject, Trigger
 from shared.scenarios.rules import EntryRule, arm, carts_of, ends_with, entering, exit_reason, rearms
 from tests.unit.scenarios.world import CART, MORNING, STORE, TENANT, a_cart, a_person, an_order
 
 HOUR = timedelta(hours=1)
-RULE = EntryRule("cart_abandoned", LiveStatus.LIVE, Trigger.CART_ABANDONED, HOUR, timedelta(days=1))
+RULE = EntryRule("cart_abandoned", LiveStatus.LIVE, Entry(event=Trigger.CART_ABANDONED, after=HOUR))
 ALL = tuple(ExitRule)
 
 
 def an_enrolment(cart: Cart) -> Enrolment:
-    ref = CartRef(cart.source, cart.store, cart.token)
+    ref = Instance(cart.source, cart.store, cart.token)
     return Enrolment(TENANT, CART, cart_occurrence(cart), CustomerId("hanako"), ref, cart.updated_at)
+
+
+def leaving(rules: tuple[ExitRule, ...], enrolment: Enrolment, person: PersonState) -> Reason | None:
+    return exit_reason(rules, None, enrolment, View(person, enrolment.touched_at, MORNING, enrolment.occurrence))
 
 
 # --- entering ---
@@ -86,7 +91,7 @@ def test_a_cart_and_the_checkout_made_from_it_are_one_occurrence() -> None:
 
 def test_nobody_leaves_while_nothing_happened() -> None:
     cart = a_cart()
-    assert exit_reason(ALL, an_enrolment(cart), a_person("hanako", cart)) is None
+    assert leaving(ALL, an_enrolment(cart), a_person("hanako", cart)) is None
 
 
 @pytest.mark.parametrize(
@@ -104,8 +109,8 @@ def test_nobody_leaves_while_nothing_happened() -> None:
 def test_an_order_of_the_cart_or_since_the_cart_ends_it(order: Order, leaves: bool) -> None:
     cart = a_cart()
     person = replace(a_person("hanako", cart), orders=(order,))
-    assert exit_reason(ALL, an_enrolment(cart), person) == (Reason.ORDERED if leaves else None)
-    assert exit_reason((ExitRule.CART_EMPTIED,), an_enrolment(cart), person) is None
+    assert leaving(ALL, an_enrolment(cart), person) == (Reason.ORDERED if leaves else None)
+    assert leaving((ExitRule.CART_EMPTIED,), an_enrolment(cart), person) is None
 
 
 @given(st.datetimes(datetime(2026, 3, 1), datetime(2026, 4, 1)), st.booleans(), st.booleans())  # noqa: DTZ001
@@ -114,16 +119,16 @@ def test_no_mail_ever_goes_to_somebody_with_an_order_since_the_cart(at: datetime
     order = an_order("cart-1" if mine else "other", at.replace(tzinfo=MORNING.tzinfo), cancelled=cancelled)
     person = replace(a_person("hanako", cart), orders=(order,))
     if mine or (order.ordered_at and order.ordered_at >= MORNING):
-        assert exit_reason(ALL, an_enrolment(cart), person) is Reason.ORDERED
+        assert leaving(ALL, an_enrolment(cart), person) is Reason.ORDERED
 
 
 def test_a_completed_or_emptied_cart_ends_it() -> None:
     enrolment = an_enrolment(a_cart())
     completed = a_person("hanako", a_cart(completed_at=MORNING))
-    assert exit_reason(ALL, enrolment, completed) is Reason.ORDERED
-    assert exit_reason(ALL, enrolment, a_person("hanako", a_cart(lines=()))) is Reason.EXITED
-    assert exit_reason(ALL, enrolment, a_person("hanako")) is Reason.EXITED
-    assert exit_reason((), enrolment, completed) is None
+    assert leaving(ALL, enrolment, completed) is Reason.ORDERED
+    assert leaving(ALL, enrolment, a_person("hanako", a_cart(lines=()))) is Reason.EXITED
+    assert leaving(ALL, enrolment, a_person("hanako")) is Reason.EXITED
+    assert leaving((), enrolment, completed) is None
 
 
 def test_the_latest_checkout_of_a_cart_counts() -> None:
@@ -160,4 +165,4 @@ def test_everyone_has_exactly_one_way_even_when_nothing_is_known(subject: Subjec
 
 
 def test_the_store_of_the_cart_is_kept_because_consent_is_per_store() -> None:
-    assert an_enrolment(a_cart()).cart.store == STORE
+    assert an_enrolment(a_cart()).instance.store == STORE

@@ -19,7 +19,7 @@ from shared.scenarios.enrolment import EnrolmentState, cart_occurrence
 from shared.scenarios.model import LiveStatus
 from shared.scenarios.store import MemoryEnrolmentStore
 from shared.scenarios.sweep import execution_name, sweep
-from shared.scenarios.trigger import dump_rules, entry_rules, follow, load_rules
+from shared.scenarios.trigger import TriggerDeps, dump_rules, entry_rules, follow, load_rules
 from tests.unit.scenarios.world import CART, MORNING, TENANT, World, a_cart, a_person, jst, preset
 
 
@@ -213,7 +213,7 @@ def test_the_trigger_reads_the_stream_and_sets_poison_aside() -> None:
     store = MemoryEnrolmentStore()
     poison = Row(f"{TENANT}#hanako", "cart#x", "cart", '{"not": "a cart"}')
     answer = trigger_function.handler(
-        stream(cart_row("a"), poison, cart_row("b")), None, deps=(entry_rules([preset()]), store)
+        stream(cart_row("a"), poison, cart_row("b")), None, deps=TriggerDeps(entry_rules([preset()]), store)
     )
     assert answer == {"batchItemFailures": [{"itemIdentifier": "1"}]}
     assert len(store.of_customer(TENANT, CustomerId("hanako"))) == 2
@@ -221,7 +221,7 @@ def test_the_trigger_reads_the_stream_and_sets_poison_aside() -> None:
 
 def test_a_removed_row_is_not_an_event() -> None:
     batch = {"Records": [{"eventID": "0", "eventName": "REMOVE", "dynamodb": {"SequenceNumber": "0"}}]}
-    answer = trigger_function.handler(batch, None, deps=(entry_rules([preset()]), MemoryEnrolmentStore()))
+    answer = trigger_function.handler(batch, None, deps=TriggerDeps(entry_rules([preset()]), MemoryEnrolmentStore()))
     assert answer == {"batchItemFailures": []}
 
 

@@ -1,0 +1,221 @@
+"""Every word of the scenario language does what it says: small files whose examples are played."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from shared.delivery.render import TemplateStore
+from shared.scenarios.compile import compile_scenario, describe
+from shared.scenarios.examples import run_examples
+from shared.scenarios.read import read_text
+from tests.unit.scenarios.world import ARN
+
+SEND = "{send: one, channel: email, template: t/one}"
+TWO = "{send: two, channel: email, template: t/one}"
+NOBODY = "  - {title: n, person: {consent: opt_out}, expect: [{skip: one, reason: opted_out}]}\n"
+
+
+@cache
+def templates() -> TemplateStore:
+    """One template with a part for every channel."""
+    root = Path(tempfile.mkdtemp())
+    (root / "t" / "one").mkdir(parents=True)
+    for part in ("subject.txt", "mail.html", "mail.txt", "sms.txt"):
+        (root / "t" / "one" / part).write_text("{{ person.name }}")
+    (root / "t" / "one" / "line.json").write_text('{"type": "text", "text": "x"}')
+    return TemplateStore(root)
+
+
+def scenario_of(entry: str, steps: str, examples: str, more: str = "") -> str:
+    """A scenario file."""
+    return (
+        f"id: sample\ntitle: 見本\nentry: {entry}\nexit_when: [order_placed, unsubscribed]\n{more}\n"
+        f"steps:\n{steps}\nexamples:\n{examples}"
+    )
+
+
+def play(text: str) -> None:
+    """Every example holds."""
+    scenario = read_text(text)
+    assert compile_scenario(scenario, ARN)
+    assert list(describe(scenario))
+    for result in run_examples(scenario, templates()):
+        happened, expected = "; ".join(map(str, result.happened)), "; ".join(map(str, result.expected))
+        assert result.passed, f"{result.title}\n expected {expected}\n happened {happened}"
+
+
+ENTRIES = {
+    "an order": (
+        "{event: order_placed, after: 3d, number: 1}",
+        "  - {title: a, expect: [{send: one, at: '2026-03-05 10:00'}]}\n"
+        "  - {title: b, person: {orders: 2}, expect: [{skip: entry, reason: not_eligible}]}\n"
+        "  - {title: c, then: [{after: 1d, event: order_placed}], expect: [{skip: one, reason: ordered}]}\n",
+    ),
+    "an order of a product": (
+        "{event: order_placed, after: 1h, product: [A-1], subscription: true}",
+        "  - {title: a, expect: [{send: one, at: '2026-03-02 11:00'}]}\n" + NOBODY,
+    ),
+    "an order that was imported": (
+        "{event: order_placed, after: 1h}",
+        "  - {title: a, expect: [{send: one}]}\n"
+        "  - {title: b, cart: {historical: true}, expect: [{skip: entry, reason: not_eligible}]}\n",
+    ),
+    "pages": (
+        "{event: page_viewed, after: 1h, page_type: price, path: /plan*, at_least: 3, within: 7d}",
+        "  - {title: a, expect: [{send: one, at: '2026-03-02 11:00'}]}\n" + NOBODY,
+    ),
+    "a login": ("{event: logged_in, after: 30m}", "  - {title: a, expect: [{send: one}]}\n" + NOBODY),
+    "a tracked event": ("{event: tracked, name: trial}", "  - {title: a, expect: [{send: one}]}\n" + NOBODY),
+    "an answer": (
+        "{event: survey_answered, survey: s1, question: q1, choice: [bad]}",
+        "  - {title: a, expect: [{send: one}]}\n"
+        "  - {title: b, person: {attributes: {survey/s1/q1: [good]}}, expect: [{skip: entry, reason: not_eligible}]}\n",
+    ),
+    "a contract": (
+        "{event: contract_changed, state: cancelled, after: 2h}",
+        "  - {title: a, expect: [{send: one, at: '2026-03-02 12:00'}]}\n" + NOBODY,
+    ),
+    "a status": (
+        "{event: status_changed, to: dormant, from: [at_risk, loyal]}",
+        "  - {title: a, expect: [{send: one}]}\n" + NOBODY,
+    ),
+    "a birthday": (
+        '{event: date, date: birthday, days: -7, at: "11:00"}',
+        "  - {title: a, expect: [{send: one, at: '2026-03-02 11:00'}]}\n"
+        "  - {title: b, person: {attributes: {birth_on: '1990-05-01'}},"
+        " expect: [{send: one, at: '2026-04-24 11:00'}]}\n" + NOBODY,
+    ),
+    **{
+        date: (
+            f"{{event: date, date: {date}, days: {days}}}",
+            "  - {title: a, expect: [{send: one, at: '2026-03-02 10:00'}]}\n" + NOBODY,
+        )
+        for date, days in (
+            ("registered", 30),
+            ("first_order", 14),
+            ("last_order", 90),
+            ("last_login", 30),
+            ("last_seen", 30),
+            ("next_delivery", -3),
+            ("contract_started", 60),
+            ("points_expire", -14),
+            ("rank_until", -30),
+        )
+    },
+    "a date that has moved": (
+        "{event: date, date: last_login, days: 30, at: '18:00'}",
+        "  - {title: a, then: [{after: 1h, event: logged_in}], expect: [{skip: entry, reason: not_eligible}]}\n"
+        "  - {title: b, expect: [{send: one, at: '2026-03-02 18:00'}]}\n",
+    ),
+    "a broadcast": ("{event: broadcast}", "  - {title: a, expect: [{send: one}]}\n" + NOBODY),
+    "a condition at the door": (
+        "{event: logged_in, where: {none: [{tier: [low]}]}}",
+        "  - {title: a, person: {tier: high}, expect: [{send: one}]}\n"
+        "  - {title: b, person: {tier: low}, expect: [{skip: entry, reason: not_eligible}]}\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_an_entry_lets_in_whom_it_says(name: str) -> None:
+    entry, examples = ENTRIES[name]
+    text = scenario_of(entry, f"  - {SEND}", examples)
+    # What lets them in by an order must not take them out by it.
+    play(text)
+
+
+STEPS = {
+    "until a time of day on a business day": (
+        f"  - wait: {{for: 1d, until: '09:30', on: business_day}}\n  - {SEND}",
+        # 2 May 2026 is a Saturday, 3 to 6 are holidays.
+        "  - {title: a, expect: [{send: one, at: '2026-03-04 09:30'}]}\n"
+        "  - {title: b, cart: {touched_at: '2026-05-01 10:00'}, expect: [{send: one, at: '2026-05-07 09:30'}]}\n"
+        + NOBODY,
+    ),
+    "until a weekday": (
+        f"  - wait: {{on: fri}}\n  - {SEND}",
+        "  - {title: a, expect: [{send: one, at: '2026-03-06 10:00'}]}\n" + NOBODY,
+    ),
+    "until something happened, or not": (
+        "  - wait_for: back\n    when: {viewed: {path: /plan}}\n    timeout: 4d\n    check_every: 1d\n"
+        f"    then: [{SEND}]\n    else: [{TWO}]",
+        "  - {title: a, then: [{after: 30h, event: viewed, path: /plan}],"
+        " expect: [{send: one, at: '2026-03-04 10:00'}]}\n"
+        "  - {title: b, expect: [{send: two, at: '2026-03-06 10:00'}]}\n"
+        "  - {title: c, then: [{after: 30h, event: opted_out}], expect: [{skip: two, reason: opted_out}]}\n",
+    ),
+    "by reaction": (
+        f"  - {SEND}\n  - wait: 2d\n  - branch: reacted\n    when:\n      clicked: {{clicked: one}}\n"
+        "      opened: {opened: one}\n    arms:\n"
+        "      clicked: [{exit: enough}]\n      opened: []\n"
+        f"    else: [{{wait: 1d}}]\n  - {TWO}",
+        "  - {title: a, then: [{after: 1h, event: opened, send: one}],"
+        " expect: [{send: one}, {send: two, at: '2026-03-04 10:00'}]}\n"
+        "  - {title: b, then: [{after: 1h, event: clicked, send: one}], expect: [{send: one}]}\n"
+        "  - {title: c, expect: [{send: one}, {send: two, at: '2026-03-05 10:00'}]}\n" + NOBODY,
+    ),
+    "by attribute": (
+        "  - branch: who\n    when:\n      young: {attribute: {name: age, at_most: 29}}\n"
+        "      known: {attribute: {name: gender, known: true}, buyer: first}\n"
+        f"    arms: {{young: [{SEND}], known: [{TWO}]}}\n    else: []",
+        "  - {title: a, person: {attributes: {age: 20}}, expect: [{send: one}]}\n"
+        "  - {title: b, person: {attributes: {age: 30, gender: female}}, expect: [{send: two}]}\n"
+        "  - {title: c, person: {attributes: {age: 20}, consent: opt_out}, expect: [{skip: one, reason: opted_out}]}\n",
+    ),
+    "by the first channel that reaches them": (
+        "  - {send: one, channel: [line, sms, email], template: t/one}",
+        "  - {title: a, person: {line_user_id: U1, line_consent: opt_in}, expect: [{send: one, channel: line}]}\n"
+        "  - {title: b, person: {line_user_id: U1}, expect: [{send: one, channel: email}]}\n"
+        "  - {title: c, person: {phone: '+819000000000', sms_consent: opt_in}, expect: [{send: one, channel: sms}]}\n"
+        "  - {title: d, person: {consent: unknown}, expect: [{skip: one, reason: no_address}]}\n",
+    ),
+    "by chance, with a hold-out": (
+        f"  - split: test\n    shares: {{a: 45, b: 45, holdout: 10}}\n    arms: {{a: [{SEND}], b: [{TWO}]}}",
+        "  - {title: a, person: {id: p0}, expect: [{send: one}]}\n"
+        "  - {title: b, person: {id: p3}, expect: [{send: two}]}\n"
+        "  - {title: h, person: {id: p11}, expect: [{skip: holdout, reason: holdout}]}\n",
+    ),
+    "marked by a tag": (
+        f"  - tag: offered\n  - branch: who\n    when: {{marked: {{attribute: {{name: tags/offered, is: 'true'}}}}}}\n"
+        f"    arms: {{marked: [{SEND}]}}\n    else: []",
+        "  - {title: a, expect: [{send: one}]}\n" + NOBODY,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_does_what_it_says(name: str) -> None:
+    steps, examples = STEPS[name]
+    play(scenario_of("{event: logged_in}", steps, examples))
+
+
+def test_whoever_reaches_the_goal_leaves_with_that_reason() -> None:
+    steps = f"  - {SEND}\n  - wait: 1d\n  - {TWO}"
+    examples = (
+        "  - {title: a, then: [{after: 1h, event: viewed, page_type: thanks}],"
+        " expect: [{send: one}, {skip: two, reason: goal}]}\n" + NOBODY
+    )
+    play(scenario_of("{event: logged_in}", steps, examples, "goal: {viewed: {page_type: thanks}}"))
+
+
+def test_a_condition_takes_people_out_like_a_rule() -> None:
+    text = scenario_of(
+        "{event: contract_changed, state: active}",
+        f"  - {SEND}\n  - wait: 1d\n  - {TWO}",
+        "  - {title: a, then: [{after: 1h, event: contract_cancelled}],"
+        " expect: [{send: one}, {skip: two, reason: exited}]}\n" + NOBODY,
+    )
+    play(text.replace("[order_placed, unsubscribed]", "[{contract: cancelled}, unsubscribed]"))
+
+
+def test_outside_its_operating_period_nobody_enters_and_nothing_is_sent() -> None:
+    steps = f"  - {SEND}\n  - wait: 3d\n  - {TWO}"
+    examples = (
+        "  - {title: a, expect: [{send: one}, {skip: two, reason: closed}]}\n"
+        "  - {title: b, cart: {touched_at: '2026-03-05 10:00'}, expect: [{skip: entry, reason: closed}]}\n"
+    )
+    play(scenario_of("{event: logged_in}", steps, examples, "period: {from: 2026-03-01, until: 2026-03-04}"))
