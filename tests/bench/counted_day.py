@@ -19,6 +19,7 @@ from infra.demo.stage import set_up
 from infra.local import lifecycle
 from infra.local.process import Emulator, LocalPaths, internal
 from shared.core.clock import SystemClock
+from tests.bench import month
 
 SHOPPERS = 120
 
@@ -44,6 +45,7 @@ def count_day(paths: LocalPaths, shoppers: int = SHOPPERS) -> dict[str, Any]:
         "counted_on": SystemClock().now().date().isoformat(),
         "accepted_webhooks": tally.answers["accepted"],
         "decisions": decisions,
+        "month": month.play(addresses=40),
         "webhooks": webhooks,
         "mails": mails,
     }

@@ -16,7 +16,7 @@ from shared.delivery.channels.fake import FakeChannel, Fault
 from shared.delivery.model import IN_FLIGHT, SendState
 from shared.scenarios.enrolment import EnrolmentState
 from shared.scenarios.rehearse import Rehearsal
-from shared.scenarios.step import StepDeps, run_step
+from shared.scenarios.step import COME_BACK_SECONDS, StepDeps, run_step
 from tests.unit.scenarios.world import MORNING, TENANT, World, a_cart, a_person
 
 PEOPLE = 6
@@ -103,7 +103,10 @@ def storm(case: int, rng: random.Random) -> None:
     _sweep_at(shop, start)
     _play(shop)
     shop.judge()
-    assert Counter(shop.mails())["mail_1"] == PEOPLE, "everybody's first mail leaves after the storm"
+    # Refused by SES, and the release refused by DynamoDB: nobody can say any more that it was surely not sent.
+    in_doubt = shop.funnel()["mail_1"]["ambiguous"]
+    assert Counter(shop.mails())["mail_1"] == PEOPLE - in_doubt, "everybody's first mail leaves after the storm"
+    assert max(shop.provider.calls.values()) <= 1 + 600 / COME_BACK_SECONDS + 1, "SES is called more than once in 90 s"
 
 
 def outage(case: int, rng: random.Random) -> None:
@@ -154,7 +157,9 @@ def ticks(case: int, rng: random.Random) -> None:
             shop.start("cart_abandoned", name, document)
     _play(shop)
     shop.judge()
-    assert len(shop.provider.accepted) == 3 * PEOPLE, f"{len(shop.provider.accepted)} mails, not {3 * PEOPLE}"
+    # An execution whose answers were lost four times fails, and is started again days later: what it finds is late.
+    late = sum(counts["too_late"] for counts in shop.funnel().values())
+    assert len(shop.provider.accepted) == 3 * PEOPLE - late, f"{len(shop.provider.accepted)} mails, {late} too late"
 
 
 # --- what they share --------------------------------------------------------------------------------------------------

@@ -97,7 +97,8 @@ def crash(case: int, rng: random.Random) -> None:
         ports.land()
     if point == "batch again":
         again = one_attempt(request, world, Ports(world, Never(), rng))
-        assert again == outcome, f"{case}: a repeated batch says {again}, and was {outcome}"
+        settled = outcome.state is SendState.UNKNOWN and again.state is SendState.SENT  # a record that came late
+        assert again == outcome or settled, f"a repeated batch says {again}, and was {outcome}"
     Oracle(world, [request]).judge([started for ports in tried for started in ports.started])
     assert plan.fired, f"{point}: the fault never happened"
     if outcome.state is SendState.UNKNOWN:

@@ -1,0 +1,332 @@
+"""The bill of a month (月額): what was counted, at the volume of so many addresses, priced line by line.
+
+What grows with webhooks and mails is taken from the counters; how full batches are, how long a call takes and what is
+kept how long are assumptions (`Assumptions`), each printed beside the line it enters. Durations are not taken from the
+counting machine: they are its own, so functions are charged for the calls they were counted to make.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shared.core.errors import RejectedError
+from shared.measurement.cost.counts import Counts
+from shared.measurement.cost.prices import Prices
+
+MONTH_SECONDS = 30 * 86_400
+MILLISECONDS = {"dynamodb": 4.0, "s3": 25.0, "ses": 60.0, "ssm": 8.0, "secretsmanager": 8.0, "sqs": 8.0, "states": 20.0}
+"""How long one call takes within a region."""
+MEMORY_GB = {
+    "ReceiveWebhook": 1.0,
+    "UpdateState": 1.0,
+    "Trigger": 0.5,
+    "Step": 1.0,
+    "Sweep": 0.5,
+    "ReceiveFeedback": 0.5,
+}
+ARCHIVE_GB = 1.7275
+_OF_A_MAIL, _OF_WHO_IS_HELD_BACK = 5, 2
+"""Write units of the ledger, the contact row and the enrolment."""
+AT_ONCE = {"Step": 8, "Sweep": 8}
+"""Calls a function has under way side by side."""
+
+
+@dataclass(frozen=True)
+class Assumptions:
+    """What the counters cannot know."""
+
+    mails_per_address: float = 8
+    webhooks_per_address: float = 60
+    scenarios: int = 10
+    steps: int = 4
+    sweep_minutes: tuple[int, ...] = (1, *[15] * 9)
+    """Of each scenario: every minute where minutes matter (carts), else every quarter of an hour."""
+    batch_size: int = 50
+    shards: int = 4
+    """Of a stream of an on-demand table."""
+    archive_window_seconds: float = 60
+    polls_per_second: float = 4
+    events_per_mail: float | None = None
+    """Records of SES per mail; None: as counted. Opens and clicks included, reliability.md says 2.3."""
+    kept_days: float = 90
+    """Raw webhooks and records of SES in the events table."""
+    kilobytes_per_event: float = 1.0
+    address_kilobytes: float = 12
+    """State of a person: profile, orders, carts, consents, enrolments and ledger of a year."""
+    log_kilobytes: Mapping[str, float] = field(
+        default_factory=lambda: {"request": 0.25, "invocation": 0.35, "metrics": 0.35}
+    )
+    trace_reservoir: float = 1.0
+    """Traces per second that X-Ray takes of whatever comes, and its share of the rest: the service's default rule."""
+    trace_share: float = 0.05
+    metrics: int = 18
+    alarms: int = 23
+    analyses: int = 60
+    cpu_milliseconds: float = 3
+    """Of our own code, per webhook or mail and function."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What one webhook and one mail cost, counted."""
+
+    webhook: Counts
+    webhooks: int
+    mail: Counts
+    mails: int
+    decisions: int
+    month: Mapping[str, float] | None = None
+    """Units of a webhook over a month's mix: written as `event`, `state` and `due index`, and `read units`."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: what it is, in units that have a price, and what was assumed."""
+
+    name: str
+    usage: Mapping[str, float]
+    assumption: str
+    usd: float
+
+
+@dataclass(frozen=True)
+class Bill:
+    """A month of so many addresses."""
+
+    addresses: int
+    lines: tuple[Line, ...]
+    floor: float
+    """What SES alone takes."""
+    write_units_per_mail: float
+    write_units_per_webhook: float
+
+    @property
+    def usd(self) -> float:
+        """All of it."""
+        return sum(line.usd for line in self.lines)
+
+    @property
+    def ratio(self) -> float:
+        """× the SES floor."""
+        return self.usd / self.floor
+
+
+BARS = {10_000: 3.0, 100_000: 1.6, 1_000_000: 1.4}
+"""Addresses → the bill may be so many times the SES floor."""
+WRITE_UNITS_PER_MAIL = 6.0
+
+
+def bill(addresses: int, rates: Rates, prices: Prices, assumed: Assumptions | None = None) -> Bill:
+    """The bill of a month. Raises RejectedError when nothing was counted to scale from."""
+    if addresses < 1 or rates.webhooks < 1 or rates.mails < 1:
+        raise RejectedError("a bill needs at least one address, one counted webhook and one counted mail")
+    month = _Month(addresses, rates, assumed or Assumptions())
+    lines = tuple(Line(name, usage, said, prices.of(usage)) for name, usage, said in month.lines())
+    floor = prices.of({"ses_mail": month.mails})
+    return Bill(addresses, lines, floor, month.write_units_per_mail, month.write_units_per_webhook)
+
+
+def price_counts(counts: Counts, prices: Prices) -> tuple[Line, ...]:
+    """What was counted, as it is: no scaling, no assumption but the price."""
+    return tuple(
+        Line(unit, {unit: quantity}, "数えたまま", prices.of({unit: quantity}))
+        for unit, quantity in counts.usage().items()
+    )
+
+
+class _Month:
+    def __init__(self, addresses: int, rates: Rates, assumed: Assumptions) -> None:
+        self.addresses, self.rates, self.assumed = addresses, rates, assumed
+        self.webhooks = addresses * assumed.webhooks_per_address
+        self.mails = addresses * assumed.mails_per_address
+        self.decisions = self.mails * rates.decisions / rates.mails
+        counted_events = rates.mail.called("ReceiveFeedback", "dynamodb", "PutItem") / rates.mails
+        self.events_per_mail = assumed.events_per_mail or counted_events
+        self.events = self.mails * self.events_per_mail
+
+    def lines(self) -> list[tuple[str, dict[str, float], str]]:
+        """Every line, before it is priced."""
+        return [
+            self._ses(), self._api(), self._webhook_units(), self._webhook_functions(), self._mail_units(),
+            self._step_function(), self._orchestration(), self._feedback(), self._archive(), self._stored(),
+            self._logs(), self._traces(), self._nightly(), self._standing(),
+        ]  # fmt: skip
+
+    # --- what was counted ---
+
+    @property
+    def write_units_per_webhook(self) -> float:
+        """Event, state and due index."""
+        if self.rates.month:
+            return sum(self.rates.month[part] for part in ("event", "state", "due index"))
+        written = self.rates.webhook.written
+        return sum(written[who] for who in ("ReceiveWebhook", "UpdateState", "Trigger")) / self.rates.webhooks
+
+    @property
+    def write_units_per_mail(self) -> float:
+        """Of a mail that left: ledger 3, contact 1, enrolment 1, and its share of claims and counts.
+
+        Who was held back takes 2 and the same share; making somebody due is counted with the webhook that did it.
+        """
+        written, mails, decisions = self.rates.mail.written["Step"], self.rates.mails, self.rates.decisions
+        shared = written - _OF_A_MAIL * mails - _OF_WHO_IS_HELD_BACK * (decisions - mails)
+        return _OF_A_MAIL + shared / decisions
+
+    def _ses(self) -> tuple[str, dict[str, float], str]:
+        return "SES 送信料", {"ses_mail": self.mails}, f"1件{self.assumed.mails_per_address:g}通/月、à la carte"
+
+    def _api(self) -> tuple[str, dict[str, float], str]:
+        said = f"1件{self.assumed.webhooks_per_address:g}回/月、512KBまで1回"
+        return "Webhook 受信（HTTP API）", {"api_request": self.webhooks}, said
+
+    def _webhook_units(self) -> tuple[str, dict[str, float], str]:
+        written = self.write_units_per_webhook
+        read = (
+            self.rates.month["read units"]
+            if self.rates.month
+            else self.rates.webhook.called("UpdateState", "dynamodb", "BatchGetItem", "Query") / self.rates.webhooks
+        )
+        usage = {"write_unit": self.webhooks * written, "read_unit": self.webhooks * read}
+        return "Webhook の書き込み（DynamoDB）", usage, f"1回 {written:.2f} 書込・{read:.2f} 読取単位（実測）"
+
+    def _webhook_functions(self) -> tuple[str, dict[str, float], str]:
+        rate = self.webhooks / MONTH_SECONDS / self.assumed.shards
+        folded = self.webhooks / max(1.0, rate / self.assumed.polls_per_second)
+        followed = self.webhooks / max(1.0, rate)
+        usage = {
+            "lambda_request": self.webhooks + folded + followed,
+            "lambda_gb_second": sum(
+                self._gigabyte_seconds(self.rates.webhook, name, self.rates.webhooks) * self.webhooks
+                for name in ("ReceiveWebhook", "UpdateState", "Trigger")
+            ),
+        }
+        return "Webhook の関数（Lambda）", usage, "呼び出し1回 DynamoDB 4ms・S3 25ms、自前の計算 3ms"
+
+    def _gigabyte_seconds(self, counts: Counts, name: str, per: int, cpu: float | None = None) -> float:
+        """Of one webhook or mail, by the calls the function was counted to make for it."""
+        waited = sum(MILLISECONDS.get(s, 10.0) * n for (w, s, _), n in counts.calls.items() if w == name)
+        own = self.assumed.cpu_milliseconds if cpu is None else cpu
+        return (waited / per / AT_ONCE.get(name, 1) + own) / 1000 * MEMORY_GB[name]
+
+    def _mail_units(self) -> tuple[str, dict[str, float], str]:
+        share = self.mails / self.rates.mails
+        usage = {
+            "write_unit": self.rates.mail.written["Step"] * share,
+            "read_unit": (self.rates.mail.read["Step"] + self.rates.mail.called("Step", "dynamodb", "BatchGetItem"))
+            * share,
+        }
+        held = self.rates.decisions / self.rates.mails
+        said = f"1通 {self.write_units_per_mail:.2f} 書込単位（実測）、送らない判断も {held:.2f} 倍まで含む"
+        return "送信台帳・登録（DynamoDB）", usage, said
+
+    def _step_function(self) -> tuple[str, dict[str, float], str]:
+        batches = self._cohorts()[1] * self.assumed.steps
+        each = self._gigabyte_seconds(self.rates.mail, "Step", self.rates.mails, cpu=6.0)
+        usage = {"lambda_request": batches, "lambda_gb_second": each * self.mails + batches * 0.03}
+        return "配信の関数（Lambda）", usage, "1人あたりの呼び出し（実測）を8並列、描画 6ms"
+
+    def _cohorts(self) -> tuple[float, float]:
+        """Executions and batches in a month: arrivals are spread evenly over the scenarios and the day."""
+        assumed = self.assumed
+        people = self.decisions / assumed.steps / assumed.scenarios
+        executions = batches = 0.0
+        for minutes in assumed.sweep_minutes:
+            ticks = MONTH_SECONDS / 60 / minutes
+            arriving = people / ticks
+            started = ticks * -math.expm1(-arriving)
+            executions += started
+            batches += max(started, people / assumed.batch_size)
+        return executions, batches
+
+    def _orchestration(self) -> tuple[str, dict[str, float], str]:
+        executions, batches = self._cohorts()
+        counted = max(1, self.rates.mail.executions)
+        # Counted over a scenario of three mails; per step of the assumed ones.
+        each = (self.rates.mail.transitions + counted) / counted / 3 * self.assumed.steps
+        mapped = max(0.0, batches - executions) * self.assumed.steps
+        ticks = sum(MONTH_SECONDS / 60 / minutes for minutes in self.assumed.sweep_minutes)
+        usage = {
+            "transition": executions * each + mapped,
+            "express_request": mapped,
+            "schedule": ticks,
+            "lambda_request": ticks,
+            "lambda_gb_second": ticks * 0.02 * MEMORY_GB["Sweep"],
+            "read_unit": ticks,
+            "object_put": batches * (1 + self.assumed.steps),
+            "object_get": batches * (1 + self.assumed.steps),
+        }
+        said = f"{executions:,.0f} 実行×{each:.0f} 遷移（実測）、掃引 1分×{self.assumed.sweep_minutes.count(1)}・15分×9"
+        return "シナリオの進行（Step Functions・掃引）", usage, said
+
+    def _feedback(self) -> tuple[str, dict[str, float], str]:
+        counted = self.rates.mail.called("ReceiveFeedback", "dynamodb", "PutItem")
+        written = self.rates.mail.written["ReceiveFeedback"] / max(1, counted)
+        usage = {
+            "write_unit": self.events * written,
+            "read_unit": self.events,
+            "queue_request": self.events * (1 + 2 / 10 + 0.1),
+            "lambda_request": self.events / 5 + self.events,
+            "lambda_gb_second": self.events * (0.011 * MEMORY_GB["ReceiveFeedback"] + 0.005 * MEMORY_GB["UpdateState"]),
+        }
+        said = f"1通 {self.events_per_mail:.2f} 件、1件 {written:.2f} 書込単位（実測）"
+        return "到達・苦情などの受信（SQS・DynamoDB・Lambda）", usage, said
+
+    # --- what is assumed ---
+
+    def _archive(self) -> tuple[str, dict[str, float], str]:
+        windows = MONTH_SECONDS / self.assumed.archive_window_seconds * self.assumed.shards
+        arriving = self.webhooks + self.events
+        filled = 2 * windows * -math.expm1(-arriving / windows)
+        usage = {
+            "lambda_request": filled,
+            "lambda_gb_second": (filled * 0.2 + arriving * 0.0004) * ARCHIVE_GB,
+            "object_put": filled * 2,
+            "object_gb_month": self.addresses * self.assumed.webhooks_per_address * 0.4e-6 * 12,
+        }
+        said = f"{self.assumed.archive_window_seconds:g}秒ごと×{self.assumed.shards}シャード×2本、1年分を保管"
+        return "データレイクへの保管（S3・Lambda）", usage, said
+
+    def _stored(self) -> tuple[str, dict[str, float], str]:
+        kept = (self.webhooks + self.events) * self.assumed.kept_days / 30 * self.assumed.kilobytes_per_event
+        gigabytes = (kept + self.addresses * self.assumed.address_kilobytes) / 1e6
+        usage = {"table_gb_month": gigabytes, "recovery_gb_month": gigabytes}
+        return "保存と復旧（DynamoDB・PITR）", usage, f"生データ {self.assumed.kept_days:g} 日、{gigabytes:,.1f} GB"
+
+    def _logs(self) -> tuple[str, dict[str, float], str]:
+        kb = self.assumed.log_kilobytes
+        per_webhook = kb["request"] + kb["metrics"] + 3 * kb["invocation"]
+        total = self.webhooks * per_webhook + self.events * 1.2 * kb["invocation"]
+        return "ログ（CloudWatch Logs）", {"log_gb": total / 1e6}, f"Webhook 1回 {per_webhook:.2f} KB"
+
+    def _traces(self) -> tuple[str, dict[str, float], str]:
+        rate = (3 * self.webhooks + 2 * self.events) / MONTH_SECONDS
+        at_first = min(rate, self.assumed.trace_reservoir)
+        taken = (at_first + (rate - at_first) * self.assumed.trace_share) * MONTH_SECONDS
+        said = f"毎秒{self.assumed.trace_reservoir:g}件と残りの{self.assumed.trace_share:.0%}"
+        return "トレース（X-Ray）", {"trace": taken}, said
+
+    def _nightly(self) -> tuple[str, dict[str, float], str]:
+        nights = 30
+        terabytes = nights * self.assumed.analyses * max(10e-6, self.addresses * 2e-11 * 10)
+        usage = {
+            "athena_tb": terabytes,
+            "transition": nights * self.assumed.analyses * 12.0,
+            "lambda_gb_second": nights * (300 + self.addresses * 0.002) * ARCHIVE_GB,
+            "object_put": nights * self.assumed.analyses * 3.0,
+            "object_get": nights * self.assumed.analyses * 30.0,
+            "write_unit": nights * self.addresses * 0.05,
+        }
+        return "夜間集計（Athena など）", usage, f"毎晩 {self.assumed.analyses} 分析、1日に5%の人のスコアが変わる"
+
+    def _standing(self) -> tuple[str, dict[str, float], str]:
+        usage = {
+            "metric": float(self.assumed.metrics),
+            "alarm": float(self.assumed.alarms),
+            "dashboard": 1.0,
+            "secret": 1.0,
+            "encryption_key": 1.0,
+        }
+        said = f"指標{self.assumed.metrics}・アラーム{self.assumed.alarms}・画面1"
+        return "監視と鍵（固定）", usage, said
