@@ -16,8 +16,8 @@ from shared.core.shop import Shop
 from shared.core.telemetry import logger
 from shared.customers import identity, rules
 from shared.customers.items import RefRow, StoredPerson, email_ref, is_visitor, state_of
-from shared.customers.links import as_one
-from shared.customers.model import Join, PersonState, Record, Suppressed, Suppression
+from shared.customers.links import as_one, read_with
+from shared.customers.model import Claim, Join, PersonState, Record, Suppressed, Suppression
 from shared.customers.plan import Change
 from shared.customers.rows import ConflictError
 from shared.customers.store import CustomerStore
@@ -86,18 +86,46 @@ def apply(event: Event, store: CustomerStore, keys: KeyRing, shop: Shop) -> Appl
 
 
 def _commit(event: Event, named: CustomerId | None, store: CustomerStore, keys: KeyRing, shop: Shop) -> Applied:
+    """What an event says about its person, and then about the browser it happened in."""
+    refs, browsers = identity.browsers(identity.refs_of(event, keys))
     for _ in range(_ATTEMPTS):
-        change, forgotten = _decide(event, named, store, keys, shop)
-        if change is None:
-            return Applied(None, forgotten=forgotten)
-        erased_at = change.person.record.erased_at
-        forgotten |= erased_at is not None and event.occurred_at <= erased_at
+        found = _look_up(store, event.tenant, refs, event.occurred_at)
+        change = _decide(event, named, found, browsers, store, keys, shop)
         try:
-            changed = store.commit(change)
+            changed = store.commit(change) if change else ()
         except ConflictError:
             continue
-        return Applied(change.person.customer_id, changed, forgotten)
+        person = change.person if change else None
+        erased_at = max((at for at in (found.erased_at, person and person.record.erased_at) if at), default=None)
+        seen = set(browsers)
+        if person and person.record.erased_at:
+            seen |= {Ref(ref) for ref in person.record.visitors}
+        for browser in sorted(seen):
+            said = _seen(event, browser, found.refs, erased_at) if browser in browsers else None
+            changed += _note(event, browser, said or Record(erased_at=erased_at), store, shop)
+        late = erased_at is not None and event.occurred_at <= erased_at
+        return Applied(person.customer_id if person else None, changed, found.forgotten or late)
     raise ConflictError("too many workers on one person; the event is retried")
+
+
+def _seen(event: Event, browser: Ref, refs: Iterable[Ref], erased_at: datetime | None) -> Record:
+    """What an event about somebody says of the browser it happened in: that they were seen there."""
+    first = sorted(refs, key=rules.ref_rank)[:1]
+    claim = Claim(event.occurred_at, event.event_id)
+    return Record(refs=frozenset({browser}), claims=dict.fromkeys(first, claim), erased_at=erased_at)
+
+
+def _note(event: Event, browser: Ref, said: Record, store: CustomerStore, shop: Shop) -> tuple[str, ...]:
+    """Keep what is said of a browser with the browser."""
+    for _ in range(_ATTEMPTS):
+        found = _look_up(store, event.tenant, [browser], event.occurred_at)
+        people = _people(store, event.tenant, found.claimed.values())
+        change = _change(event.tenant, people, replace(said, refs=found.refs), found.fresh, shop, event)
+        try:
+            return store.commit(change) if change else ()
+        except ConflictError:
+            continue
+    raise ConflictError("too many workers on one browser; the event is retried")
 
 
 def _link(event: Event, store: CustomerStore, keys: KeyRing, shop: Shop) -> Applied:
@@ -111,11 +139,16 @@ def _link(event: Event, store: CustomerStore, keys: KeyRing, shop: Shop) -> Appl
 
 
 def _decide(
-    event: Event, named: CustomerId | None, store: CustomerStore, keys: KeyRing, shop: Shop
-) -> tuple[Change | None, bool]:
-    """What to write, and whether the event names somebody by an address that was erased since."""
+    event: Event,
+    named: CustomerId | None,
+    found: _Found,
+    browsers: Iterable[Ref],
+    store: CustomerStore,
+    keys: KeyRing,
+    shop: Shop,
+) -> Change | None:
+    """What to write about the person of an event; None where it names somebody by an address erased since."""
     tenant = event.tenant
-    found = _look_up(store, tenant, identity.refs_of(event, keys), event.occurred_at)
     people = _people(store, tenant, found.claimed.values())
     if named:
         person = store.load(tenant, named)
@@ -123,7 +156,8 @@ def _decide(
             raise NotFoundError(f"event {event.event_id} names person {named}, who is unknown here")
         people = [person]
     said = identity.record_of(event, found.refs, keys, forgotten=found.forgotten)
-    return _change(tenant, people, said, found.fresh, shop, event), found.forgotten
+    said = replace(said, visitors=dict.fromkeys(browsers, Claim(event.occurred_at, event.event_id)))
+    return _change(tenant, people, said, found.fresh, shop, event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +166,13 @@ class _Found:
 
     claimed: Mapping[Ref, CustomerId]
     fresh: frozenset[Ref]
-    forgotten: bool
+    erased_at: datetime | None
+    """When one of them was forgotten, after the event."""
+
+    @property
+    def forgotten(self) -> bool:
+        """Does the event name somebody by an address that was erased since?"""
+        return self.erased_at is not None
 
     @property
     def refs(self) -> frozenset[Ref]:
@@ -142,7 +182,7 @@ class _Found:
 def _look_up(store: CustomerStore, tenant: TenantId, refs: Sequence[Ref], at: datetime) -> _Found:
     claimed: dict[Ref, CustomerId] = {}
     fresh: set[Ref] = set()
-    forgotten = False
+    forgotten: datetime | None = None
     pending = list(refs)
     while pending:
         rows = store.refs(tenant, pending)
@@ -155,8 +195,8 @@ def _look_up(store: CustomerStore, tenant: TenantId, refs: Sequence[Ref], at: da
                 claimed[ref] = row.customer_id
             elif row.erased_at and at > row.erased_at:
                 again.append(rules.successor(ref, row.erased_at))
-            else:
-                forgotten = True
+            elif row.erased_at:
+                forgotten = max(forgotten or row.erased_at, row.erased_at)
         pending = again
     return _Found(claimed, frozenset(fresh), forgotten)
 
@@ -274,6 +314,7 @@ def _is_plain(event: Event) -> bool:
     return (
         event.event_type not in _COMMANDS.keys() | _SAYS_NOTHING | _BLOCKS | _LINKS | {EventType.PERSON_ERASED}
         and identity.named_person(event) is None
+        and not any(key.startswith("visitor/") for key in event.person.anonymous_ids)
     )
 
 
@@ -394,6 +435,24 @@ def fold_all(
     return reference.people(now or datetime.max.replace(tzinfo=UTC))
 
 
+@dataclass(frozen=True, slots=True)
+class _Everybody:
+    """The persons of the reference, looked up as in a store."""
+
+    people: Mapping[Ref, StoredPerson]
+    parents: dict[Ref, Ref]
+    named: Mapping[CustomerId, Ref]
+    erased: Mapping[Ref, datetime]
+
+    def by_id(self, customer_id: CustomerId) -> StoredPerson | None:
+        """By any id they ever had."""
+        return self.people.get(_root(self.parents, self.named[customer_id]))
+
+    def by_ref(self, ref: Ref) -> StoredPerson | None:
+        """By a ref that is not forgotten."""
+        return None if ref in self.erased else self.people.get(_root(self.parents, ref))
+
+
 class _Reference:
     """Components of refs and the join of what their events say, in the order things happened."""
 
@@ -407,25 +466,23 @@ class _Reference:
 
     def people(self, now: datetime) -> dict[CustomerId, PersonState]:
         """Everybody, as known now."""
-        alone = {root: self._person(record) for root, record in self._records.items()}
-        groups: dict[Ref, Ref] = {}
-        for person in alone.values():
-            for decision in person.record.decisions.values():
-                ends = [_root(self._parents, self._named[end]) for end in (decision.one, decision.other)]
-                if decision.joined:
-                    _unite(groups, *ends)
-        together: dict[Ref, list[StoredPerson]] = {}
-        for root, person in alone.items():
-            together.setdefault(_root(groups, root), []).append(person)
-        states = (self._state(as_one(people), now) for people in together.values())
+        alone = {root: self._person(self._with_erasures(record)) for root, record in self._records.items()}
+        people = _Everybody(alone, self._parents, self._named, self._erased)
+        states = (self._state(as_one(read_with(person, people)), now) for person in alone.values())
         return {state.profile.customer_id: state for state in states}
+
+    def _with_erasures(self, record: Record) -> Record:
+        """A browser forgets what happened in it before anybody seen there was erased."""
+        roots = {_root(self._parents, Ref(ref)) for ref in record.claims}
+        times = [since for root in roots if root in self._records and (since := self._records[root].erased_at)]
+        return rules.settle(rules.join([record, Record(erased_at=max(times))])) if times else record
 
     def _person(self, record: Record) -> StoredPerson:
         return StoredPerson(self._shop.tenant, rules.canonical_id(record.refs), record, self._shop.currency)
 
     def _state(self, person: StoredPerson, now: datetime) -> PersonState:
         blocked = rules.suppressed(self._suppressions.get(email_ref(person) or "", Suppression()), now)
-        return state_of(person, frozenset({"email"} if blocked else ()))
+        return state_of(replace(person, aliases=frozenset()), frozenset({"email"} if blocked else ()))
 
     def add(self, event: Event) -> None:
         """One event more."""
@@ -435,15 +492,25 @@ class _Reference:
             self._add(event, named)
 
     def _add(self, event: Event, named: CustomerId | None) -> None:
-        roots, refs, forgotten = self._look_up(event, named)
+        roots, refs, since = self._look_up(event, named)
         if event.event_type in _BLOCKS:
             self._suppress(event, roots)
-        if event.event_type is EventType.MESSAGE_BOUNCED or not roots:
+        if event.event_type is EventType.MESSAGE_BOUNCED:
             return
+        _, browsers = identity.browsers(self._refs_of(event, self._keys))
+        for browser in browsers:
+            self._join({_root(self._parents, browser)}, _seen(event, browser, refs, since), event)
+        if not roots:
+            return
+        said = identity.record_of(event, refs, self._keys, forgotten=since is not None)
+        claim = Claim(event.occurred_at, event.event_id)
+        self._join(roots, replace(said, visitors=dict.fromkeys(browsers, claim)), event)
+
+    def _join(self, roots: set[Ref], said: Record, event: Event) -> None:
         for root in roots:
             _unite(self._parents, min(roots), root)
         known = [self._records.pop(root) for root in roots if root in self._records]
-        together = rules.join([*known, identity.record_of(event, refs, self._keys, forgotten=forgotten)])
+        together = rules.join([*known, said])
         record = rules.settle(together)
         self._records[_root(self._parents, min(roots))] = record
         for ref in together.refs:
@@ -451,14 +518,14 @@ class _Reference:
         for ref in rules.forgotten_refs(together.refs, record):
             self._erased[ref] = record.erased_at or event.occurred_at
 
-    def _look_up(self, event: Event, named: CustomerId | None) -> tuple[set[Ref], set[Ref], bool]:
+    def _look_up(self, event: Event, named: CustomerId | None) -> tuple[set[Ref], set[Ref], datetime | None]:
         refs: set[Ref] = set()
-        forgotten = False
-        for ref in self._refs_of(event, self._keys):
+        forgotten: datetime | None = None
+        for ref in identity.browsers(self._refs_of(event, self._keys))[0]:
             current = ref
             while (since := self._erased.get(current)) and event.occurred_at > since:
                 current = rules.successor(current, since)
-            forgotten |= since is not None
+            forgotten = max(forgotten or since, since) if since else forgotten
             refs |= {current} if since is None else set()
         if named and named not in self._named and event.event_type is EventType.MESSAGE_BOUNCED:
             return set(), refs, forgotten

@@ -8,7 +8,8 @@ All refs of one event are one person, and whoever shares a ref is one person:
 | `email:` | normalised mail address | over all stores and malls | masked by a mall: one address is one order there |
 | `line:` | LINE user id of a channel | always | |
 | `phone:` | E.164 number **with** the normalised name | only where the event names nobody otherwise | |
-| `anon:` | cart, checkout, order, visitor's cookie | until one of the above is known, then for good | |
+| `anon:` | cart, checkout, order | until one of the above is known, then for good | |
+| `visitor:` | a browser's cookie | nobody: whoever was seen in it first is shown its history (`links.py`) | |
 
 A telephone number alone never joins two who are known otherwise: families and offices share one. That, and the same
 name at the same address, is a match for a person to decide (`matches.py`).
@@ -57,7 +58,7 @@ from shared.ingest.model import (
     TrackedFacts,
 )
 
-OWN_SOURCES = frozenset({"page", "ses", "admin"})
+OWN_SOURCES = frozenset({"page", "ses", "admin", "callcentre", "sms"})
 """Our own pages, mails and commands: their `source_customer_id` is our customer id, so it is no ref."""
 
 MAX_LINES = 500
@@ -95,8 +96,9 @@ def phone_ref(tenant: TenantId, phone: str, name: str, keys: KeyRing) -> Ref:
 
 
 def anonymous_ref(source: str, store: str, key: str) -> Ref:
-    """A visitor not yet known, by `cart/<token>`, `checkout/<token>` or `order/<id>`."""
-    return Ref(f"anon:{digest(source, store, key)}")
+    """A visitor not yet known, by `cart/<token>`, `checkout/<token>`, `order/<id>` or `visitor/<cookie>`."""
+    kind = rules.VISITOR if key.startswith("visitor/") else "anon"
+    return Ref(f"{kind}:{digest(source, store, key)}")
 
 
 def named_person(event: Event) -> CustomerId | None:
@@ -116,7 +118,7 @@ def linked_people(event: Event) -> tuple[CustomerId, ...]:
 
 
 def refs_of(event: Event, keys: KeyRing) -> tuple[Ref, ...]:
-    """Every ref in an event, strongest first; all of them are one person."""
+    """Every ref in an event, strongest first. All are one person, apart from the browser it happened in."""
     if event.event_type in _ABOUT_NOBODY or named_person(event):
         return ()
     refs = {customer_ref(event.source, event.store, known) for known in _customer_ids(event)}
@@ -130,6 +132,14 @@ def refs_of(event: Event, keys: KeyRing) -> tuple[Ref, ...]:
         refs.add(phone_ref(event.tenant, phone, names.name_key(event.person.last_name, event.person.first_name), keys))
     refs |= {anonymous_ref(event.source, event.store, key) for key in _anonymous_keys(event, bool(refs))}
     return tuple(sorted(refs, key=rules.ref_rank))
+
+
+def browsers(refs: Iterable[Ref]) -> tuple[tuple[Ref, ...], tuple[Ref, ...]]:
+    """Refs of whom an event is about, and of the browser where that is more than a browser."""
+    refs = tuple(refs)
+    visitors = tuple(ref for ref in refs if rules.is_visitor_ref(ref))
+    others = tuple(ref for ref in refs if not rules.is_visitor_ref(ref))
+    return (others, visitors) if others else (visitors, ())
 
 
 def _customer_ids(event: Event) -> Iterable[str]:

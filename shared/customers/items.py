@@ -2,7 +2,7 @@
 
     pk `{tenant}#{customer_id}`               sk `profile` (or an alias: `merged_into`; or a visitor, whose other rows
                                                  are in it), `order#…`, `cart#…`,
-                                                 `subscription#…`, `visits`, `link#…` (decisions),
+                                                 `subscription#…`, `visits`, `claims` (browsers), `link#…`,
                                                  `consent#…` (current), `consentlog#…` (append only)
     pk `{tenant}#ref#{ref}`                   sk `ref` → `customer_id`, or `erased_at`
     pk `{tenant}#suppressed#{channel}:{digest}` sk `suppressed`
@@ -34,6 +34,7 @@ from shared.customers.model import (
     Attribute,
     Card,
     Cart,
+    Claim,
     Consent,
     ConsentEntry,
     Decision,
@@ -52,6 +53,7 @@ from shared.customers.rows import Key, Row, decode_item
 
 PROFILE = "profile"
 _VISITS = "visits"
+_CLAIMS = "claims"
 _IN_PROFILE = frozenset({"account", "form"})
 
 
@@ -118,6 +120,12 @@ class _ProfileBody:
     moving: list[str] = field(default_factory=list)
     visitor: dict[str, list[str]] = field(default_factory=dict)
     """Rows of somebody not yet known: sort key → body and stamp. One small write for each look into a cart."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Claims:
+    visitors: dict[str, Claim] = field(default_factory=dict)
+    claims: dict[str, Claim] = field(default_factory=dict)
 
 
 @cache
@@ -198,6 +206,8 @@ def _rows(person: StoredPerson, historical: bool) -> dict[Key, Row]:
     ]
     if record.visits:
         rows.append(row(_VISITS, _VISITS, _pack_visits(record.visits.values())))
+    if record.visitors or record.claims:
+        rows.append(row(_CLAIMS, _CLAIMS, dump(_Claims(dict(record.visitors), dict(record.claims)))))
     return {each.key: each for each in rows}
 
 
@@ -339,6 +349,9 @@ def _record(row: Row) -> Record:
             return Record(decisions={key: parse(Decision, row.body)})
         case "visits":
             return Record(visits=_unpack_visits(row.body))
+        case "claims":
+            claims: _Claims = parse(_Claims, row.body)
+            return Record(visitors=claims.visitors, claims=claims.claims)
         case _:
             return Record()
 

@@ -1,28 +1,130 @@
-"""Two persons whom somebody decided to be one (名寄せ), and the way back (取り消し).
+"""Two persons who are read as one: by decision (名寄せ), with the way back (取り消し), and with the browsers they used.
 
-A decision joins what is read, not what is stored: each person keeps their own rows, so taking the decision back
-restores exactly what was, whatever has happened to either of them since. Of the decisions about one pair the latest
-counts; evidence in events (a shared mail address) joins for good.
+Both join what is read, not what is stored: each keeps their own rows, so a decision taken back restores exactly what
+was, and nobody becomes somebody else for having sat at the same screen.
+
+Of the decisions about one pair the latest counts; evidence in events (a shared mail address) joins for good.
+
+A browser (visitor cookie) is seen with whoever signs in, buys or answers in it: a family, a library, somebody who
+means harm. So a cookie joins nobody. What happened in it while nobody was known there is read with the first, by
+(time, event), of those who are known by a strong key; what others did there stays theirs. A cart of nobody known that
+was seen in it goes with it. Who was first is a minimum, so it is the same in any order of arrival.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Protocol
 
-from shared.core.ids import CustomerId
+from shared.core.ids import CustomerId, Ref
 from shared.customers import rules
-from shared.customers.items import StoredPerson
+from shared.customers.items import StoredPerson, is_visitor
 from shared.customers.model import Record
 
 
-def linked_ids(people: Iterable[StoredPerson]) -> set[CustomerId]:
-    """The ids that decisions join these persons with, their own among them."""
+class People(Protocol):
+    """Where persons are looked up."""
+
+    def by_id(self, customer_id: CustomerId) -> StoredPerson | None:
+        """By any id they ever had."""
+        ...
+
+    def by_ref(self, ref: Ref) -> StoredPerson | None:
+        """By a ref that is not forgotten."""
+        ...
+
+
+def read_with(person: StoredPerson, people: People) -> list[StoredPerson]:
+    """Everybody who is read as one with this person, the person among them."""
+    found: dict[CustomerId, StoredPerson] = {}
+    pending = [person]
+    while pending:
+        head = _head(pending.pop(), people)
+        if head.customer_id in found:
+            continue
+        household = [head, *_browsing(head, people)]
+        found |= {each.customer_id: each for each in household}
+        ends = sorted(_linked_ids(household) - found.keys())
+        pending += [each for end in ends if (each := people.by_id(end))]
+    return list(found.values())
+
+
+def _linked_ids(people: Iterable[StoredPerson]) -> set[CustomerId]:
     decisions = (each for person in people for each in person.record.decisions.values() if each.joined)
     return {end for each in decisions for end in (each.one, each.other)}
 
 
+# --- browsers --------------------------------------------------------------------------------------------------------
+def _head(person: StoredPerson, people: People) -> StoredPerson:
+    """Whose history this is read in: the person's own, or that of whoever their browser leads to."""
+    if is_known(person):
+        return person
+    if person.record.claims:
+        return _owner(person, people) or person
+    browser = _first_browser(person, people)
+    return (_owner(browser, people) or browser) if browser else person
+
+
+def is_known(person: StoredPerson) -> bool:
+    """By a strong key, not just a cart or a cookie."""
+    return any(rules.is_strong(ref) for ref in person.record.refs)
+
+
+def _owner(browser: StoredPerson, people: People) -> StoredPerson | None:
+    return next((each for each in _seen_in(browser, people) if is_known(each)), None)
+
+
+def _seen_in(browser: StoredPerson, people: People) -> Iterator[StoredPerson]:
+    """Who was seen in a browser, the first first."""
+    claims = sorted(browser.record.claims.items(), key=lambda item: (item[1].at, item[1].event_id, item[0]))
+    for ref, _ in claims:
+        person = people.by_ref(Ref(ref))
+        if person and _knows(person, browser):
+            yield person
+
+
+def _knows(person: StoredPerson, browser: StoredPerson) -> bool:
+    """Both keep as many as fit, so each must still have the other."""
+    return any(ref in person.record.visitors for ref in browser.record.refs)
+
+
+def _first_browser(person: StoredPerson, people: People) -> StoredPerson | None:
+    visitors = sorted(person.record.visitors.items(), key=lambda item: (item[1].at, item[1].event_id, item[0]))
+    for ref, _ in visitors:
+        browser = people.by_ref(Ref(ref))
+        if browser and any(each.customer_id == person.customer_id for each in _seen_in(browser, people)):
+            return browser
+    return None
+
+
+def _browsing(head: StoredPerson, people: People) -> Iterator[StoredPerson]:
+    """The browsers that are read with somebody, and the carts of nobody known that were seen in them."""
+    if is_known(head):
+        browsers = [each for ref in sorted(head.record.visitors) if (each := people.by_ref(Ref(ref)))]
+        browsers = [each for each in browsers if (owner := _owner(each, people)) and _is(owner, head)]
+    else:
+        browsers = [head]
+    since = head.record.erased_at
+    for browser in browsers:
+        yield browser
+        for person in _seen_in(browser, people):
+            first = None if is_known(person) else _first_browser(person, people)
+            if first and _is(first, browser):
+                yield replace(person, record=_forgotten(person.record, since)) if since else person
+
+
+def _is(one: StoredPerson, other: StoredPerson) -> bool:
+    return one.customer_id == other.customer_id
+
+
+def _forgotten(record: Record, since: datetime) -> Record:
+    """A cart of before the erasure of whoever it is read with is gone with them."""
+    return rules.settle(rules.join([record, Record(erased_at=since)]))
+
+
+# --- one of several --------------------------------------------------------------------------------------------------
 def as_one(people: Sequence[StoredPerson]) -> StoredPerson:
     """What is known of them together, under the id of the strongest of their keys."""
     if len(people) == 1:
@@ -30,13 +132,23 @@ def as_one(people: Sequence[StoredPerson]) -> StoredPerson:
     whole = rules.join(replace(person.record, erased_at=None) for person in people)
     customer_id = rules.canonical_id(ref for person in people for ref in person.record.refs)
     kept = next(person for person in people if person.customer_id == customer_id)
+    # A visitor never had a mail or a place in a scenario: nobody asks for their id.
+    named = [person for person in people if not (is_visitor(person) or _is_browser(person))]
     return replace(
         kept,
-        record=replace(whole, erased_at=_erased(person.record for person in people)),
-        aliases=frozenset().union(*(p.aliases | {p.customer_id} for p in people)) - {customer_id},
+        record=replace(whole, refs=_naming(whole.refs), erased_at=_erased(person.record for person in people)),
+        aliases=frozenset().union(*(p.aliases | {p.customer_id} for p in named)) - {customer_id},
         joins={gone: how for person in people for gone, how in person.joins.items()},
         scores=kept.scores or max((p.scores for p in people if p.scores), key=lambda s: s.as_of, default=None),
     )
+
+
+def _is_browser(person: StoredPerson) -> bool:
+    return all(rules.is_visitor_ref(ref) for ref in person.record.refs)
+
+
+def _naming(refs: frozenset[Ref]) -> frozenset[Ref]:
+    return frozenset(ref for ref in refs if rules.is_strong(ref)) or refs
 
 
 def _erased(records: Iterable[Record]) -> datetime | None:

@@ -262,6 +262,14 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """When somebody known otherwise was first seen in a browser (visitor cookie), and which event said so."""
+
+    at: datetime
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """What a set of events says about one person.
 
@@ -284,6 +292,10 @@ class Record:
     consent_log: Mapping[str, ConsentEntry] = field(default_factory=dict)
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     """By pair of persons."""
+    visitors: Mapping[str, Claim] = field(default_factory=dict)
+    """The browsers this person was seen in, by visitor ref: the earliest claim of each."""
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+    """Of a browser's own record: who was seen in it, by their ref."""
     erased_at: datetime | None = None
     """What was said up to here is forgotten, whenever it arrives."""
 

@@ -14,6 +14,7 @@ from shared.customers.model import (
     Attribute,
     Card,
     Cart,
+    Claim,
     Consent,
     ConsentEntry,
     ConsentStatus,
@@ -32,6 +33,12 @@ T = TypeVar("T")
 Latest = TypeVar("Latest", Said, Attribute, Decision)
 
 VISITS_KEPT = 50
+
+CLAIMS_KEPT = 200
+"""Browsers of a person, and persons of a browser: a terminal in a library must not grow without end."""
+
+VISITOR = "visitor"
+"""Kind of the ref of a visitor's cookie. It never joins anybody: see `links.py`."""
 
 EVERY_STORE = "*"
 """Store of a consent entry that counts in all of them."""
@@ -101,7 +108,7 @@ def _japanese(national: str) -> str | None:
 
 
 # --- who -------------------------------------------------------------------------------------------------------------
-_RANKS = {"customer": 0, "email": 1, "line": 2, "phone": 3, "gone": 4, "anon": 5}
+_RANKS = {"customer": 0, "email": 1, "line": 2, "phone": 3, "gone": 4, "anon": 5, VISITOR: 6}
 _ADDRESSES = ("email:", "line:", "phone:")
 """Refs made of an address: an erasure takes them away."""
 
@@ -114,6 +121,11 @@ def ref_rank(ref: Ref) -> tuple[int, str]:
 def is_strong(ref: Ref) -> bool:
     """Does this ref name a person by itself (customer id, mail address, LINE id, telephone number with a name)?"""
     return _RANKS[ref.partition(":")[0]] < _RANKS["gone"]
+
+
+def is_visitor_ref(ref: str) -> bool:
+    """Does this ref name a browser, in which more than one person may be seen?"""
+    return ref.startswith(f"{VISITOR}:")
 
 
 def canonical_id(refs: Iterable[Ref]) -> CustomerId:
@@ -196,6 +208,17 @@ def latest_visits(visits: Iterable[Visit]) -> dict[str, Visit]:
     return {visit.event_id: visit for visit in kept}
 
 
+def earliest_claims(parts: Iterable[Mapping[str, Claim]]) -> dict[str, Claim]:
+    """Of each pair the earliest, of all pairs the first 200: the same in any order and repetition."""
+    each = _merged(lambda one, other: min(one, other, key=_claimed), parts)
+    kept = sorted(each.items(), key=lambda item: (*_claimed(item[1]), item[0]))[:CLAIMS_KEPT]
+    return dict(sorted(kept))
+
+
+def _claimed(claim: Claim) -> tuple[datetime, str]:
+    return claim.at, claim.event_id
+
+
 def join(records: Iterable[Record]) -> Record:
     """What the records say together: commutative, associative, idempotent."""
     records = tuple(records)
@@ -212,6 +235,8 @@ def join(records: Iterable[Record]) -> Record:
         last_login_at=max((record.last_login_at for record in records if record.last_login_at), default=None),
         consent_log=_merged(merge_entries, (record.consent_log for record in records)),
         decisions=_merged(latest, (record.decisions for record in records)),
+        visitors=earliest_claims(record.visitors for record in records),
+        claims=earliest_claims(record.claims for record in records),
         erased_at=erased_at,
     )
 
@@ -238,7 +263,7 @@ def settle(record: Record) -> Record:
     cards = _referred(record.cards, said)
     said_again = {ref for card in cards.values() for ref in (card.email_ref, card.line_ref, card.phone_ref)}
     refs = {ref for ref in record.refs if not ref.startswith(_ADDRESSES) or ref.partition("~")[0] in said_again}
-    if record.refs and not any(ref.startswith("customer:") for ref in record.refs):
+    if record.refs and not any(ref.startswith(("customer:", f"{VISITOR}:")) for ref in record.refs):
         # Named by an address only: the id stays, the address's digest goes.
         refs.add(Ref(f"gone:{canonical_id(record.refs)}"))
     login = record.last_login_at

@@ -35,7 +35,7 @@ from shared.customers.items import (
     suppression_of,
     with_scores,
 )
-from shared.customers.links import as_one, linked_ids
+from shared.customers.links import as_one, read_with
 from shared.customers.matches import Match, open_matches
 from shared.customers.model import Card, ConsentEntry, PersonState, Profile, Record, Scores, Suppressed, Suppression
 from shared.customers.plan import Change, pack, single_puts, transactions, written
@@ -70,19 +70,15 @@ class CustomerStore:
         return shown(found) if found else None
 
     def whole(self, tenant: TenantId, customer_id: CustomerId) -> StoredPerson | None:
-        """A person with everybody whom somebody decided to be the same (名寄せ)."""
+        """A person with everybody read as one with them: by decision (名寄せ), or by the browsers they used."""
         found = self.load(tenant, customer_id)
-        return as_one(self._linked(found)) if found else None
+        return as_one(read_with(found, _Read(self, tenant, found))) if found else None
 
-    def _linked(self, person: StoredPerson) -> list[StoredPerson]:
-        people = {person.customer_id: person}
-        asked = {person.customer_id}
-        while wanted := linked_ids(people.values()) - asked:
-            asked |= wanted
-            for each in sorted(wanted):
-                if other := self.load(person.tenant, each):
-                    people.setdefault(other.customer_id, other)
-        return list(people.values())
+    def browsers(self, tenant: TenantId, customer_id: CustomerId) -> list[CustomerId]:
+        """The ids of the browsers a person was seen in: an erasure forgets what was done in them (消去)."""
+        found = self.load(tenant, customer_id)
+        rows = self.refs(tenant, [Ref(ref) for ref in found.record.visitors]) if found else {}
+        return sorted({row.customer_id for row in rows.values() if row.customer_id})
 
     def resolve_ref(self, tenant: TenantId, ref: Ref) -> CustomerId | None:
         """The person a ref names now; None when nobody, or when the address was erased and not used since."""
@@ -339,6 +335,32 @@ class CustomerStore:
 
     def _one(self, key: Key) -> Row | None:
         return self.rows.get([key]).get(key)
+
+
+class _Read:
+    """Persons looked up for one question, each read once."""
+
+    def __init__(self, store: CustomerStore, tenant: TenantId, person: StoredPerson) -> None:
+        self._store, self._tenant = store, tenant
+        self._people: dict[CustomerId, StoredPerson | None] = {person.customer_id: person}
+        self._refs: dict[Ref, CustomerId | None] = {}
+
+    def by_id(self, customer_id: CustomerId) -> StoredPerson | None:
+        """By any id they ever had."""
+        if customer_id not in self._people:
+            found = self._store.load(self._tenant, customer_id)
+            self._people[customer_id] = found
+            if found:
+                self._people.setdefault(found.customer_id, found)
+        return self._people[customer_id]
+
+    def by_ref(self, ref: Ref) -> StoredPerson | None:
+        """By a ref that is not forgotten."""
+        if ref not in self._refs:
+            row = self._store.refs(self._tenant, [ref]).get(ref)
+            self._refs[ref] = row.customer_id if row else None
+        customer_id = self._refs[ref]
+        return self.by_id(customer_id) if customer_id else None
 
 
 class MemoryCustomerStore(CustomerStore):
