@@ -46,7 +46,8 @@ class Delivery(Construct):
         self._set = self._configuration_set()
         self.receive_feedback = self._receive_feedback()
         self.feedback = self._feedback_queue()
-        self.unsubscribe = self._unsubscribe()
+        self.unsubscribe = self._page("unsubscribe", "unsubscribe")
+        self.preferences = self._page("set_preferences", "preferences")
         self.link_line = self._link_line()
         self.reconcile = self._reconcile()
 
@@ -158,11 +159,12 @@ class Delivery(Construct):
         )
         return queue
 
-    def _unsubscribe(self) -> lambda_.Function:
+    def _page(self, function_name: str, page: str) -> lambda_.Function:
+        """A page behind the signed link of a mail, where a person says what they want."""
         house = self._house
         function = house.functions.make(
             self,
-            "delivery/unsubscribe",
+            f"delivery/{function_name}",
             settings={
                 "customers_table": house.tables.customers.table_name,
                 "events_table": house.tables.events.table_name,
@@ -173,13 +175,13 @@ class Delivery(Construct):
             timeout=Duration.seconds(15),
             memory_mb=1024,
         )
-        # An opt-out adds to a person; it joins nobody, so nothing is deleted.
+        # What is said there adds to a person; it joins nobody, so nothing is deleted.
         house.tables.customers.grant(function, *STORE_READS, "dynamodb:PutItem")
         house.tables.events.grant(function, "dynamodb:PutItem")
         house.grant_shops(function)
         house.grant_keys(function)
         methods = [apigw.HttpMethod.GET, apigw.HttpMethod.HEAD, apigw.HttpMethod.POST]
-        house.route(self, methods, "/v1/unsubscribe/{token}", function)
+        house.route(self, methods, f"/v1/{page}/{{token}}", function)
         return function
 
     def _link_line(self) -> lambda_.Function:

@@ -108,7 +108,7 @@ def answer_http(event: Mapping[str, Any], deps: UnsubscribeDeps, now: datetime) 
     """One request of an API Gateway HTTP API (payload 2.0)."""
     method = event["requestContext"]["http"]["method"]
     token = str(event.get("pathParameters", {}).get("token", ""))
-    answer = act(token, _submission(event), deps, now) if method == "POST" else show(token, deps)
+    answer = act(token, submission_of(event), deps, now) if method == "POST" else show(token, deps)
     body = "" if method == "HEAD" else answer.html
     return {"statusCode": answer.status, "headers": dict(answer.headers), "body": body}
 
@@ -155,7 +155,8 @@ def _is_out(person: PersonState, token: UnsubscribeToken) -> bool:
     return (said.get(token.store) or said.get(EVERY_STORE)) is ConsentStatus.OPT_OUT
 
 
-def _submission(event: Mapping[str, Any]) -> Submission:
+def submission_of(event: Mapping[str, Any]) -> Submission:
+    """The body of an API Gateway request; what is no base64 is no body."""
     headers = {str(name).lower(): str(value) for name, value in event.get("headers", {}).items()}
     body = str(event.get("body") or "").encode()
     if event.get("isBase64Encoded"):

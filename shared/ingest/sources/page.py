@@ -10,12 +10,13 @@ of its own, and saying it again after opting in again works.
 | sign_up | a customer record with the address; it is no consent (double opt-in) |
 | confirm | consent: yes, with what was agreed to and where |
 | survey | one answer per question |
+| preferences | a consent per channel that changed, and the wishes as attributes (配信設定) |
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, cast
 
@@ -35,6 +36,7 @@ UNSUBSCRIBE = "unsubscribe"
 SIGN_UP = "sign_up"
 CONFIRM = "confirm"
 SURVEY = "survey"
+PREFERENCES = "preferences"
 _CHANNELS = frozenset({"email", "sms", "line"})
 MAX_WORDING = 1000
 """Characters of an agreed sentence that are kept with every consent to it."""
@@ -65,7 +67,31 @@ class Page:
                 derive.event(envelope, EventType.SURVEY_ANSWERED, facts, person, part=facts.question_id)
                 for facts in facts_of(survey, said.get("answers"))
             )
+        if envelope.topic == PREFERENCES:
+            return tuple(_preferences(envelope, said, person))
         return (derive.event(envelope, EventType.CONSENT_CHANGED, _consent(envelope, said), person),)
+
+
+def _preferences(envelope: Envelope, said: read.Body, person: Person) -> Iterator[Event]:
+    """Refusals first: if only some are applied before a crash, the person hears less, never more."""
+    addresses = read.inner(said, "addresses") or {}
+    channels = read.inner(said, "channels") or {}
+    for channel, granted in sorted(channels.items(), key=lambda one: bool(one[1])):
+        if channel not in _CHANNELS or not isinstance(granted, bool):
+            raise RejectedError(f"no channel of ours: {channel!r}")
+        facts = ConsentFacts(
+            channel=cast("Literal['email', 'sms', 'line']", channel),
+            granted=granted,
+            method=PREFERENCES,
+            form=read.text(said, "form") or "",
+            wording_text=(read.text(said, "wording_text") or "")[:MAX_WORDING] if granted else "",
+            address=read.text(addresses, channel) or "",
+        )
+        yield derive.event(envelope, EventType.CONSENT_CHANGED, facts, person, part=channel)
+    wishes = read.inner(said, "wishes") or {}
+    kept = {name: value for name, value in wishes.items() if isinstance(value, (str, bool))}
+    if kept:
+        yield derive.event(envelope, EventType.CUSTOMER_UPDATED, ProfileFacts(attributes=kept), person, part="wishes")
 
 
 def _consent(envelope: Envelope, said: read.Body) -> ConsentFacts:
@@ -130,6 +156,15 @@ def unsubscribe_envelope(
         received_at=said_at,
         raw=json.dumps(body, separators=(",", ":")).encode(),
     )
+
+
+def preferences_envelope(
+    tenant: TenantId, customer: CustomerId, store: str, said: Mapping[str, object], said_at: datetime
+) -> Envelope:
+    """What is kept of the preference centre's form: `channels` and `wishes` that changed, and the evidence."""
+    said_at = from_iso(to_iso(said_at))
+    event_id = digest(NAME, PREFERENCES, tenant, customer, store, json.dumps(said, sort_keys=True), to_iso(said_at))
+    return _envelope(tenant, PREFERENCES, store, customer, event_id, {**said, "customer_id": customer}, said_at)
 
 
 def survey_envelope(token: SurveyToken, answers: Sequence[Answer], said_at: datetime, *, repeat: bool) -> Envelope:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from shared.delivery import preference_centre, unsubscribe
 from shared.delivery.render import ROOT, TemplateStore
 from tests.sdk.axe import violations
+from tests.unit.delivery.test_preference_centre import form_of, save
 from tests.unit.delivery.test_sign_up import Desk as SignUp
+from tests.unit.delivery.test_unsubscribe import Site
+from tests.unit.delivery.world import NOON
 from tests.unit.ingest.surveys.world import Desk as Survey
 
 
 def every_page() -> dict[str, str]:
     """Each page in each of its states."""
-    survey, sign_up = Survey(), SignUp(TemplateStore(ROOT))
+    survey, sign_up, mail = Survey(), SignUp(TemplateStore(ROOT)), Site()
     return {
         "survey": survey.get()["body"],
         "survey, not all answered": survey.post({"q_why": "price", "q_voice": "おいしかったです"})["body"],
@@ -25,6 +30,11 @@ def every_page() -> dict[str, str]:
         "confirmation of nobody": sign_up.confirm("-")["body"],
         "confirmation": sign_up.confirm(sign_up.token(), "GET")["body"],
         "confirmed": sign_up.confirm(sign_up.token())["body"],
+        "unsubscribing": unsubscribe.show(mail.link, mail.deps).html,
+        "preferences": preference_centre.show(mail.link, mail.deps, NOON).html,
+        "preferences, saved": save(mail, [*form_of(mail), ("pause", "yes")]),
+        "preferences, all stopped": save(mail, [*form_of(mail), ("all", "stop")], NOON + timedelta(seconds=1)),
+        "preferences of nobody": preference_centre.show("-", mail.deps, NOON).html,
     }
 
 
