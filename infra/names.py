@@ -10,6 +10,7 @@ STACK = "Matakite"
 DASHBOARD = "Matakite"
 IMPORT_MACHINE = "matakite-import-orders"
 NIGHTLY_MACHINE = "matakite-nightly"
+SWEEP_MACHINE = "matakite-sweep-erased"
 GLUE_DATABASE = "matakite"
 ATHENA_WORKGROUP = "matakite"
 

@@ -17,6 +17,7 @@ from infra.inbox import Inbox
 from infra.ingest import ImportOrders, Ingest
 from infra.notifications import Notifications
 from infra.polling import Polling
+from infra.privacy import Privacy
 from infra.scenarios import Scenarios
 from infra.sign_up import SignUp
 from infra.stateful import StatefulStack
@@ -56,7 +57,8 @@ class StatelessStack(Stack):
         Ingest(self, "Ingest", house=house, read_backs=polling.read_backs)
         Notifications(self, "Notifications", house=house)
         Tracking(self, "Tracking", house=house)
-        Customers(self, "Customers", house=house)
+        privacy = Privacy(self, "Privacy", house=house)
+        Customers(self, "Customers", house=house, erasures=privacy.queue)
         analytics = Analytics(self, "Analytics", house=house)
         imports = ImportOrders(self, "ImportOrders", load_history=analytics.load_history)
         Inbox(self, "Inbox", house=house, bucket=stateful.inbox, machine=imports.machine)

@@ -10,9 +10,11 @@ from shared.core.aws import client
 from shared.core.keys import load_key_ring
 from shared.core.settings import load
 from shared.core.shop import load_shop
+from shared.customers.erasures import ErasureQueue
 from shared.customers.store import CustomerStore
 from shared.customers.stream import FoldDeps, fold_records
-from shared.ingest.oversize import S3Oversize
+from shared.ingest.oversize import NoOversize, S3Oversize
+from shared.ingest.store import DynamoEventStore
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class Settings:
     """Environment of this function."""
 
     customers_table: str
+    events_table: str
+    erasures_queue: str
     work_bucket: str
     keys_secret: str
     prefix: str
@@ -37,6 +41,8 @@ def _dependencies() -> FoldDeps:
         oversize=S3Oversize(client("s3"), settings.work_bucket),
         keys=load_key_ring(settings.keys_secret),
         shop_of=partial(load_shop, settings.prefix),
+        erased=ErasureQueue(settings.erasures_queue).tell,
+        forget=DynamoEventStore(client("dynamodb"), settings.events_table, NoOversize()).forget,
     )
 
 

@@ -23,7 +23,7 @@ from shared.ingest import body as read
 from shared.ingest.model import Envelope
 from shared.ingest.sources import page
 from shared.ingest.sources import survey as posted
-from shared.ingest.store import decode_image
+from shared.ingest.store import ERASED, decode_image
 from shared.ingest.surveys.book import SurveyBook
 from shared.ingest.surveys.model import Kind, Question, Survey, parse_survey
 from shared.ingest.surveys.tokens import SurveyToken, survey_url
@@ -127,7 +127,7 @@ def _envelopes(deployment: Deployment, tenant: TenantId) -> Iterator[Envelope]:
         },
     )  # fmt: skip
     for found in pages:
-        yield from (decode_image(row) for row in found["Items"])
+        yield from (decode_image(row) for row in found["Items"] if ERASED not in row)
 
 
 def _print_question(question: Question, given: list[Mapping[str, Any]], texts: bool) -> None:

@@ -24,6 +24,10 @@ class Oversize(Protocol):
         """The body that was kept. Raises NotFoundError when it is gone."""
         ...
 
+    def delete(self, key: str) -> None:
+        """Forget a body (erasure); nothing happens when it is gone already."""
+        ...
+
 
 def object_key(envelope: Envelope) -> str:
     """Says nothing about anyone, and is the same on every retry, so that none leaves an orphan behind."""
@@ -52,6 +56,11 @@ class S3Oversize:
                 raise NotFoundError("the oversized body has expired or was erased") from None
         return body
 
+    def delete(self, key: str) -> None:
+        """Forget a body."""
+        with domain_errors("delete an oversized body"):
+            self._client.delete_object(Bucket=self._bucket, Key=key)
+
 
 class NoOversize:
     """For writers whose bodies are small by nature (our own pages, SES's records): a larger one is refused."""
@@ -63,6 +72,9 @@ class NoOversize:
     def get(self, key: str) -> bytes:
         """There is none."""
         raise NotFoundError("this function keeps and reads no oversized bodies")
+
+    def delete(self, key: str) -> None:
+        """There is none."""
 
 
 class MemoryOversize:
@@ -80,3 +92,7 @@ class MemoryOversize:
         if key not in self.objects:
             raise NotFoundError("the oversized body has expired or was erased")
         return self.objects[key]
+
+    def delete(self, key: str) -> None:
+        """Forget a body."""
+        self.objects.pop(key, None)

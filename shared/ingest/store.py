@@ -8,6 +8,7 @@
 | raw | the body, zlib; absent when `pointer` names an object that holds it |
 | words | number of the dictionary it was packed with (`packing.py`); absent: none |
 | attempt | which call wrote the row |
+| erased_at | when the body was forgotten with its person: the row stays, so that a repeat still meets it |
 | expires_at | raw bodies are personal data: kept RETENTION, then gone (TTL, epoch seconds) |
 """
 
@@ -16,13 +17,14 @@ from __future__ import annotations
 import base64
 import secrets
 import zlib
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from shared.core.aws import domain_errors
 from shared.core.clock import from_iso, to_iso
-from shared.core.errors import MisconfiguredError, RejectedError
+from shared.core.errors import MisconfiguredError, NotFoundError, RejectedError
 from shared.core.ids import ConnectionId, EventId, TenantId
 from shared.ingest import packing
 from shared.ingest.model import Envelope
@@ -39,6 +41,35 @@ MAX_ROW_BYTES = 350_000
 
 MAX_BODY_BYTES = 6_000_000
 """Nothing larger was ever accepted, so nothing larger is ever unpacked."""
+
+
+ERASED = "erased_at"
+
+SLICE_ROWS = 1_000
+"""Read at once when the whole table is looked through: at most 1 MB, DynamoDB's limit."""
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A delivery whose body is still kept, and where."""
+
+    key: Key
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A part of everything kept."""
+
+    bodies: tuple[Body, ...]
+    rows: int
+    """Looked at, those without a body included."""
+    unread: int
+    """Bodies that could not be read: expired objects, rows of another kind."""
+    after: Key | None
+    """Where to go on; None at the end."""
 
 
 class EventStore(Protocol):
@@ -88,10 +119,39 @@ class DynamoEventStore:
         while True:
             with domain_errors("read the deliveries about one thing"):
                 answer = self._client.query(**asked)
-            found += [decode_image(item, self._oversize) for item in answer["Items"]]
+            found += [decode_image(item, self._oversize) for item in answer["Items"] if ERASED not in item]
             if "LastEvaluatedKey" not in answer:
                 return found
             asked["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def slice(self, number: int, of: int, after: Key | None = None, *, rows: int = SLICE_ROWS) -> Slice:
+        """Some of the bodies kept, of one of `of` parts of the table, after a key: for what must look at all of them.
+
+        Bodies that were erased, or cannot be read, are left out: nobody can be found in them.
+        """
+        asked: dict[str, Any] = {"TableName": self._table, "Segment": number, "TotalSegments": of, "Limit": rows}
+        if after:
+            asked["ExclusiveStartKey"] = _dynamo_key(after)
+        with domain_errors("read a part of the events table"):
+            answer = self._client.scan(**asked)
+        last = answer.get("LastEvaluatedKey")
+        return _slice(answer["Items"], self._oversize, (last["pk"]["S"], last["sk"]["S"]) if last else None)
+
+    def forget(self, key: Key, at: datetime) -> None:
+        """Delete the body of a delivery and keep its row. Again and again is the same as once."""
+        with domain_errors("forget the body of a delivery"):
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=_dynamo_key(key),
+                # The pointer stays until its object is gone.
+                UpdateExpression="SET erased_at = if_not_exists(erased_at, :at) REMOVE #raw, #words",
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeNames={"#raw": "raw", "#words": "words"},
+                ExpressionAttributeValues={":at": {"S": to_iso(at)}},
+                ReturnValues="ALL_NEW",
+            )
+        if pointer := answer["Attributes"].get("pointer"):
+            self._oversize.delete(pointer["S"])
 
 
 class MemoryEventStore:
@@ -113,7 +173,39 @@ class MemoryEventStore:
 
     def envelopes(self) -> list[Envelope]:
         """Everything kept, in order of arrival."""
-        return [decode_image(row, self._oversize) for row in self.rows.values()]
+        return [decode_image(row, self._oversize) for row in self.rows.values() if ERASED not in row]
+
+    def slice(self, number: int, of: int, after: Key | None = None, *, rows: int = SLICE_ROWS) -> Slice:
+        """Some of the bodies kept, of one part of the table, after a key."""
+        mine = sorted(key for key in self.rows if zlib.crc32(key[0].encode()) % of == number)
+        found = [key for key in mine if after is None or key > after]
+        return _slice(
+            [self.rows[key] for key in found[:rows]], self._oversize, found[rows - 1] if len(found) > rows else None
+        )
+
+    def forget(self, key: Key, at: datetime) -> None:
+        """Delete the body of a delivery and keep its row."""
+        row = {name: value for name, value in self.rows[key].items() if name not in {"raw", "words"}}
+        self.rows[key] = {ERASED: {"S": to_iso(at)}, **row}
+        if "pointer" in row:
+            self._oversize.delete(row["pointer"]["S"])
+
+
+def _slice(items: Sequence[Mapping[str, Any]], oversize: Oversize, after: Key | None) -> Slice:
+    found: list[Body] = []
+    unread = 0
+    for item in items:
+        if ERASED in item:
+            continue
+        try:
+            found.append(Body((item["pk"]["S"], item["sk"]["S"]), decode_image(item, oversize)))
+        except (RejectedError, NotFoundError):
+            unread += 1
+    return Slice(tuple(found), len(items), unread, after)
+
+
+def _dynamo_key(key: Key) -> dict[str, Any]:
+    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
 
 
 def encode_item(envelope: Envelope, oversize: Oversize, attempt: str) -> dict[str, Any]:

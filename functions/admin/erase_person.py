@@ -1,0 +1,42 @@
+"""Persons the fold has erased, from its queue: their sends and places in scenarios go at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from shared.admin.erase import EraseDeps, erase_person
+from shared.admin.live import erasing
+from shared.core.aws import client
+from shared.core.settings import load
+from shared.customers.erasures import read_message
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Environment of this function."""
+
+    customers_table: str
+    deliveries_table: str
+    scenarios_table: str
+
+
+@cache
+def _dependencies() -> EraseDeps:
+    at = load(Settings)
+    return erasing(client("dynamodb"), at.customers_table, at.deliveries_table, at.scenarios_table)
+
+
+def handler(event: dict[str, Any], context: Any, deps: EraseDeps | None = None) -> PartialItemFailureResponse:
+    """One SQS batch; what fails comes back alone."""
+
+    def one(record: SQSRecord) -> None:
+        erase_person(*read_message(record.body), deps or _dependencies())
+
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    return process_partial_response(event=event, record_handler=one, processor=processor, context=context)

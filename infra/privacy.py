@@ -1,0 +1,149 @@
+"""Privacy: persons erased by the fold are deleted everywhere else, at once from a queue and by a sweep at night."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_scheduler_targets as scheduler_targets
+from aws_cdk import aws_stepfunctions as sfn
+from aws_cdk import aws_stepfunctions_tasks as tasks
+from constructs import Construct
+
+from infra.functions import LOG_RETENTION
+from infra.house import House, dead_letter_queue, on_queue, work_queue
+from infra.names import SWEEP_MACHINE
+from shared.admin import erase
+from shared.ingest import history, oversize
+
+_AT_ONCE = Duration.minutes(2)
+_PART = Duration.minutes(10)
+
+
+class Privacy(Construct):
+    """`queue` is where the fold tells who was erased."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, house: House) -> None:
+        super().__init__(scope, construct_id)
+        self._house = house
+        self.queue, _ = work_queue(self, "Erasures", _AT_ONCE)
+        on_queue(self._erase_person(), self.queue)
+        self._every_night(self._machine(self._sweep_erased()))
+
+    def _erase_person(self) -> lambda_.Function:
+        tables = self._house.tables
+        function = self._house.functions.make(
+            self,
+            "admin/erase_person",
+            settings={
+                "customers_table": tables.customers.table_name,
+                "deliveries_table": tables.deliveries.table_name,
+                "scenarios_table": tables.scenarios.table_name,
+            },
+            timeout=_AT_ONCE,
+        )
+        self._grant_erasing(function)
+        return function
+
+    def _sweep_erased(self) -> lambda_.Function:
+        house, tables = self._house, self._house.tables
+        function = house.functions.make(
+            self,
+            "admin/sweep_erased",
+            settings={
+                "customers_table": tables.customers.table_name,
+                "deliveries_table": tables.deliveries.table_name,
+                "scenarios_table": tables.scenarios.table_name,
+                "events_table": tables.events.table_name,
+                "work_bucket": house.work.bucket_name,
+                "keys_secret": house.keys.secret_arn,
+                "prefix": house.prefix,
+            },
+            timeout=_PART,
+            # Reading bodies is work for the processor, which comes with memory.
+            memory_mb=1769,
+        )
+        self._grant_erasing(function)
+        self._grant(function, tables.customers.table_arn, "dynamodb:Scan")
+        self._grant(function, tables.events.table_arn, "dynamodb:Scan", "dynamodb:UpdateItem")
+        house.grant_objects(function, house.work, oversize.PREFIX, "s3:GetObject", "s3:DeleteObject")
+        house.grant_objects(function, house.work, history.PREFIX, "s3:GetObject", "s3:PutObject")
+        house.grant_objects(function, house.work, erase.FOLDER, "s3:GetObject", "s3:PutObject")
+        house.grant_list(function, house.work, history.PREFIX)
+        house.grant_keys(function)
+        # `GetParametersByPath` is asked of the path itself, not of what is below it.
+        house.grant_parameters(function, "shops", "ssm:GetParametersByPath")
+        return function
+
+    def _grant_erasing(self, function: lambda_.Function) -> None:
+        tables = self._house.tables
+        # A person is read, and the record of the erasure kept, with the customers; nothing of theirs is deleted there.
+        self._grant(function, tables.customers.table_arn, "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem")
+        self._grant(function, tables.deliveries.table_arn, "dynamodb:Query", "dynamodb:DeleteItem")
+        self._grant(function, tables.scenarios.table_arn, "dynamodb:DeleteItem")
+        self._grant(function, f"{tables.scenarios.table_arn}/index/by_customer", "dynamodb:Query")
+
+    def _grant(self, function: lambda_.Function, resource: str, *actions: str) -> None:
+        # `Table.grant` would open every index as well.
+        function.add_to_role_policy(iam.PolicyStatement(actions=list(actions), resources=[resource]))
+
+    def _machine(self, sweep: lambda_.Function) -> sfn.StateMachine:
+        log_group = logs.LogGroup(
+            self,
+            "SweepLogs",
+            # CloudWatch truncates a longer resource policy unless the group's name begins like this.
+            log_group_name=f"/aws/vendedlogs/states/{SWEEP_MACHINE}",
+            retention=LOG_RETENTION,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        return sfn.StateMachine(
+            self,
+            "Sweep",
+            state_machine_name=SWEEP_MACHINE,
+            comment="Looks through everything kept for persons who were erased",
+            definition_body=sfn.DefinitionBody.from_chainable(_definition(self, sweep)),
+            timeout=Duration.hours(12),
+            tracing_enabled=True,
+            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ERROR, include_execution_data=False),
+        )
+
+    def _every_night(self, machine: sfn.StateMachine) -> None:
+        scheduler.Schedule(
+            self,
+            "SweepEveryNight",
+            description="After the shops' nights: search what is kept for persons who were erased",
+            schedule=scheduler.ScheduleExpression.cron(hour="19", minute="30"),
+            target=scheduler_targets.StepFunctionsStartExecution(
+                machine,
+                input=scheduler.ScheduleTargetInput.from_object({}),
+                dead_letter_queue=dead_letter_queue(self, "SweepDeadLetters"),
+                retry_attempts=3,
+            ),
+        )
+
+
+def _definition(scope: Construct, sweep: lambda_.Function) -> sfn.Chain:
+    every = sfn.Map(scope, "EveryPart", items_path="$.parts", max_concurrency=erase.SEGMENTS)
+    part = _call(scope, "SweepPart", sweep)
+    # A part hands itself on when its time is short.
+    again = sfn.Choice(scope, "PartDone").when(sfn.Condition.boolean_equals("$.done", False), part)
+    part.next(again.otherwise(sfn.Succeed(scope, "PartSwept")))
+    every.item_processor(part)
+    return _call(scope, "PlanSweep", sweep).next(every)
+
+
+def _call(scope: Construct, name: str, function: lambda_.Function) -> tasks.LambdaInvoke:
+    task = tasks.LambdaInvoke(
+        scope, name, lambda_function=function, payload_response_only=True, retry_on_service_exceptions=False
+    )
+    # Looking again changes nothing.
+    task.add_retry(
+        errors=[sfn.Errors.ALL],
+        interval=Duration.seconds(5),
+        backoff_rate=2,
+        max_attempts=5,
+        jitter_strategy=sfn.JitterType.FULL,
+    )
+    return task
