@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
@@ -73,13 +75,14 @@ def titles_of(scenarios: Iterable[Scenario]) -> tuple[Titles, ...]:
 
 
 def render_titles(titles: Iterable[Titles]) -> str:
-    """As text for an environment variable."""
-    return json.dumps([asdict(each) for each in titles], ensure_ascii=False, separators=(",", ":"))
+    """As text for an environment variable, of which a function has 4 KB in all: packed, about 90 bytes a scenario."""
+    text = json.dumps([asdict(each) for each in titles], ensure_ascii=False, separators=(",", ":"))
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
 
 
 def parse_titles(text: str) -> tuple[Titles, ...]:
     """What `render_titles` wrote. Raises MisconfiguredError."""
     try:
-        return tuple(Titles(**document) for document in json.loads(text))
-    except (ValueError, TypeError) as error:
+        return tuple(Titles(**document) for document in json.loads(zlib.decompress(base64.b64decode(text))))
+    except (ValueError, TypeError, zlib.error) as error:
         raise MisconfiguredError(f"SCENARIOS is not what the template writes: {error}") from None

@@ -18,6 +18,7 @@ from liquid.exceptions import LiquidError
 
 from shared.core.errors import MisconfiguredError, RejectedError
 from shared.delivery.channels.ses import HTML, SUBJECT, TEXT
+from shared.delivery.lint_parts import OTHER_PARTS, hostile
 from shared.delivery.model import Purpose
 from shared.delivery.render import MAX_BYTES, PARTIALS, URL_SCHEMES, TemplateError, TemplateStore
 from shared.delivery.sender import Sender
@@ -26,7 +27,7 @@ PARTS = (HTML, TEXT, SUBJECT)
 MAX_SUBJECT = 60
 """Full-width letters; phones show about 20 of them, and nobody needs more than this."""
 
-PROMOTION = frozenset({"coupon", "coupons", "recommendations", "campaign"})
+PROMOTION = frozenset({"coupon", "coupons", "recommendations", "arrivals", "viewed", "campaign"})
 """Variables that make a mail an advertisement: forbidden where it goes out without consent."""
 
 SENDER = Sender(
@@ -53,6 +54,40 @@ GIVEN: Mapping[str, Any] = {
     "unsubscribe_url": UNSUBSCRIBE_URL,
 }
 """What every template is given (context.template_context), with everything known."""
+
+_PRODUCT = {
+    "title": "宇治抹茶 30g",
+    "price": "¥2,160",
+    "url": "https://shop.example.jp/products/matcha",
+    "image_url": "https://shop.example.jp/images/matcha.png",
+}
+_LINE = {
+    "title": "静岡県産 深蒸し煎茶 100g",
+    "quantity": 2,
+    "price": "¥1,620",
+    "amount": "¥3,240",
+    "url": "https://shop.example.jp/products/sencha",
+    "image_url": "https://shop.example.jp/images/sencha.png",
+}
+GIVEN_LIVE: Mapping[str, Any] = {
+    "order": {"lines": [_LINE], "total": "¥3,240", "ordered_on": "3月2日"},
+    "contract": {
+        "lines": [_LINE],
+        "amount": "¥3,240",
+        "interval": "1か月ごと",
+        "next_delivery_on": "3月20日",
+        "deliveries": 4,
+    },
+    "points": {"balance": 1200, "expiring": 300, "expires_on": "3月31日"},
+    "rank": {"name": "ゴールド", "until": "3月31日"},
+    "viewed": [_PRODUCT],
+    "recommendations": [_PRODUCT, {**_PRODUCT, "title": "常滑焼 急須（朱泥・茶こし付き・一号）"}],
+    "arrivals": [_PRODUCT],
+}
+"""What follows from a person's state (context.LIVE): a template that cannot do without one of them declares it in its
+meta.yaml, as if the scenario brought it.
+"""
+_NOTHING_LIVE = {name: [] if isinstance(value, list) else None for name, value in GIVEN_LIVE.items()}
 
 
 def sparse(value: Any, name: str = "") -> Any:
@@ -97,19 +132,43 @@ def template_names(root: Path) -> list[str]:
 def lint_template(store: TemplateStore, template: str) -> list[str]:
     """What is wrong with a template, a sentence each; `[]` when it may go out."""
     folder = store.root / template
+    others = [part for part in OTHER_PARTS if (folder / part).exists()]
     missing = [part for part in PARTS if not (folder / part).exists()]
-    if missing:
+    if missing and not (others and len(missing) == len(PARTS) and not (folder / "mail.mjml").exists()):
         return [f"{part} is missing: a mail has a subject, an HTML part and a text part" for part in missing]
     try:
         meta = read_meta(folder)
     except RejectedError as error:
         return [str(error)]
-    return [*_variables(folder, meta), *_rendered(store, template, meta)]
+    mail = [] if missing else _rendered(store, template, meta)
+    return [*_variables(folder, meta, others), *mail, *_rendered_others(store, template, meta, others)]
 
 
-def _variables(folder: Path, meta: Meta) -> Iterator[str]:
-    used = set().union(*(_used(folder / part) for part in PARTS))
-    for name in sorted(used - set(meta.variables) - set(GIVEN)):
+def _rendered_others(store: TemplateStore, template: str, meta: Meta, parts: list[str]) -> Iterator[str]:
+    everything, nothing = contexts(meta)
+    kinds = {"": everything, " (when little is known of the person)": nothing}
+    for kind, context in {**kinds, " (with quotation marks in every word)": hostile(everything)}.items():
+        for part in parts:
+            try:
+                text = store.render(template, [part], context)[part]
+            except (TemplateError, MisconfiguredError) as error:
+                yield f"{error}{kind}"
+                continue
+            yield from (f"{finding}{kind}" for finding in OTHER_PARTS[part](text, meta.purpose))
+
+
+def contexts(meta: Meta) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a template is rendered with: everything known, and next to nothing."""
+    given = {**meta.variables, **GIVEN}
+    nothing = {**_NOTHING_LIVE, **sparse(given), "sender": asdict(SENDER), "unsubscribe_url": UNSUBSCRIBE_URL}
+    nothing["person"] |= {"name": None, "order_count": 0}
+    return {**GIVEN_LIVE, **given}, nothing
+
+
+def _variables(folder: Path, meta: Meta, others: list[str]) -> Iterator[str]:
+    parts = [part for part in PARTS if (folder / part).exists()] + others
+    used = set().union(*(_used(folder / part) for part in parts))
+    for name in sorted(used - set(meta.variables) - set(GIVEN) - set(GIVEN_LIVE)):
         yield f"variable {name!r} is used, and nothing gives it: declare it in meta.yaml with a sample value"
     for name in sorted(set(meta.variables) - used):
         yield f"variable {name!r} is declared in meta.yaml and never used"
@@ -131,9 +190,7 @@ def _used(part: Path) -> set[str]:
 
 
 def _rendered(store: TemplateStore, template: str, meta: Meta) -> Iterator[str]:
-    everything = {**meta.variables, **GIVEN}
-    nothing = {**sparse(everything), "sender": asdict(SENDER), "unsubscribe_url": UNSUBSCRIBE_URL}
-    nothing["person"] |= {"name": None, "order_count": 0}
+    everything, nothing = contexts(meta)
     for kind, context in (("", everything), (" (when little is known of the person)", nothing)):
         try:
             rendered = store.render(template, PARTS, context)

@@ -238,6 +238,8 @@ def _unwanted(person: PersonState, request: SendRequest, policy: ContactPolicy, 
 def _too_often(
     person: PersonState, request: SendRequest, contact: Contact, policy: ContactPolicy, now: datetime
 ) -> Decision | None:
+    if request.channel in UNLESS_REFUSED:
+        return None  # a letter or a call is no mail too many: 解約見込み starts all channels at once (D16)
     today, week = in_window(contact, request.send_id, now, policy.timezone)
     over_day = policy.per_day is not None and today >= policy.per_day
     over_week = policy.per_week is not None and week >= policy.per_week

@@ -6,7 +6,7 @@ import pytest
 
 from infra.cli.scenario import compiled_templates, missing_templates
 from shared.scenarios.examples import ExampleResult, run_examples
-from shared.scenarios.model import Scenario
+from shared.scenarios.model import LiveStatus, Scenario
 from shared.scenarios.read import PRESETS, read_presets
 
 SCENARIOS = read_presets()
@@ -37,15 +37,25 @@ def test_a_preset_is_complete(scenario: Scenario) -> None:
 
 def test_an_example_that_promises_something_else_fails() -> None:
     """The runner itself can fail: one promise too many, a wrong reason, a wrong time."""
-    first = SCENARIOS[0].examples[0]
+    preset = next(scenario for scenario in SCENARIOS if scenario.id == "cart_abandoned")
+    first = preset.examples[0]
     wrong_time = first.expect[0].model_copy(update={"at": first.cart.touched_at})
     changed = [
         first.model_copy(update={"expect": first.expect[:-1]}),
         first.model_copy(update={"expect": (wrong_time, *first.expect[1:])}),
         first.model_copy(update={"person": first.person.model_copy(update={"consent": "opt_out"})}),
     ]
-    scenario = SCENARIOS[0].model_copy(update={"examples": tuple(changed)})
+    scenario = preset.model_copy(update={"examples": tuple(changed)})
     with compiled_templates() as templates:
         found = run_examples(scenario, templates)
     assert [result.passed for result in found] == [False, False, False]
     assert [happened.outcome for happened in found[2].happened] == ["opted_out"]
+
+
+def test_every_status_has_the_scenario_that_the_next_approach_names() -> None:
+    named = {"dormant_winback", "at_risk_care", "vip_offer", "f2_conversion", "cycle_reminder"}
+    assert named <= {scenario.id for scenario in SCENARIOS}
+
+
+def test_only_carts_and_delivery_notices_send_before_the_shop_says_so() -> None:
+    assert {s.id for s in SCENARIOS if s.status is LiveStatus.LIVE} == {"cart_abandoned", "next_delivery"}
