@@ -18,9 +18,10 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from infra.cli import athena
 from infra.cli.session import Deployment, connect
 from infra.cli.which_shop import which_shop
-from infra.names import ATHENA_WORKGROUP, GLUE_DATABASE, NIGHTLY_MACHINE
+from infra.names import NIGHTLY_MACHINE
 from shared.analytics import catalog
 from shared.analytics.costs import read_costs, write_costs
 from shared.analytics.customers_of import customers_query
@@ -34,14 +35,13 @@ from shared.analytics.sql import Value
 from shared.core.clock import SystemClock, shop_day
 from shared.core.errors import NotFoundError, RejectedError, UnavailableError
 from shared.core.shop import Shop
+from shared.core.spreadsheet import safe_cell
 
 app = typer.Typer(name="analysis", help="Run one analysis / 分析", no_args_is_help=True)
 nightly = typer.Typer(name="nightly", help="Run the nightly scoring now / 夜間集計", no_args_is_help=True)
 _console = Console(highlight=False)
 
 Rows = Sequence[Mapping[str, Any]]
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 class Known(StrEnum):
@@ -199,30 +199,7 @@ def _values(shop: Shop, as_of: date, known: Known) -> dict[str, Value]:
 
 
 def _asked(deployment: Deployment, query: str) -> Iterator[list[str | None]]:
-    athena = deployment.client("athena")
-    started = athena.start_query_execution(
-        QueryString=query, WorkGroup=ATHENA_WORKGROUP, QueryExecutionContext={"Database": GLUE_DATABASE}
-    )
-    _wait_for(athena, started["QueryExecutionId"])
-    return _results(athena, started["QueryExecutionId"])
-
-
-def _wait_for(athena: Any, execution: str) -> None:
-    while True:
-        found = athena.get_query_execution(QueryExecutionId=execution)["QueryExecution"]["Status"]
-        if found["State"] == "SUCCEEDED":
-            return
-        if found["State"] in {"FAILED", "CANCELLED"}:
-            raise UnavailableError(f"Athena: {found.get('StateChangeReason', found['State'])}")
-        time.sleep(0.2)
-
-
-def _results(athena: Any, execution: str) -> Iterator[list[str | None]]:
-    pages = athena.get_paginator("get_query_results").paginate(QueryExecutionId=execution)
-    rows = (row for page in pages for row in page["ResultSet"]["Rows"])
-    for number, row in enumerate(rows):
-        if number:  # the first row is the heading
-            yield [cell.get("VarCharValue") for cell in row["Data"]]
+    return athena.rows(deployment, athena.ask(deployment, query))
 
 
 _READ: Mapping[Kind, Any] = {
@@ -256,12 +233,7 @@ def _print_csv(said: Meaning, rows: Rows) -> None:
     names = [column.name for column in result_table(said.name).columns]
     writer = csv.writer(sys.stdout)
     writer.writerow(names)
-    writer.writerows([_safe(row[name]) for name in names] for row in rows)
-
-
-def _safe(value: Any) -> Any:
-    """A text that a spreadsheet would run as a formula is made a text."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    writer.writerows([safe_cell(row[name]) for name in names] for row in rows)
 
 
 def _print_table(said: Meaning, rows: Rows, limit: int) -> None:

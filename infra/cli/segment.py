@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any, Literal, TextIO
+from zoneinfo import ZoneInfo
 
 import typer
 import yaml
@@ -34,7 +35,7 @@ from shared.analytics.segments.model import Segment, Where
 from shared.analytics.segments.night import COUNTS
 from shared.analytics.segments.read import PRESETS, read_document, read_file, read_presets
 from shared.analytics.segments.store import Saved, SegmentStore, check_room, find, stamp
-from shared.core.clock import SystemClock, shop_day
+from shared.core.clock import SystemClock, from_iso, shop_day
 from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import CustomerId
 from shared.core.shop import Shop
@@ -186,24 +187,33 @@ def list_(shop: ShopOption = None) -> None:
     on, report = latest[0] if latest else (None, {"rows": []})
     people = {row["segment"]: row["people"] for row in report["rows"]}
     table = Table(title=f"保存セグメント（{on} 時点）" if on else "保存セグメント")
-    for heading in ("名前", "タイトル", "人数", "判定", "版", "保存日時"):
-        table.add_column(heading, justify="right" if heading == "人数" else "left")
+    _columns(table, "名前", "タイトル", "人数", "判定", "版", "保存日時")
     for each in saved:
         segment = read_document(each.document, each.name)
         number = f"{people[each.name]:,}" if each.name in people else "次の夜間集計で"
         stale = "" if _is_current(each) else " *"
-        table.add_row(each.name, each.title, number, _live(segment), each.version + stale, each.saved_at[:16])
+        table.add_row(each.name, each.title, number, _live(segment), each.version + stale, _local(each, desk.shop))
     _console.print(table)
     if not all(map(_is_current, saved)):
         _console.print("* 以前の版の Matakite で保存されています：matakite segment refresh")
     ready = Table(title="用意されているセグメント（matakite segment save 名前）")
-    for heading in ("名前", "タイトル", "説明", "判定"):
-        ready.add_column(heading)
+    _columns(ready, "名前", "タイトル", "説明", "判定")
     names = {each.name for each in saved}
     for preset in read_presets():
         if preset.name not in names:
             ready.add_row(preset.name, preset.title, preset.description, _live(preset))
     _console.print(ready)
+
+
+def _local(saved: Saved, shop: Shop) -> str:
+    return f"{from_iso(saved.saved_at).astimezone(ZoneInfo(shop.timezone)):%Y-%m-%d %H:%M}"
+
+
+def _columns(table: Table, *headings: str) -> None:
+    """Names are never cut: they are typed again."""
+    for heading in headings:
+        side: Literal["left", "right"] = "right" if heading == "人数" else "left"
+        table.add_column(heading, justify=side, no_wrap=heading in {"名前", "版"}, overflow="fold")
 
 
 def _is_current(saved: Saved) -> bool:
@@ -235,7 +245,7 @@ def _show_history(desk: Desk, name: str) -> None:
     if not versions:
         raise NotFoundError(f"no segment {name!r} was ever saved")
     for each in versions:
-        _console.print(f"# {each.saved_at} ・ 版 {each.version}", style="dim", markup=False)
+        _console.print(f"# {_local(each, desk.shop)} ・ 版 {each.version}", style="dim", markup=False)
         sys.stdout.write(yaml.safe_dump(dict(each.document), allow_unicode=True, sort_keys=False) + "\n")
 
 

@@ -182,7 +182,8 @@ def _key(tenant: TenantId, name: str) -> dict[str, Any]:
 
 
 def _dumped(saved: Saved) -> str:
-    return json.dumps(asdict(saved), ensure_ascii=False, separators=(",", ":"), sort_keys=True, default=str)
+    # In the order in which it was written: so it is shown again.
+    return json.dumps(asdict(saved), ensure_ascii=False, separators=(",", ":"))
 
 
 def _loaded(text: str) -> Saved:

@@ -92,3 +92,8 @@ def test_there_is_room_for_as_many_as_a_night_can_ask() -> None:
     check_room([VIP], replace(VIP, sql="x" * MAX_CHARACTERS))
     with pytest.raises(RejectedError, match="bytes of SQL"):
         check_room([replace(VIP, name="a", sql="日" * (MAX_CHARACTERS // 3))], VIP)
+
+
+def test_a_definition_is_read_back_in_the_order_it_was_written(segments: SavedSegments) -> None:
+    segments.save(SHOP, replace(VIP, document={"name": "vip", "members": {"z": 1, "a": 2}}), None)
+    assert list(segments.all(SHOP)[0].document["members"]) == ["z", "a"]
