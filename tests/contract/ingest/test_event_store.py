@@ -17,7 +17,7 @@ from shared.core.errors import MisconfiguredError, NotFoundError
 from shared.core.ids import ConnectionId, EventId, TenantId
 from shared.ingest.model import Envelope
 from shared.ingest.oversize import MemoryOversize, Oversize, S3Oversize
-from shared.ingest.store import DynamoEventStore, EventStore, MemoryEventStore, decode_image
+from shared.ingest.store import MAX_ROW_BYTES, DynamoEventStore, EventStore, MemoryEventStore, Slice, decode_image
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 TABLE, BUCKET = "ingest-events", "ingest-work"
@@ -167,3 +167,49 @@ def test_a_duplicate_whose_reply_was_lost_is_still_a_duplicate(cloud: boto3.Sess
 def test_a_missing_table_is_our_fault(dynamodb: Any) -> None:
     with pytest.raises(MisconfiguredError, match="put an event"):
         DynamoEventStore(dynamodb, "no-such-table", MemoryOversize()).put_once(envelope())
+
+
+# --- erasure ---------------------------------------------------------------------------------------------------------
+def looked_through(store: DynamoEventStore | MemoryEventStore, of: int, rows: int) -> list[Slice]:
+    """Every part, slice by slice."""
+    found = []
+    for number in range(of):
+        after = None
+        while True:
+            found.append(store.slice(number, of, after, rows=rows))
+            after = found[-1].after
+            if after is None:
+                break
+    return found
+
+
+@pytest.mark.parametrize(("of", "rows"), [(1, 1000), (3, 2), (4, 1)])
+def test_slices_together_are_everything_once(kept: Kept, of: int, rows: int) -> None:
+    store = kept.store
+    assert isinstance(store, DynamoEventStore | MemoryEventStore)
+    put = [envelope(f"e-{number}", f"shopify/s/order/{number % 5}") for number in range(11)]
+    assert all(store.put_once(each) for each in put)
+    slices = looked_through(store, of, rows)
+    found = sorted(body.envelope.event_id for part in slices for body in part.bodies)
+    assert found == sorted(each.event_id for each in put)
+    assert sum(part.rows for part in slices) == len(put)
+
+
+def test_a_forgotten_body_is_gone_and_its_row_still_meets_a_repeat(kept: Kept) -> None:
+    store = kept.store
+    assert isinstance(store, DynamoEventStore | MemoryEventStore)
+    large = envelope("e-large", raw=random.Random(7).randbytes(MAX_ROW_BYTES + 1000))
+    small = envelope("e-small", raw=b'{"email":"kesu@example.com"}')
+    stays = envelope("e-stays")
+    assert all(store.put_once(each) for each in (large, small, stays))
+    (pointer,) = [row["pointer"]["S"] for row in kept.rows() if "pointer" in row]
+    for _ in range(2):
+        store.forget((f"t#{large.subject}", large.event_id), NOW)
+        store.forget((f"t#{small.subject}", small.event_id), NOW)
+    assert [body.envelope.event_id for part in looked_through(store, 1, 1000) for body in part.bodies] == ["e-stays"]
+    assert len(kept.rows()) == 3
+    assert not any(b"kesu" in repr(row).encode() for row in kept.rows())
+    with pytest.raises(NotFoundError):
+        kept.oversize.get(pointer)
+    assert not store.put_once(small)
+    assert [each.event_id for each in store.of_subject(TenantId("t"), stays.subject)] == ["e-stays"]
