@@ -69,6 +69,8 @@ MAX_TITLE = 120
 
 _ORDER_WITHOUT_BUYER = (RefundFacts, OrderDeletedFacts)
 _NOBODY = frozenset({"", "0"})
+_UNVERSIONED = frozenset({"", "0"})
+"""Versions of a body without a date of its own, such as a cancelled sale of Color Me whose amounts are gone."""
 _ABOUT_NOBODY = frozenset(
     {EventType.SHOP_ERASED, EventType.PERSON_EXPORT_REQUESTED, EventType.UNKNOWN, EventType.PRODUCT_UPDATED}
 )
@@ -286,6 +288,7 @@ def _orders(event: Event) -> Iterable[Order]:
             subscription_id=facts.subscription_id,
             delivery_number=facts.delivery_number,
             offline=facts.offline,
+            cancel_is_final=facts.cancelled_at is not None and event.version in _UNVERSIONED,
         )
     elif isinstance(facts, _ORDER_WITHOUT_BUYER):
         yield Order(
@@ -310,6 +313,7 @@ def _orders(event: Event) -> Iterable[Order]:
             currency="",
             total=0,
             cancelled=True,
+            cancel_is_final=True,
             historical=event.historical,
         )
 

@@ -73,6 +73,8 @@ class Order:
     delivery_number: int | None = None
     offline: bool = False
     """Bought in a shop or by telephone (実店舗・電話)."""
+    cancel_is_final: bool = False
+    """Cancelled by a message that only says that: no later body takes it back."""
 
     @property
     def valid(self) -> bool:

@@ -142,11 +142,14 @@ def successor(ref: Ref, erased_at: datetime) -> Ref:
 
 # --- joining ---------------------------------------------------------------------------------------------------------
 def merge_orders(one: Order, other: Order) -> Order:
-    """The later body by (version, event id); refunds are a union; a cancel or delete stays.
+    """The later body by (version, event id); refunds are a union; a deletion stays.
 
+    A body says whether the order is cancelled: the latest counts, for a payment that failed may be made up for, and of
+    two of one version the one that says so. A message that says nothing but the cancellation stays.
     A refund reported twice with two amounts counts once, with the larger.
     """
     body = max(one, other, key=lambda order: (order.ordered_at is not None, order.version, order.event_id))
+    final = one.cancel_is_final or other.cancel_is_final
     amounts = {
         refund: max(one.refunds.get(refund, 0), other.refunds.get(refund, 0))
         for refund in sorted({*one.refunds, *other.refunds})
@@ -154,10 +157,15 @@ def merge_orders(one: Order, other: Order) -> Order:
     return replace(
         body,
         refunds=amounts,
-        cancelled=one.cancelled or other.cancelled,
+        cancelled=final or any(order.cancelled for order in (one, other) if _dated(order) == _dated(body)),
+        cancel_is_final=final,
         deleted=one.deleted or other.deleted,
         historical=one.historical and other.historical,
     )
+
+
+def _dated(order: Order) -> tuple[bool, str]:
+    return order.ordered_at is not None, order.version
 
 
 def merge_carts(one: Cart, other: Cart) -> Cart:

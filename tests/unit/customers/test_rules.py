@@ -15,7 +15,20 @@ from shared.core.ids import TenantId
 from shared.customers import rules
 from shared.customers.identity import record_of, refs_of
 from shared.customers.model import ConsentEntry, ConsentStatus, Record, Suppressed, Suppression
-from tests.unit.customers.world import EVENTS, KEYS, START, STORE, TENANT, a_cart, a_person, a_refund, an_order, minute
+from shared.ingest.model import EventType, OrderStatusFacts
+from tests.unit.customers.world import (
+    EVENTS,
+    KEYS,
+    START,
+    STORE,
+    TENANT,
+    a_cart,
+    a_person,
+    a_refund,
+    an_event,
+    an_order,
+    minute,
+)
 
 
 # --- addresses -------------------------------------------------------------------------------------------------------
@@ -118,6 +131,46 @@ def test_the_newest_body_counts_refunds_add_up_and_a_cancel_stays() -> None:
     cancelled = an_order("o1", 1, version="0", cancelled=True)
     (order,) = rules.join(record_of(event, (), KEYS) for event in [*events, cancelled]).orders.values()
     assert (order.valid, order.amount) == (False, 0)
+
+
+def test_an_order_whose_payment_failed_and_was_made_counts() -> None:
+    failed = an_order("o1", 1, total=3000, version="1", cancelled=True)
+    paid = an_order("o1", 2, total=3000, version="2")
+    refunded = a_refund("o1", "r1", 500, 3)
+    for arriving in itertools.permutations([failed, paid, refunded]):
+        (order,) = rules.join(record_of(event, (), KEYS) for event in arriving).orders.values()
+        assert (order.valid, order.amount) == (True, 2500)
+    step = OrderStatusFacts(order_id="o1", status="cancelled")
+    stays = an_event(EventType.ORDER_CANCELLED, step, 1)
+    for arriving in itertools.permutations([stays, failed, paid]):
+        (order,) = rules.join(record_of(event, (), KEYS) for event in arriving).orders.values()
+        assert (order.valid, order.amount) == (False, 0)
+
+
+_BODIES = st.lists(st.tuples(st.sampled_from("0123"), st.booleans(), st.integers(0, 900)), min_size=1, max_size=6)
+
+
+@settings(max_examples=200, deadline=None)
+@given(_BODIES, st.randoms(use_true_random=False), st.integers(0, 3))
+def test_the_latest_body_says_whether_an_order_is_cancelled(
+    bodies: list[tuple[str, bool, int]], chance: random.Random, refunds: int
+) -> None:
+    events = [
+        an_order("o1", n, version=version, cancelled=cancelled, total=total, event_id=f"e{n}")
+        for n, (version, cancelled, total) in enumerate(bodies)
+    ]
+    events += [a_refund("o1", f"r{n}", 100, 20 + n) for n in range(refunds)]
+    arriving = [*events, *chance.sample(events, chance.randint(0, len(events)))]
+    chance.shuffle(arriving)
+    known = Record()
+    for event in arriving:
+        known = rules.join([known, record_of(event, (), KEYS)])
+    (order,) = known.orders.values()
+    newest = max(version for version, _, _ in bodies)
+    gone = any(said for version, said, _ in bodies if version in {newest, "0"})
+    assert order.cancelled is gone
+    amounts = [total for version, _, total in bodies if version == newest]
+    assert order.amount == (0 if gone else max(0, amounts[-1] - 100 * refunds))
 
 
 @pytest.mark.parametrize("arriving", list(itertools.permutations(range(3))))
