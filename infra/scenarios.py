@@ -155,7 +155,7 @@ class Scenarios(Construct):
             },
             timeout=Duration.minutes(5),
         )
-        _grant(function, table, "dynamodb:UpdateItem")
+        _grant(function, table, "dynamodb:BatchGetItem", "dynamodb:UpdateItem")
         _grant(function, self._house.tables.customers, *STORE_READS)
         machines = [machine.state_machine_arn for machine in self.machines.values()]
         for actions, resources in (

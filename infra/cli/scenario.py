@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+import difflib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from infra.cli.customer import Desk, OfShop, Wanted, open_desk
+from infra.cli.session import connect
 from infra.packaging.mjml import compile_mjml
+from shared.core.clock import SystemClock
 from shared.core.errors import MatakiteError, NotFoundError, RejectedError
-from shared.delivery import render
+from shared.core.ids import CustomerId, ScenarioId
+from shared.delivery import lint, render
 from shared.delivery.render import TemplateStore
+from shared.scenarios import trigger
 from shared.scenarios.compile import compile_scenario, count_states, describe
+from shared.scenarios.context import provided
+from shared.scenarios.enrolment import Enrolment, EnrolmentState
+from shared.scenarios.entries import broadcast
 from shared.scenarios.examples import ExampleResult, run_examples
-from shared.scenarios.model import Scenario, format_duration
-from shared.scenarios.read import PRESETS, InvalidScenarioError, read_file, read_presets
+from shared.scenarios.model import Scenario, Send, Trigger, format_duration
+from shared.scenarios.read import PRESETS, InvalidScenarioError, Mistake, read_file, read_presets
+from shared.scenarios.store import DynamoEnrolmentStore
+from shared.scenarios.trigger import entry_rules
 
 app = typer.Typer(name="scenario", help="Check and list scenarios / シナリオ", no_args_is_help=True)
 _console = Console(soft_wrap=True, highlight=False)
 
 PARTS = ("subject.txt", "mail.txt", "mail.mjml")
+_PARTS = {"email": PARTS, "line": ("line.json",), "sms": ("sms.txt",)}
 
 
 @app.command()
@@ -50,7 +66,7 @@ def list_() -> None:
             scenario.title,
             scenario.status.value,
             scenario.version,
-            f"{scenario.entry.event.value} + {format_duration(scenario.entry.after)}",
+            f"{(scenario.entry.date or scenario.entry.event).value} + {format_duration(scenario.entry.after)}",
             format_duration(scenario.sweep_every),
             str(len(scenario.sends())),
             str(len(scenario.examples)),
@@ -61,11 +77,147 @@ def list_() -> None:
 @app.command()
 def show(scenario_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """One scenario, step by step."""
+    for line in describe(_preset(scenario_id)):
+        _console.print(line, markup=False)
+
+
+@app.command()
+def test(file: Annotated[Path, typer.Argument(exists=True)]) -> None:
+    """Play the examples of one file and show each."""
+    with compiled_templates() as templates:
+        if not _check(file, templates, verbose=True):
+            raise RejectedError("not every example holds")
+
+
+@app.command()
+def diff(scenario_id: Annotated[str, typer.Argument(metavar="ID")], file: Path) -> None:
+    """What a draft changes. People inside finish by the version they entered with."""
+    before, after = list(describe(_preset(scenario_id))), list(describe(read_file(file)))
+    for line in difflib.unified_diff(before, after, scenario_id, file.name, lineterm="", n=2):
+        style = {"+": "green", "-": "red"}.get(line[:1], "")
+        _console.print(line, style=style, markup=False)
+
+
+@app.command()
+def publish(file: Annotated[Path, typer.Argument(exists=True)]) -> None:
+    """Check a draft, show what it changes and put it among the scenarios; the next deployment takes it live."""
+    with compiled_templates() as templates:
+        if not _check(file, templates, verbose=False):
+            raise RejectedError("a scenario with a mistake is not published; nothing was changed")
+    scenario, place = read_file(file), PRESETS / file.name
+    if place.exists():
+        diff(scenario.id, file)
+    shutil.copyfile(file, place)
+    _console.print(
+        f"{file.name}: version {scenario.version} goes live with the next deployment; whoever is inside "
+        "finishes by the version they entered with",
+        markup=False,
+    )
+
+
+@app.command()
+def pause(scenario_id: Annotated[str, typer.Argument(metavar="ID")], shop: OfShop = None) -> None:
+    """Stop a scenario of one shop now: nobody enters, nobody is sent anything, everybody keeps their place."""
+    _enrolments(shop).pause(_preset(scenario_id).scenario_id, SystemClock().now())
+    _console.print(f"{scenario_id} is paused; what becomes too late meanwhile is not sent", markup=False)
+
+
+@app.command()
+def resume(scenario_id: Annotated[str, typer.Argument(metavar="ID")], shop: OfShop = None) -> None:
+    """Let a paused scenario go on, within the hour."""
+    _enrolments(shop).pause(_preset(scenario_id).scenario_id, None)
+    _console.print(f"{scenario_id} goes on within the hour", markup=False)
+
+
+@app.command()
+def people(
+    scenario_id: Annotated[str, typer.Argument(metavar="ID")],
+    shop: OfShop = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Those who have left, too.")] = False,
+) -> None:
+    """Who stands where: counts by step, then customer ids."""
+    found = list(_enrolments(shop).people(_preset(scenario_id).scenario_id))
+    inside = [each for each in found if everybody or each.state in (EnrolmentState.ARMED, EnrolmentState.ENTERED)]
+    counts = Counter((each.state.value, each.step or "-", each.version or "-") for each in inside)
+    table = Table("state", "last step", "version", "people")
+    for (state, step, version), number in sorted(counts.items()):
+        table.add_row(state, step, version, str(number))
+    _console.print(table)
+    for each in inside:
+        _console.print(f"{each.customer_id}  {each.state.value}  {each.step or '-'}  {each.outcome}", markup=False)
+
+
+@app.command()
+def eject(scenario_id: Annotated[str, typer.Argument(metavar="ID")], customer: Wanted, shop: OfShop = None) -> None:
+    """Take one person out, wherever they stand. What is being sent this second still goes."""
+    store = _enrolments(shop)
+    number = store.eject(_preset(scenario_id).scenario_id, customer)
+    if not number:
+        raise NotFoundError(f"{customer} stands nowhere in {scenario_id}")
+    _console.print(f"taken out of {number} place{'s' if number > 1 else ''}", markup=False)
+
+
+@app.command()
+def enrol(
+    scenario_id: Annotated[str, typer.Argument(metavar="ID")],
+    file: Annotated[Path, typer.Argument(exists=True, help="Customer ids, one a line (`matakite segment export`).")],
+    name: Annotated[str, typer.Option("--name", help="Of this broadcast: nobody gets the same one twice.")],
+    at: Annotated[datetime | None, typer.Option("--at", help="Shop time; without, now.")] = None,
+    shop: OfShop = None,
+) -> None:
+    """Send a broadcast scenario to the people of a list (一斉配信)."""
+    scenario = _preset(scenario_id)
+    if scenario.entry.event is not Trigger.BROADCAST:
+        raise RejectedError(f"{scenario_id} lets people in by {scenario.entry.event.value}, not by a list")
+    ids = [line.split(",")[0].strip() for line in file.read_text("utf-8").splitlines()]
+    wanted = [CustomerId(each) for each in dict.fromkeys(ids) if each and each != "customer_id"]
+    number = _enrolments(shop).enrol(scenario, wanted, name, at)
+    _console.print(f"{number} of {len(wanted)} people are due for {scenario_id} ({name})", markup=False)
+
+
+@dataclass(frozen=True)
+class _Places:
+    """The enrolments of one shop."""
+
+    desk: Desk
+    store: DynamoEnrolmentStore
+
+    def pause(self, scenario: ScenarioId, at: datetime | None) -> None:
+        self.store.pause(self.desk.shop.tenant, scenario, at)
+
+    def people(self, scenario: ScenarioId) -> Iterator[Enrolment]:
+        yield from self.store.people(self.desk.shop.tenant, scenario)
+
+    def eject(self, scenario: ScenarioId, customer: str) -> int:
+        _, person = self.desk.person(customer)
+        places = [
+            place for each in self.desk.ids(person) for place in self.store.of_customer(self.desk.shop.tenant, each)
+        ]
+        now = SystemClock().now()
+        return sum(self.store.eject(place, "ejected", now) for place in places if place.scenario == scenario)
+
+    def enrol(self, scenario: Scenario, people: Sequence[CustomerId], name: str, at: datetime | None) -> int:
+        (rule,) = entry_rules([scenario]) or (None,)
+        if rule is None:
+            raise RejectedError(f"{scenario.id} is off: nobody enters")
+        tenant, zone = self.desk.shop.tenant, ZoneInfo(self.desk.shop.timezone)
+        due = at.replace(tzinfo=zone).astimezone(UTC) if at else SystemClock().now()
+        return sum(
+            trigger.enrol(tenant, each, broadcast(name, each, due, scenario.entry), rule, self.store) for each in people
+        )
+
+
+def _enrolments(shop: str | None) -> _Places:
+    desk = open_desk(connect(), shop)
+    table = desk.deployment.outputs["ScenariosTable"]
+    return _Places(desk, DynamoEnrolmentStore(table, desk.deployment.client("dynamodb")))
+
+
+def _preset(scenario_id: str) -> Scenario:
     scenarios = {scenario.id: scenario for scenario in read_presets()}
     if scenario_id not in scenarios:
         raise NotFoundError(f"there is no scenario {scenario_id!r}; there are: {', '.join(scenarios)}")
-    for line in describe(scenarios[scenario_id]):
-        _console.print(line, markup=False)
+    return scenarios[scenario_id]
 
 
 @contextmanager
@@ -82,16 +234,42 @@ def compiled_templates(source: Path = render.ROOT) -> Iterator[TemplateStore]:
 
 def missing_templates(scenario: Scenario, source: Path = render.ROOT) -> list[str]:
     """Files of templates that the scenario sends and that do not exist."""
-    wanted = [source / send.template / part for send in scenario.sends() for part in PARTS]
+    wanted = [source / send.template / part for send in scenario.sends() for part in parts_of(send)]
     return [str(path.relative_to(source)) for path in wanted if not path.exists()]
+
+
+def parts_of(send: Send) -> list[str]:
+    """The files of a template that its channels are made of."""
+    return [part for channel in send.channel for part in _PARTS.get(channel, ())]
+
+
+def unprovided(scenario: Scenario, file: Path, source: Path = render.ROOT) -> list[Mistake]:
+    """Variables of templates that nothing in this scenario brings."""
+    given, mistakes = provided(scenario.entry), []
+    lines = file.read_text("utf-8").splitlines()
+    for send in scenario.sends():
+        parts = [source / send.template / part for part in parts_of(send)]
+        used = set().union(*(lint.used_variables(part) for part in parts if part.exists()))
+        line = next((number for number, text in enumerate(lines, 1) if send.template in text), 1)
+        for name in sorted(used - given):
+            reason = f"uses {name!r}, which {scenario.entry.event.value} does not bring"
+            known = ", ".join(sorted(given))
+            mistakes.append(Mistake(file.name, line, f"template {send.template}", reason, f"There are {known}"))
+    return mistakes
+
+
+def _check_templates(scenario: Scenario, file: Path) -> None:
+    if missing := missing_templates(scenario):
+        raise RejectedError(f"templates are missing: {', '.join(missing)}")
+    if mistakes := unprovided(scenario, file):
+        raise InvalidScenarioError(mistakes)
 
 
 def _check(file: Path, templates: TemplateStore, verbose: bool) -> bool:
     try:
         scenario = read_file(file)
         states = count_states(compile_scenario(scenario, "arn:aws:lambda:ap-northeast-1:000000000000:function:step"))
-        if missing := missing_templates(scenario):
-            raise RejectedError(f"{file.name}: templates are missing: {', '.join(missing)}")
+        _check_templates(scenario, file)
         results = run_examples(scenario, templates)
     except InvalidScenarioError as error:
         _console.print(str(error), style="red", markup=False)

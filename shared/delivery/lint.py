@@ -167,7 +167,7 @@ def contexts(meta: Meta) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _variables(folder: Path, meta: Meta, others: list[str]) -> Iterator[str]:
     parts = [part for part in PARTS if (folder / part).exists()] + others
-    used = set().union(*(_used(folder / part) for part in parts))
+    used = set().union(*(used_variables(folder / part) for part in parts))
     for name in sorted(used - set(meta.variables) - set(GIVEN) - set(GIVEN_LIVE)):
         yield f"variable {name!r} is used, and nothing gives it: declare it in meta.yaml with a sample value"
     for name in sorted(set(meta.variables) - used):
@@ -179,7 +179,8 @@ def _variables(folder: Path, meta: Meta, others: list[str]) -> Iterator[str]:
             yield f"a transactional mail goes out without consent and must not advertise: {name!r}"
 
 
-def _used(part: Path) -> set[str]:
+def used_variables(part: Path) -> set[str]:
+    """The variables one file of a template speaks of, its partials included."""
     from liquid import Environment, FileSystemLoader
 
     environment = Environment(loader=FileSystemLoader(part.parents[2] / PARTIALS))

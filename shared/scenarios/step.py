@@ -54,6 +54,8 @@ _NOT_THEIRS = (UnavailableError, MisconfiguredError)
 """Errors that no person causes."""
 COME_BACK_SECONDS = 90
 """When something was busy: longer than the lease an attempt that died still holds (60 s)."""
+PAUSED_SECONDS = 3600
+"""How often a paused cohort asks whether it may go on; what has become too late by then is not sent."""
 WAITING = "waiting"
 FAILED = "failed"
 SENDS_SENT = "SendsSent"
@@ -338,6 +340,8 @@ class _Step:
 
     def _send_all(self, here: Sequence[Enrolment]) -> dict[str, Any]:
         send = self._send()
+        if self.deps.enrolments.paused(self.call.tenant, self.call.scenario):
+            return _answer(PAUSED_SECONDS)
         shop = self.deps.sending.read_shop(self.call.tenant)
         quiet = max(quiet_seconds(shop, send.purpose, channel, self.now) for channel in send.channels)
         met = [_Met(WAITING, e) if e.step != self.call.step else _Met(e.outcome) for e in here]

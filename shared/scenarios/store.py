@@ -4,6 +4,7 @@
         index `due`          due_key {tenant}#{scenario}, due_at     due_key only while ARMED
         index `by_customer`  customer_key {tenant}#{customer_id}, pk
     pk {tenant}#{scenario}                sk funnel#{date}#{execution}#{step}#{batch}
+    pk {tenant}#{scenario}                sk control     there while the shop has paused the scenario
 
 Write units of one cart: arm 1 (+2 index entries; +2 when it is put off), claim 1 (+1), each step 1.
 """
@@ -69,6 +70,22 @@ class EnrolmentStore(Protocol):
 
     def forget(self, tenant: TenantId, customer_id: CustomerId) -> int:
         """Delete every enrolment of a person (erasure); returns how many."""
+        ...
+
+    def eject(self, enrolment: Enrolment, reason: str, at: datetime) -> bool:
+        """Take somebody out wherever they stand. Did it? Whoever has left already stays as they are."""
+        ...
+
+    def pause(self, tenant: TenantId, scenario: ScenarioId, at: datetime | None) -> None:
+        """Stop a scenario of a shop since `at`; None: let it go on."""
+        ...
+
+    def paused(self, tenant: TenantId, scenario: ScenarioId) -> bool:
+        """Has the shop stopped it?"""
+        ...
+
+    def people(self, tenant: TenantId, scenario: ScenarioId) -> Iterator[Enrolment]:
+        """Everybody who ever stood in a scenario. Reads the whole table: for a person who asks, not for a step."""
         ...
 
     def put_funnel(self, row: FunnelRow) -> None:
@@ -204,6 +221,41 @@ class DynamoEnrolmentStore:
                 self._client.delete_item(TableName=self._table, Key=key)
         return len(keys)
 
+    def eject(self, enrolment: Enrolment, reason: str, at: datetime) -> bool:
+        """Take somebody out wherever they stand. One conditional write."""
+        return self._update(
+            _key(enrolment.tenant, enrolment.scenario, enrolment.occurrence),
+            {"state": EnrolmentState.EXITED, "outcome": reason, "moved_at": to_iso(at)},
+            remove="due_key",
+            condition="#state IN (:armed, :entered)",
+            values={":armed": EnrolmentState.ARMED, ":entered": EnrolmentState.ENTERED},
+        )
+
+    def pause(self, tenant: TenantId, scenario: ScenarioId, at: datetime | None) -> None:
+        """Stop a scenario of a shop, or let it go on."""
+        key = _control_key(tenant, scenario)
+        with domain_errors("pause a scenario"):
+            if at is None:
+                self._client.delete_item(TableName=self._table, Key=key)
+            else:
+                self._client.put_item(TableName=self._table, Item={**key, **_texts({"paused_at": to_iso(at)})})
+
+    def paused(self, tenant: TenantId, scenario: ScenarioId) -> bool:
+        """Has the shop stopped it? Strongly consistent."""
+        return any(True for _ in self._read_page([_control_key(tenant, scenario)]))
+
+    def people(self, tenant: TenantId, scenario: ScenarioId) -> Iterator[Enrolment]:
+        """Everybody who ever stood in a scenario."""
+        wanted = _texts({":prefix": f"{tenant}#{scenario}#", ":sk": "enrolment"})
+        with domain_errors("list a scenario's people"):
+            for page in self._client.get_paginator("scan").paginate(
+                TableName=self._table,
+                FilterExpression="begins_with(pk, :prefix) AND sk = :sk",
+                ExpressionAttributeValues=wanted,
+                ConsistentRead=True,
+            ):
+                yield from map(_enrolment, page["Items"])
+
     def put_funnel(self, row: FunnelRow) -> None:
         """Record what a batch met at a step."""
         expires_at = datetime(row.on.year, row.on.month, row.on.day, tzinfo=UTC) + timedelta(days=FUNNEL_DAYS)
@@ -305,6 +357,7 @@ class MemoryEnrolmentStore:
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str, str], Enrolment] = {}
         self._funnel: dict[tuple[str, ...], FunnelRow] = {}
+        self._paused: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
     def arm(self, enrolment: Enrolment) -> bool:
@@ -378,6 +431,28 @@ class MemoryEnrolmentStore:
             del self._rows[key]
         return len(doomed)
 
+    def eject(self, enrolment: Enrolment, reason: str, at: datetime) -> bool:
+        """Take somebody out wherever they stand."""
+        with self._lock:
+            existing = self._rows.get(_id(enrolment))
+            if existing is None or existing.state not in {EnrolmentState.ARMED, EnrolmentState.ENTERED}:
+                return False
+            self._rows[_id(existing)] = replace(existing, state=EnrolmentState.EXITED, outcome=reason, moved_at=at)
+            return True
+
+    def pause(self, tenant: TenantId, scenario: ScenarioId, at: datetime | None) -> None:
+        """Stop a scenario of a shop, or let it go on."""
+        (self._paused.discard if at is None else self._paused.add)((tenant, scenario))
+
+    def paused(self, tenant: TenantId, scenario: ScenarioId) -> bool:
+        """Has the shop stopped it?"""
+        return (tenant, scenario) in self._paused
+
+    def people(self, tenant: TenantId, scenario: ScenarioId) -> Iterator[Enrolment]:
+        """Everybody who ever stood in a scenario."""
+        mine = [row for row in self._rows.values() if (row.tenant, row.scenario) == (tenant, scenario)]
+        yield from sorted(mine, key=lambda row: (row.touched_at, row.occurrence))
+
     def put_funnel(self, row: FunnelRow) -> None:
         """Record what a batch met at a step."""
         key = (row.tenant, row.scenario, row.on.isoformat(), row.execution, row.step, row.batch)
@@ -405,6 +480,10 @@ def _due_key(tenant: TenantId, scenario: ScenarioId) -> str:
 
 def _key(tenant: TenantId, scenario: ScenarioId, occurrence: str) -> dict[str, Any]:
     return _texts({"pk": f"{tenant}#{scenario}#{occurrence}", "sk": "enrolment"})
+
+
+def _control_key(tenant: TenantId, scenario: ScenarioId) -> dict[str, Any]:
+    return _texts({"pk": f"{tenant}#{scenario}", "sk": "control"})
 
 
 def _texts(values: Mapping[str, str]) -> dict[str, Any]:

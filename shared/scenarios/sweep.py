@@ -63,7 +63,7 @@ def sweep(scenario: ScenarioId, deps: SweepDeps, now: datetime) -> dict[str, int
 
 def _sweep_shop(tenant: TenantId, scenario: ScenarioId, deps: SweepDeps, now: datetime) -> int:
     due = _still_due(deps.enrolments.due(tenant, scenario, now, deps.limit), deps, now)
-    if not due:
+    if not due or deps.enrolments.paused(tenant, scenario):
         return 0
     execution = execution_name(tenant, scenario, now)
     folder = f"{FOLDER}{tenant}/{scenario}/{execution}"

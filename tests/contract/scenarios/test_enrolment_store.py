@@ -219,3 +219,39 @@ def test_no_key_shows_a_token(cloud: boto3.Session, scenarios_table: str, tenant
     DynamoEnrolmentStore(scenarios_table, client).arm(armed(tenant))
     items = client.scan(TableName=scenarios_table)["Items"]
     assert not [item for item in items if "token-" in item["pk"]["S"] + item["sk"]["S"]]
+
+
+def test_one_person_can_be_taken_out_wherever_they_stand_and_once(store: EnrolmentStore, tenant: TenantId) -> None:
+    store.arm(armed(tenant, "waiting"))
+    store.arm(armed(tenant, "inside"))
+    mine = claim(store, tenant, "inside")
+    assert mine is not None
+    for place in (armed(tenant, "waiting"), mine):
+        assert store.eject(place, "ejected", NOW)
+        assert not store.eject(place, "ejected", NOW)
+        found = store.get(tenant, CART, place.occurrence)
+        assert found is not None
+        assert (found.state, found.outcome) == (EnrolmentState.EXITED, "ejected")
+    assert store.due(tenant, CART, NOW + 9 * HOUR, 10) == []
+    assert not store.record(mine, "mail_1", "sent", EnrolmentState.ENTERED, NOW), "the execution has lost them"
+    assert not store.eject(armed(tenant, "nobody"), "ejected", NOW)
+
+
+def test_a_scenario_is_paused_for_one_shop_until_it_goes_on(store: EnrolmentStore, tenant: TenantId) -> None:
+    assert not store.paused(tenant, CART)
+    store.pause(tenant, CART, NOW)
+    assert store.paused(tenant, CART)
+    assert not store.paused(TenantId(f"{tenant}-other"), CART)
+    assert not store.paused(tenant, ScenarioId("another"))
+    store.pause(tenant, CART, None)
+    assert not store.paused(tenant, CART)
+
+
+def test_everybody_in_a_scenario_is_listed_with_where_they_stand(store: EnrolmentStore, tenant: TenantId) -> None:
+    store.arm(armed(tenant, "c1"))
+    store.arm(armed(tenant, "c2", customer="taro"))
+    claim(store, tenant, "c2")
+    store.arm(armed(TenantId(f"{tenant}-other"), "c3"))
+    store.put_funnel(FunnelRow(tenant, CART, date(2026, 3, 2), "e1", "mail_1", "0", {"sent": 1}))
+    found = {each.occurrence: (each.customer_id, each.state) for each in store.people(tenant, CART)}
+    assert found == {"c1": ("hanako", EnrolmentState.ARMED), "c2": ("taro", EnrolmentState.ENTERED)}

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from infra.cli.scenario import unprovided
 from shared.delivery.render import TemplateStore
 from shared.scenarios.compile import compile_scenario, describe
 from shared.scenarios.examples import run_examples
-from shared.scenarios.read import read_text
+from shared.scenarios.read import InvalidScenarioError, read_text
 from tests.unit.scenarios.world import ARN
 
 SEND = "{send: one, channel: email, template: t/one}"
@@ -219,3 +220,126 @@ def test_outside_its_operating_period_nobody_enters_and_nothing_is_sent() -> Non
         "  - {title: b, cart: {touched_at: '2026-03-05 10:00'}, expect: [{skip: entry, reason: closed}]}\n"
     )
     play(scenario_of("{event: logged_in}", steps, examples, "period: {from: 2026-03-01, until: 2026-03-04}"))
+
+
+# --- mistakes: refused with line, reason and suggestion ---
+
+LOGIN = "{event: logged_in}"
+AN_EXAMPLE = "  - {title: a, expect: [{send: one}]}\n" + NOBODY
+MISTAKES = {
+    "a field of another entry": (
+        "{event: logged_in, choice: [x]}",
+        f"  - {SEND}",
+        3,
+        "entry.choice: says nothing about logged_in",
+        "survey",
+    ),
+    "an entry without what it needs": ("{event: date}", f"  - {SEND}", 3, "'date' is missing", "Add `date`"),
+    "a rule that can never apply": (LOGIN, f"  - {SEND}", 4, "cart_emptied can never apply", "Remove it"),
+    "an arm without a condition": (
+        LOGIN,
+        f"  - branch: who\n    when: {{young: {{buyer: first}}}}\n    arms: {{yung: [{SEND}]}}\n    else: []",
+        9,
+        "no condition leads to the arm 'yung'",
+        "Did you mean 'young'?",
+    ),
+    "a branch by value and by condition": (
+        LOGIN,
+        f"  - branch: who\n    on: buyer\n    when: {{first: {{buyer: first}}}}\n"
+        f"    arms: {{first: [{SEND}]}}\n    else: []",
+        7,
+        "either `on` or `when`",
+        "Keep the one",
+    ),
+    "shares that do not add up": (
+        LOGIN,
+        f"  - split: test\n    shares: {{a: 50, b: 40}}\n    arms: {{a: [{SEND}], b: []}}",
+        8,
+        "add up to 90, not to 100",
+        "percent",
+    ),
+    "an arm nobody comes to": (
+        LOGIN,
+        f"  - split: test\n    shares: {{a: 50, b: 50}}\n    arms: {{a: [{SEND}], b: [], c: []}}",
+        9,
+        "nobody ever comes to the arm 'c'",
+        "Give it a share",
+    ),
+    "an opening before the send": (
+        LOGIN,
+        f"  - branch: who\n    when: {{seen: {{opened: one}}}}\n    arms: {{seen: []}}\n    else: [{TWO}]\n  - {SEND}",
+        8,
+        "'one' is not sent before this",
+        "Ask after the send",
+    ),
+    "a wait that can never end otherwise than by its timeout": (
+        LOGIN,
+        f"  - wait_for: seen\n    when: {{opened: oen}}\n    timeout: 1d\n    then: []\n    else: []\n  - {SEND}",
+        8,
+        "there is no send step 'oen'",
+        "Did you mean 'one'?",
+    ),
+    "a wait that is looked at too often": (
+        LOGIN,
+        f"  - wait_for: back\n    when: {{ordered: {{}}}}\n    timeout: 4d\n    check_every: 1h\n    then: []\n"
+        f"    else: []\n  - {SEND}",
+        10,
+        "looked at 96 times, more than 8",
+        "Make it 12h or more",
+    ),
+    "a wait for nothing": (LOGIN, f"  - wait: {{}}\n  - {SEND}", 7, "waits for nothing", "`until`"),
+    "a condition that says nothing": (
+        LOGIN,
+        f"  - branch: who\n    when: {{any: {{}}}}\n    arms: {{any: [{SEND}]}}\n    else: []",
+        8,
+        "says nothing",
+        "Name what it looks at",
+    ),
+    "a step behind a fork that everybody leaves": (
+        LOGIN,
+        "  - branch: who\n    on: buyer\n    arms: {first: [{exit: enough}]}\n    else: [{exit: too}]\n"
+        f"  - {SEND}",
+        11,
+        "never reached: everyone has left",
+        "Remove it or the exit",
+    ),
+    "a period that ends before it begins": (LOGIN, f"  - {SEND}", 5, "ends before it begins", "Exchange"),
+    "an unknown word in a condition": (
+        LOGIN,
+        "  - branch: who\n    when: {young: {atribute: {name: age}}}\n"
+        f"    arms: {{young: [{SEND}]}}\n    else: []",
+        8,
+        "is not a word of the scenario language",
+        "Did you mean 'attribute'?",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_refused_with_line_reason_and_suggestion(name: str) -> None:
+    entry, steps, line, reason, suggestion = MISTAKES[name]
+    text = scenario_of(entry, steps, AN_EXAMPLE)
+    if name == "a rule that can never apply":
+        text = text.replace("[order_placed,", "[cart_emptied,")
+    if name == "a period that ends before it begins":
+        text = text.replace("\n\nsteps", "\nperiod: {from: 2026-03-09, until: 2026-03-01}\nsteps")
+    with pytest.raises(InvalidScenarioError) as caught:
+        read_text(text, "sample.yaml")
+    assert any(
+        mistake.line == line and reason in str(mistake) and suggestion in mistake.suggestion
+        for mistake in caught.value.mistakes
+    ), str(caught.value)
+
+
+def test_a_template_variable_that_no_event_brings_is_refused_with_the_line_of_its_send(tmp_path: Path) -> None:
+    folder = tmp_path / "t" / "one"
+    folder.mkdir(parents=True)
+    (folder / "mail.txt").write_text("{{ person.name }} {{ cart.total }} {{ coupon.code }}")
+    file = tmp_path / "sample.yaml"
+    file.write_text(scenario_of(LOGIN, f"  - {SEND}", AN_EXAMPLE), "utf-8")
+    mistakes = unprovided(read_text(file.read_text("utf-8")), file, tmp_path)
+    assert [(mistake.line, mistake.reason) for mistake in mistakes] == [
+        (7, "uses 'cart', which logged_in does not bring"),
+        (7, "uses 'coupon', which logged_in does not bring"),
+    ]
+    assert "person" in mistakes[0].suggestion
