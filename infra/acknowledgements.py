@@ -62,8 +62,8 @@ ACCEPTED = (
     ),
     Accepted(
         "AwsSolutions-IAM5",
-        "Which verified identity a shop sends from is its own setting; our configuration set is required beside it",
-        r"Resource::arn:.*:ses:.*:identity/\*",
+        "Which verified identity or tenant a shop sends from is its own setting; our configuration set is required beside it",
+        r"Resource::arn:.*:ses:.*:(identity|tenant)/\*",
     ),
     Accepted(
         "AwsSolutions-SF1",
@@ -80,7 +80,7 @@ ACCEPTED = (
     Accepted(
         "AwsSolutions-APIG4",
         "A cart cannot sign in: webhooks are authenticated by HMAC over the body, unsubscribing by a signed token",
-        path=r".*/(POST|GET|HEAD)--v1--(hooks|unsubscribe)--.*",
+        path=r".*/(POST|GET|HEAD)--v1--(hooks|unsubscribe|preferences)--.*",
     ),
     Accepted(
         "AwsSolutions-APIG4",

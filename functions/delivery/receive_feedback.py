@@ -15,7 +15,7 @@ from shared.core.clock import SystemClock
 from shared.core.settings import load
 from shared.delivery.breaker import Breaker
 from shared.delivery.feedback import FeedbackDeps, receive
-from shared.delivery.pace_store import DynamoPaceStore
+from shared.delivery.pace.store import DynamoPaceStore
 from shared.delivery.store import DynamoLedgerStore
 from shared.ingest.oversize import NoOversize
 from shared.ingest.store import DynamoEventStore

@@ -14,7 +14,7 @@ from infra.cli.which_shop import which_shop
 from shared.core.clock import SystemClock
 from shared.core.errors import RejectedError
 from shared.delivery.account import read_quota
-from shared.delivery.pace_store import DynamoPaceStore
+from shared.delivery.pace.store import DynamoPaceStore
 from shared.delivery.pacing import Quota
 from shared.delivery.policy import contact_policy
 from shared.delivery.reputation import Reputation, judge

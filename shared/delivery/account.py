@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.core.aws import client, domain_errors
-from shared.delivery.pace_store import DynamoPaceStore
+from shared.delivery.pace.store import DynamoPaceStore
 from shared.delivery.pacing import MailTurns, Pace, Quota
 
 if TYPE_CHECKING:

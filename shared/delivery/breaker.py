@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 
 from shared.core.ids import TenantId
 from shared.core.telemetry import logger, metrics
-from shared.delivery.pace_store import ReputationStore
+from shared.delivery.pace.store import ReputationStore
 from shared.delivery.reputation import Day, Judgement, Verdict, judge
 from shared.ingest import body as read
 from shared.ingest.sources import ses

@@ -12,7 +12,7 @@ import pytest
 
 from shared.core.clock import FixedClock
 from shared.core.ids import TenantId
-from shared.delivery.pace_store import DynamoPaceStore, MemoryPaceStore
+from shared.delivery.pace.store import DynamoPaceStore, MemoryPaceStore
 from shared.delivery.reputation import DAYS, Day
 
 NOW = datetime(2026, 11, 20, 3, 0, 0, 123456, tzinfo=UTC)

@@ -12,7 +12,7 @@ from shared.core.ids import SendId, TenantId
 from shared.delivery.breaker import Breaker
 from shared.delivery.feedback import FeedbackDeps
 from shared.delivery.model import SendKey
-from shared.delivery.pace_store import MemoryPaceStore
+from shared.delivery.pace.store import MemoryPaceStore
 from shared.delivery.reputation import DAYS, ENOUGH, Day, Verdict, judge
 from shared.ingest.oversize import NoOversize
 from shared.ingest.store import MemoryEventStore

@@ -16,7 +16,7 @@ from shared.core.ids import CustomerId
 from shared.delivery.channels.channel import Message, NotSentError, StoppedError
 from shared.delivery.channels.fake import FakeChannel
 from shared.delivery.model import Outcome, Purpose, SendState
-from shared.delivery.pace_store import MemoryPaceStore
+from shared.delivery.pace.store import MemoryPaceStore
 from shared.delivery.pacing import QUEUE, MailTurns, Pace, Quota
 from shared.delivery.send import deliver
 from tests.unit.delivery.world import NOON, TENANT, VirtualTime, World, a_consent, a_person, a_request, a_shop

@@ -1,0 +1,1 @@
+"""The pace of sending and what workers share about it."""
