@@ -52,7 +52,7 @@ _ORDER_REMOVED: dict[str, object] = {
     "dynamodb": {"OldImage": {"kind": {"S": ["order"]}}},
 }
 # What is known of people besides their orders: the import leaves these to the stream.
-_PERSON = {"kind": {"S": ["profile", "subscription", "consent"]}}
+_PERSON = {"kind": {"S": ["profile", "subscription", "consent", "link", "claims"]}}
 _PERSON_WRITTEN: dict[str, object] = {"eventName": ["INSERT", "MODIFY"], "dynamodb": {"NewImage": _PERSON}}
 _PERSON_REMOVED: dict[str, object] = {"eventName": ["REMOVE"], "dynamodb": {"OldImage": _PERSON}}
 

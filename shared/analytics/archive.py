@@ -126,6 +126,11 @@ def state_rows(record: Record, shop_of: ShopOf, customers: CustomerStore) -> Ite
     )
     for table, row in _changed(found, before, now, written):
         yield found.tenant, table, row
+    if found.reads_as_one:
+        # As it is read now: of two rows that say it, the second finds what both amount to.
+        for ref, whole in customers.names(found.tenant, found.customer_id).items():
+            for table, row in link_rows(frozenset(), frozenset({ref}), replace(written, customer_id=whole)):
+                yield found.tenant, table, row
     if now is None and found.order is not None and found.historical:
         # A merge (名寄せ) moves imported orders too, and their new rows are still marked historical, which the stream
         # filter keeps from this function: the survivor's rows are written from here.

@@ -103,6 +103,8 @@ class ChangedRow:
     """Set where this is a person that was found to be another one."""
     ref: Ref | None = None
     """Set where this is a ref, which names `customer_id`."""
+    reads_as_one: bool = False
+    """Set where this says whom the person is read as one with: a decision (名寄せ), a browser."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,6 +448,8 @@ def read_row(image: Mapping[str, Any]) -> ChangedRow | None:
         case "profile":
             person = person_of(base.tenant, base.customer_id, [row])
             return replace(base, profile=shown(person), attributes=person.record.attributes)
+        case "link" | "claims":
+            return replace(base, reads_as_one=True)
         case "ref" if "customer_id" in row.fields:
             ref = Ref(row.pk.partition("#ref#")[2])
             return replace(base, customer_id=CustomerId(row.fields["customer_id"]), ref=ref)

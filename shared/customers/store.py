@@ -74,6 +74,15 @@ class CustomerStore:
         found = self.load(tenant, customer_id)
         return as_one(read_with(found, _Read(self, tenant, found))) if found else None
 
+    def names(self, tenant: TenantId, customer_id: CustomerId) -> dict[Ref, CustomerId]:
+        """Every ref of a person and of whoever is read as one with them, and whom it is read as."""
+        found = self.load(tenant, customer_id)
+        if found is None:
+            return {}
+        people = read_with(found, _Read(self, tenant, found))
+        whole = as_one(people).customer_id
+        return {ref: whole for person in people for ref in person.record.refs}
+
     def browsers(self, tenant: TenantId, customer_id: CustomerId) -> list[CustomerId]:
         """The ids of the browsers a person was seen in: an erasure forgets what was done in them (消去)."""
         found = self.load(tenant, customer_id)

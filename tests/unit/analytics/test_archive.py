@@ -218,6 +218,39 @@ def test_imported_orders_that_move_are_archived_for_their_new_owner() -> None:
     assert len(set(moved)) == 2
 
 
+def named(world: World) -> dict[str, str]:
+    """Whom each ref names, by the newest row."""
+    found = [
+        row
+        for key in world.lake.bodies
+        if key.startswith("person_links/")
+        for row in decode(world.lake.get(key)).to_pylist()
+    ]
+    rows = sorted(found, key=lambda row: (row["written_at"], row["sequence"]))
+    return {row["ref"]: row["customer_id"] for row in rows if not row["removed"]}
+
+
+def test_what_people_decide_about_two_persons_reaches_the_links_and_goes_again() -> None:
+    world = World()
+    world.hear(
+        an_order("a", "1", "2026-03-01", email="a@example.com"), an_order("b", "2", "2026-03-02", email="b@example.com")
+    )
+    one, other = customer_of(world, "a"), customer_of(world, "b")
+    apart = named(world)
+    assert set(apart.values()) == {one, other}
+    for day, joined in ((4, True), (5, False)):
+        kind = EventType.PERSONS_LINKED if joined else EventType.PERSONS_UNLINKED
+        decided = replace(
+            an_order(one, f"link-{joined}", f"2026-03-0{day}"),
+            source="admin",
+            event_type=kind,
+            facts=PersonLinkFacts(other_customer_id=other, joined=joined, actor="店長"),
+        )
+        world.hear(decided)
+        assert len(set(named(world).values())) == (1 if joined else 2)
+    assert named(world) == apart
+
+
 def test_events_are_kept_with_their_refs() -> None:
     event = an_order("a", "1", "2026-03-01")
     row = event_row(event, identity.refs_of(event, KEYS), SHOP)

@@ -105,7 +105,7 @@ class StreamedRows(MemoryRows):
 def passes_filter(record: Mapping[str, Any]) -> bool:
     """What the deployed stream filter lets through to `archive_states`."""
     image = record["dynamodb"].get("NewImage") or record["dynamodb"]["OldImage"]
-    if image["kind"]["S"] in {"profile", "subscription", "consent"}:
+    if image["kind"]["S"] in {"profile", "subscription", "consent", "link", "claims"}:
         return True
     if image["kind"]["S"] != "order":
         return False
