@@ -26,6 +26,14 @@ RETRY_KEY_SECONDS = 24 * 3600
 MAX_RECIPIENTS = 500
 MAX_TEXT = 5000
 TOKEN = "stand-in-channel-access-token"  # noqa: S105 - of the stand-in only
+BOT = {
+    "userId": "U000000000000000000000000000000b0",
+    "basicId": "@mihon",
+    "displayName": "見本商店",
+    "chatMode": "bot",
+    "markAsReadMode": "auto",
+}
+"""The account itself."""
 _USER = re.compile(r"U[0-9a-f]{32}")
 _RETRY_KEY = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _KINDS = frozenset({"text", "textV2", "image", "flex", "sticker", "template", "video", "audio", "location", "imagemap"})
@@ -110,6 +118,8 @@ class LineStandIn:
                     return self._send(headers, body, many=True)
                 case "POST", "/v2/bot/message/validate/push":
                     return self._validate(body)
+                case "GET", "/v2/bot/info":
+                    return _Answer(200, BOT)
                 case "GET", "/v2/bot/message/quota":
                     limited = self.monthly_limit is not None
                     return _Answer(

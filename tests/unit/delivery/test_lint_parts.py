@@ -1,0 +1,107 @@
+"""Parts for LINE, SMS, letters, calls and webhooks: each rule has a part that breaks it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.delivery.channels.line import read_messages
+from shared.delivery.lint import GIVEN, lint_template
+from shared.delivery.lint_parts import OTHER_PARTS, hostile
+from shared.delivery.model import Purpose
+from shared.delivery.render import TemplateStore
+from tests.contract.delivery.line_schema import check
+
+BUBBLE: dict[str, Any] = {
+    "type": "bubble",
+    "hero": {"type": "image", "url": "https://shop.example.jp/a.png"},
+    "body": {"type": "box", "layout": "vertical", "contents": [{"type": "text", "text": "新茶"}]},
+}
+FLEX = {"type": "flex", "altText": "新茶が入荷しました", "contents": BUBBLE}
+IMAGE = {"type": "image", "originalContentUrl": "https://x.example/a.png", "previewImageUrl": "https://x.example/a.png"}
+NOWHERE = {"type": "button", "action": {"type": "uri", "label": "見る", "uri": "javascript:alert(1)"}}
+
+
+def findings(part: str, text: str, purpose: Purpose = Purpose.MARKETING) -> list[str]:
+    return list(OTHER_PARTS[part](text, purpose))
+
+
+def test_good_messages_pass_and_are_what_line_describes() -> None:
+    messages = [{"type": "text", "text": "こんにちは"}, IMAGE, FLEX, {**FLEX, "contents": carousel(2)}]
+    assert findings("line.json", json.dumps(messages)) == []
+    check("PushMessageRequest", {"to": "U" + "0" * 32, "messages": messages})
+
+
+def carousel(count: int) -> dict[str, Any]:
+    return {"type": "carousel", "contents": [BUBBLE] * count}
+
+
+@pytest.mark.parametrize(
+    ("messages", "says"),
+    [
+        ([], "list of 1 to 5"),
+        ([{"type": "text", "text": "x"}] * 6, "list of 1 to 5"),
+        ({"type": "text", "text": "x"}, "list of 1 to 5"),
+        (["x"], "no object"),
+        ([{"type": "text", "text": ""}], "1 to 5000 letters"),
+        ([{"type": "text", "text": "あ" * 5001}], "1 to 5000 letters"),
+        ([{"type": "text", "text": "😀" * 2501}], "1 to 5000 letters"),
+        ([{"type": "text", "text": "None 様"}], "missing value"),
+        ([{"type": "sticker"}], "not text, image or flex"),
+        ([{**IMAGE, "previewImageUrl": "http://x.example/a.png"}], "previewImageUrl"),
+        ([{**FLEX, "altText": ""}], "altText"),
+        ([{**FLEX, "contents": {"type": "box"}}], "bubble or a carousel"),
+        ([{**FLEX, "contents": carousel(13)}], "12 bubbles"),
+        ([{**FLEX, "contents": {**BUBBLE, "footer": NOWHERE}}], "leads nowhere"),
+        ([{**FLEX, "contents": {**BUBBLE, "footer": {"type": "text", "text": ""}}}], "empty"),
+        ([{**FLEX, "contents": {**BUBBLE, "footer": {"type": "text", "text": "x" * 30_000}}}], "30000 bytes"),
+    ],
+)
+def test_what_line_would_refuse_is_said_before(messages: Any, says: str) -> None:
+    assert any(says in finding for finding in findings("line.json", json.dumps(messages)))
+
+
+@pytest.mark.parametrize(
+    ("part", "text", "says"),
+    [
+        ("line.json", '[{"type": "text", "text": "a"b"}]', "| json"),
+        ("sms.txt", "新茶が入荷しました", "配信停止"),
+        ("sms.txt", "停止 " + "あ" * 300, "parts"),
+        ("postal.txt", "", "letters"),
+        ("postal.txt", "あ" * 401, "letters"),
+        ("postal.txt", "None 様", "missing value"),
+        ("call.json", "{}", "lacks reason, script"),
+        ("call.json", "[", "no JSON"),
+        ("webhook.json", "[]", "JSON object"),
+    ],
+)
+def test_every_other_part_is_held_to_its_own_rules(part: str, text: str, says: str) -> None:
+    assert any(says in finding for finding in findings(part, text))
+
+
+def test_an_sms_that_is_due_by_contract_needs_no_way_out() -> None:
+    assert findings("sms.txt", "ご注文を発送しました", Purpose.TRANSACTIONAL) == []
+
+
+def a_template(root: Path, line: str) -> list[str]:
+    folder = root / "win_back" / "line"
+    folder.mkdir(parents=True)
+    (folder / "line.json").write_text(line, "utf-8")
+    (folder / "meta.yaml").write_text("title: LINE\npurpose: marketing\nvariables: {}\n", "utf-8")
+    return lint_template(TemplateStore(root), "win_back/line")
+
+
+def test_a_template_of_line_alone_passes_with_every_variable_quoted(tmp_path: Path) -> None:
+    line = '[{"type": "text", "text": {{ person.name | default: "お客" | append: " 様" | json }}}]'
+    assert a_template(tmp_path, line) == []
+    store = TemplateStore(tmp_path)
+    (message,) = read_messages(store.render("win_back/line", ["line.json"], hostile(GIVEN))["line.json"])
+    assert message["text"].startswith("見本")
+
+
+def test_a_variable_without_the_filter_is_found_by_a_hostile_name(tmp_path: Path) -> None:
+    found = a_template(tmp_path, '[{"type": "text", "text": "{{ person.name | default: "お客" }} 様"}]')
+    assert any("| json" in finding and "quotation marks" in finding for finding in found)
