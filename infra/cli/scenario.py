@@ -8,8 +8,8 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -21,11 +21,19 @@ from rich.table import Table
 from infra.cli.customer import Desk, OfShop, Wanted, open_desk
 from infra.cli.session import connect
 from infra.packaging.mjml import compile_mjml
-from shared.core.clock import SystemClock
+from shared.core.clock import SystemClock, shop_day
 from shared.core.errors import MatakiteError, NotFoundError, RejectedError
 from shared.core.ids import CustomerId, ScenarioId
+from shared.core.keys import KeyRing, parse_key_ring
+from shared.customers.model import Scores
+from shared.customers.rows import encode_item
+from shared.customers.store import CustomerStore, read_row
 from shared.delivery import lint, render
 from shared.delivery.render import TemplateStore
+from shared.ingest.model import Event
+from shared.ingest.oversize import S3Oversize
+from shared.ingest.registry import events_of
+from shared.ingest.store import decode_image
 from shared.scenarios import trigger
 from shared.scenarios.compile import compile_scenario, count_states, describe
 from shared.scenarios.context import provided
@@ -34,6 +42,7 @@ from shared.scenarios.entries import broadcast
 from shared.scenarios.examples import ExampleResult, run_examples
 from shared.scenarios.model import Scenario, Send, Trigger, format_duration
 from shared.scenarios.read import PRESETS, InvalidScenarioError, Mistake, read_file, read_presets
+from shared.scenarios.replay import ReplayDeps, replay, report
 from shared.scenarios.store import DynamoEnrolmentStore
 from shared.scenarios.trigger import entry_rules
 
@@ -113,6 +122,60 @@ def publish(file: Annotated[Path, typer.Argument(exists=True)]) -> None:
         "finishes by the version they entered with",
         markup=False,
     )
+
+
+@app.command("replay")
+def replay_(
+    files: Annotated[list[Path], typer.Argument(exists=True, help="Drafts, or scenario files to replay beside them.")],
+    shop: OfShop = None,
+    since: Annotated[datetime | None, typer.Option("--since", help="Shop day; without, all that is kept.")] = None,
+) -> None:
+    """What scenarios would have sent over the recorded events, contacting nobody (リプレイ)."""
+    desk = open_desk(connect(), shop)
+    scenarios = [read_file(file) for file in files]
+    with compiled_templates() as templates:
+        found = replay(scenarios, _recorded(desk), ReplayDeps(desk.shop, _keys(desk), templates, _scores(desk)))
+    first = since.date() if since else date.min
+    kept = replace(found, decisions=tuple(d for d in found.decisions if shop_day(d.at, desk.shop.timezone) >= first))
+    for scenario in scenarios:
+        for line in report(kept, scenario):
+            _console.print(line, markup=False)
+
+
+def _recorded(desk: Desk) -> Iterator[Event]:
+    """Every event of the shop that the events table still holds, in our words."""
+    bucket = desk.deployment.outputs["WorkBucket"]
+    oversize = S3Oversize(desk.deployment.client("s3"), bucket)
+    pages = (
+        desk.deployment.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(
+            TableName=desk.deployment.outputs["EventsTable"],
+            FilterExpression="begins_with(pk, :mine)",
+            ExpressionAttributeValues={":mine": {"S": f"{desk.shop.tenant}#"}},
+        )
+    )
+    for item in (item for page in pages for item in page["Items"]):
+        try:
+            yield from events_of(decode_image(item, oversize))
+        except RejectedError:
+            continue  # what nobody could read then, nobody decided by
+
+
+def _keys(desk: Desk) -> KeyRing:
+    secret = desk.deployment.client("secretsmanager").get_secret_value(SecretId=desk.deployment.outputs["KeysSecret"])
+    return parse_key_ring(secret["SecretString"])
+
+
+def _scores(desk: Desk) -> dict[CustomerId, Scores]:
+    """What the last night found about everybody."""
+    table = desk.deployment.outputs["CustomersTable"]
+    rows = CustomerStore(table, desk.deployment.client("dynamodb")).rows
+    return {
+        row.customer_id: row.profile.scores
+        for each in rows.each_of_kind(f"{desk.shop.tenant}#", "profile")
+        if (row := read_row(encode_item(each))) and row.profile and row.profile.scores
+    }
 
 
 @app.command()
