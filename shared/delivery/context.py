@@ -112,6 +112,9 @@ class _Context(Mapping[str, Any]):
             self._known[name] = self._live[name]()
         return self._known[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._known or name in self._live
+
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys([*self._known, *self._live]))
 
