@@ -35,6 +35,7 @@ def month(
         bool, typer.Option("--local", help="いま動いているローカルクラウドで数えた呼び出しに値段を付ける。")
     ] = False,
     region: Annotated[str, typer.Option(help="tokyo または us_east_1。")] = TOKYO,
+    free_tier: Annotated[bool, typer.Option("--free-tier", help="常時無料枠を引く。")] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """The month's bill for so many addresses; without options for 10,000, 100,000 and 1,000,000."""
@@ -45,7 +46,7 @@ def month(
         _print_counted(prices, as_json)
         return
     rates = read_rates(json.loads((counted or _shipped()).read_text("utf-8")))
-    bills = [bill(n, rates, prices) for n in addresses or sorted(BARS)]
+    bills = [bill(n, rates, prices, free_tier=free_tier) for n in addresses or sorted(BARS)]
     if as_json:
         typer.echo(json.dumps([_document(each, prices) for each in bills], ensure_ascii=False, indent=2))
         return

@@ -25,7 +25,7 @@ from shared.delivery.channels.channel import Accepted, Message
 from shared.delivery.channels.fake import FakeChannel
 from shared.delivery.store import MemoryLedgerStore
 from shared.scenarios.cohorts import MemoryCohortFiles
-from shared.scenarios.enrolment import CartRef, Enrolment, occurrence_of
+from shared.scenarios.enrolment import Enrolment, Instance, occurrence_of
 from shared.scenarios.rehearse import Rehearsal
 from shared.scenarios.store import MemoryEnrolmentStore
 from shared.scenarios.sweep import BATCH_SIZE, LIMIT
@@ -142,14 +142,12 @@ class Crowd(World):
         """So many are due."""
         for n in range(people):
             customer = CustomerId(f"p{n:07}")
-            cart = CartRef("shopify", STORE, f"c{customer}")
+            cart = Instance("shopify", STORE, f"c{customer}")
             self.enrolments.arm(
-                Enrolment(TENANT, CART, occurrence_of(*_parts(cart)), customer, cart, MORNING, due_at=DUE)
+                Enrolment(
+                    TENANT, CART, occurrence_of(cart.source, cart.store, cart.key), customer, cart, MORNING, due_at=DUE
+                )
             )
-
-
-def _parts(cart: CartRef) -> tuple[str, str, str]:
-    return cart.source, cart.store, cart.token
 
 
 @dataclass(frozen=True)

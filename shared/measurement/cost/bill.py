@@ -8,8 +8,9 @@ counting machine: they are its own, so functions are charged for the calls they 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from shared.core.errors import RejectedError
 from shared.measurement.cost.counts import Counts
@@ -39,14 +40,13 @@ class Assumptions:
 
     mails_per_address: float = 8
     webhooks_per_address: float = 60
-    scenarios: int = 10
     steps: int = 4
-    sweep_minutes: tuple[int, ...] = (1, *[15] * 9)
-    """Of each scenario: every minute where minutes matter (carts), else every quarter of an hour."""
+    sweep_minutes: tuple[int, ...] = (1, *[15] * 3, *[60] * 18)
+    """Of each scenario, as the product's own say: every minute where minutes matter (carts), hourly where days do."""
     batch_size: int = 50
     shards: int = 4
     """Of a stream of an on-demand table."""
-    archive_window_seconds: float = 60
+    archive_window_seconds: float = 300
     polls_per_second: float = 4
     events_per_mail: float | None = None
     """Records of SES per mail; None: as counted. Opens and clicks included, reliability.md says 2.3."""
@@ -55,11 +55,15 @@ class Assumptions:
     kilobytes_per_event: float = 1.0
     address_kilobytes: float = 12
     """State of a person: profile, orders, carts, consents, enrolments and ledger of a year."""
-    log_kilobytes: Mapping[str, float] = field(
-        default_factory=lambda: {"request": 0.25, "invocation": 0.35, "metrics": 0.35}
-    )
+    request_log_kilobytes: float = 0.25
+    metrics_log_kilobytes: float = 0.35
+    """The API's access log and the metrics of a webhook; functions log nothing of their own when all is well, and
+    START, END and REPORT are off (infra/functions.py).
+    """
     trace_reservoir: float = 1.0
-    """Traces per second that X-Ray takes of whatever comes, and its share of the rest: the service's default rule."""
+    """Traces per second that Lambda takes of a traced function, and its share of the rest. What is called for every
+    webhook or record is not traced (infra/functions.py).
+    """
     trace_share: float = 0.05
     metrics: int = 18
     alarms: int = 23
@@ -118,14 +122,31 @@ BARS = {10_000: 3.0, 100_000: 1.6, 1_000_000: 1.4}
 WRITE_UNITS_PER_MAIL = 6.0
 
 
-def bill(addresses: int, rates: Rates, prices: Prices, assumed: Assumptions | None = None) -> Bill:
-    """The bill of a month. Raises RejectedError when nothing was counted to scale from."""
+def bill(
+    addresses: int, rates: Rates, prices: Prices, assumed: Assumptions | None = None, *, free_tier: bool = False
+) -> Bill:
+    """The bill of a month, at list prices or less what AWS always gives for nothing.
+
+    Raises RejectedError when nothing was counted to scale from.
+    """
     if addresses < 1 or rates.webhooks < 1 or rates.mails < 1:
         raise RejectedError("a bill needs at least one address, one counted webhook and one counted mail")
     month = _Month(addresses, rates, assumed or Assumptions())
     lines = tuple(Line(name, usage, said, prices.of(usage)) for name, usage, said in month.lines())
+    if free_tier:
+        lines = (*lines, _free(lines, prices))
     floor = prices.of({"ses_mail": month.mails})
     return Bill(addresses, lines, floor, month.write_units_per_mail, month.write_units_per_webhook)
+
+
+def _free(lines: tuple[Line, ...], prices: Prices) -> Line:
+    """常時無料枠: of every unit what the account has for nothing, if nothing else of the account uses it."""
+    used: Counter[str] = Counter()
+    for line in lines:
+        used.update(line.usage)
+    free = {unit: min(used[unit], quantity) for unit, quantity in prices.free.items() if unit in used}
+    usage = {unit: -quantity for unit, quantity in free.items()}
+    return Line("常時無料枠", usage, "他に使っていないアカウントの場合（未確認）", prices.of(usage))
 
 
 def price_counts(counts: Counts, prices: Prices) -> tuple[Line, ...]:
@@ -230,7 +251,7 @@ class _Month:
     def _cohorts(self) -> tuple[float, float]:
         """Executions and batches in a month: arrivals are spread evenly over the scenarios and the day."""
         assumed = self.assumed
-        people = self.decisions / assumed.steps / assumed.scenarios
+        people = self.decisions / assumed.steps / len(assumed.sweep_minutes)
         executions = batches = 0.0
         for minutes in assumed.sweep_minutes:
             ticks = MONTH_SECONDS / 60 / minutes
@@ -257,7 +278,7 @@ class _Month:
             "object_put": batches * (1 + self.assumed.steps),
             "object_get": batches * (1 + self.assumed.steps),
         }
-        said = f"{executions:,.0f} 実行×{each:.0f} 遷移（実測）、掃引 1分×{self.assumed.sweep_minutes.count(1)}・15分×9"
+        said = f"{executions:,.0f} 実行×{each:.0f} 遷移（実測）、シナリオ {len(self.assumed.sweep_minutes)} 本"
         return "シナリオの進行（Step Functions・掃引）", usage, said
 
     def _feedback(self) -> tuple[str, dict[str, float], str]:
@@ -295,17 +316,20 @@ class _Month:
         return "保存と復旧（DynamoDB・PITR）", usage, f"生データ {self.assumed.kept_days:g} 日、{gigabytes:,.1f} GB"
 
     def _logs(self) -> tuple[str, dict[str, float], str]:
-        kb = self.assumed.log_kilobytes
-        per_webhook = kb["request"] + kb["metrics"] + 3 * kb["invocation"]
-        total = self.webhooks * per_webhook + self.events * 1.2 * kb["invocation"]
+        per_webhook = self.assumed.request_log_kilobytes + self.assumed.metrics_log_kilobytes
+        steps = self._cohorts()[1] * self.assumed.steps
+        total = self.webhooks * per_webhook + steps * self.assumed.metrics_log_kilobytes
         return "ログ（CloudWatch Logs）", {"log_gb": total / 1e6}, f"Webhook 1回 {per_webhook:.2f} KB"
 
     def _traces(self) -> tuple[str, dict[str, float], str]:
-        rate = (3 * self.webhooks + 2 * self.events) / MONTH_SECONDS
-        at_first = min(rate, self.assumed.trace_reservoir)
-        taken = (at_first + (rate - at_first) * self.assumed.trace_share) * MONTH_SECONDS
-        said = f"毎秒{self.assumed.trace_reservoir:g}件と残りの{self.assumed.trace_share:.0%}"
-        return "トレース（X-Ray）", {"trace": taken}, said
+        executions, batches = self._cohorts()
+        ticks = sum(MONTH_SECONDS / 60 / minutes for minutes in self.assumed.sweep_minutes)
+        taken = sum(self._traced(calls) for calls in (executions, batches * self.assumed.steps, ticks))
+        return "トレース（X-Ray）", {"trace": taken}, "配信・掃引・進行だけ。毎秒1件と残りの5%"
+
+    def _traced(self, calls: float) -> float:
+        at_first = min(calls, self.assumed.trace_reservoir * MONTH_SECONDS)
+        return at_first + (calls - at_first) * self.assumed.trace_share
 
     def _nightly(self) -> tuple[str, dict[str, float], str]:
         nights = 30

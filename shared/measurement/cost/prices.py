@@ -47,6 +47,8 @@ class Prices:
     line_plans: tuple[LinePlan, ...]
     postal_yen: int
     others: tuple[Other, ...]
+    free: Mapping[str, float]
+    """Units an account has for nothing in a month."""
 
     def of(self, usage: Mapping[str, float]) -> float:
         """USD of so many of each unit. Raises RejectedError for a unit that has no price."""
@@ -74,4 +76,5 @@ def read_prices(region: str = TOKYO) -> Prices:
         line_plans=tuple(LinePlan(**plan) for plan in document["line_plans"]),
         postal_yen=document["postal_yen"],
         others=tuple(Other(other["name"], other["month"]) for other in document["others"]),
+        free=document["free"],
     )
