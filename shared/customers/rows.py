@@ -97,6 +97,10 @@ class Rows(Protocol):
         """One write, half the price of a transaction. Raises ConflictError when its expectation is not met."""
         ...
 
+    def put_each(self, puts: Sequence[Put]) -> None:
+        """Many of those side by side, of different rows."""
+        ...
+
     def transact(self, writes: Sequence[Write]) -> None:
         """All of at most 100 writes, or none. Raises ConflictError when an expectation is not met."""
         ...
@@ -139,6 +143,11 @@ class MemoryRows:
     def put(self, put: Put) -> None:
         """One write."""
         self.transact([put])
+
+    def put_each(self, puts: Sequence[Put]) -> None:
+        """One after the other."""
+        for put in puts:
+            self.put(put)
 
     def transact(self, writes: Sequence[Write]) -> None:
         """All of the writes, or none."""
@@ -236,6 +245,10 @@ class DynamoRows:
     def put(self, put: Put) -> None:
         """One write."""
         self._call("put_item", **self._item(put)["Put"])
+
+    def put_each(self, puts: Sequence[Put]) -> None:
+        """Four at a time."""
+        self._each(self.put, puts)
 
     def transact(self, writes: Sequence[Write]) -> None:
         """All of the writes, or none. The SDK's request token makes its own retries harmless."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import datetime
 
@@ -53,6 +54,12 @@ class CustomerStore:
     def __init__(self, table: str, client: object = None, clock: Clock | None = None) -> None:
         self.rows: Rows = DynamoRows(table, client)
         self._clock = clock or SystemClock()
+
+    def over(self, rows: Rows) -> CustomerStore:
+        """The same persons, read and written through other rows (`batch.py`)."""
+        other = copy(self)
+        other.rows = rows
+        return other
 
     # --- what other domains read ---
     def person(self, tenant: TenantId, customer_id: CustomerId) -> PersonState | None:

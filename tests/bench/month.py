@@ -22,6 +22,7 @@ from shared.core.shop import Shop
 from shared.customers.fold import apply
 from shared.customers.rows import MemoryRows, Put, Row, Write, encode_item
 from shared.customers.store import MemoryCustomerStore, read_row
+from shared.customers.stream import FoldDeps, fold_records
 from shared.ingest.adapter import Connection, Request
 from shared.ingest.model import Envelope
 from shared.ingest.oversize import MemoryOversize
@@ -176,8 +177,11 @@ def _body(topic: str, changes: Mapping[str, str], at: datetime) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def play(addresses: int) -> dict[str, float]:
-    """Write units and calls per delivery of the month; who is not new was here a month before."""
+def play(addresses: int, batch: int = 1) -> dict[str, float]:
+    """Write units and calls per delivery of the month; who is not new was here a month before.
+
+    The stream brings `batch` deliveries at a time: neighbours in time, so of different people.
+    """
     store, enrolments, oversize = MemoryCustomerStore(), CountedEnrolments(), MemoryOversize()
     store.rows = rows = CountedRows()
     rules = entry_rules(read_presets())
@@ -187,10 +191,14 @@ def play(addresses: int) -> dict[str, float]:
             _fold(_envelope(topic, re.sub(rb"2026-11", b"2026-10", body), at - timedelta(days=30), -1), store)
     rows.units, rows.calls, rows.stream = 0, Counter(), []
     events = 0
-    for number, (_, topic, body, at) in enumerate(calls):
-        envelope = _envelope(topic, body, at, number)
-        events += units(event_item(envelope, oversize, attempt="0" * 16))
-        _fold(envelope, store)
+    deps = FoldDeps(store, oversize, KEYS, lambda _tenant: SHOP)
+    for start in range(0, len(calls), batch):
+        records = []
+        for number, (_, topic, body, at) in enumerate(calls[start : start + batch], start):
+            item = event_item(_envelope(topic, body, at, number), oversize, attempt="0" * 16)
+            events += units(item)
+            records.append({"dynamodb": {"SequenceNumber": str(number), "NewImage": item}})
+        assert fold_records(records, deps) == []
         while rows.stream:
             row = rows.stream.pop(0)
             follow(read_row(encode_item(row)), rules, enrolments, at)

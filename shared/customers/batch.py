@@ -1,0 +1,161 @@
+"""Many events folded at once: what they touch is read once, changed in memory, and each changed row written once.
+
+A webhook alone costs four reads and two writes. A hundred that arrive together share the reads of refs and profiles,
+and the five updates of one checkout are one write. The writes keep the conditions and the order that single events
+have (`plan.py`): refs, rows, profiles, aliases, each at the revision that was read. So a worker that dies in between
+leaves what a worker on single events might have left; and where somebody else wrote first, the events of the batch are
+applied again one by one, which changes nothing that was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from shared.core.ids import TenantId
+from shared.core.keys import KeyRing
+from shared.customers import identity
+from shared.customers.items import PROFILE, profile_key, ref_key, ref_row
+from shared.customers.rows import ConflictError, Delete, Key, Put, Row, Rows, Write
+from shared.ingest.model import Event
+
+_LEADS = "merged_into"
+
+
+class OvertakenError(Exception):
+    """Somebody else wrote first: nothing that was read counts any more. Apply the events one by one."""
+
+
+class BatchRows:
+    """Rows read through a memory of what was read, with the writes held back until `flush`."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._read: dict[Key, Row | None] = {}
+        self._held: dict[Key, Row] = {}
+        self._whole: dict[str, set[Key]] = {}
+        """Partitions of which every row was read."""
+
+    def prefetch(self, events: Sequence[Event], keys: KeyRing) -> None:
+        """Read the refs in these events and whom they name, a hundred rows at a time."""
+        named = self.get(ref_key(event.tenant, ref) for event in events for ref in identity.refs_of(event, keys))
+        wanted = {profile_key(_tenant(row), who) for row in named.values() if (who := ref_row(row).customer_id)}
+        # Of one person all rows are read at once, the profile among them.
+        while len(wanted) > 1:
+            found = self.get(wanted)
+            wanted = {profile_key(_tenant(row), row.fields[_LEADS]) for row in found.values() if _LEADS in row.fields}
+            wanted -= self._read.keys()
+
+    def get(self, keys: Iterable[Key]) -> dict[Key, Row]:
+        """The rows of these keys that exist, as they will be."""
+        wanted = list(dict.fromkeys(keys))
+        unread = [key for key in wanted if key not in self._read and key[0] not in self._whole]
+        if unread:
+            found = self._rows.get(unread)
+            self._read |= {key: found.get(key) for key in unread}
+        return {key: row for key in wanted if (row := self._now(key))}
+
+    def _now(self, key: Key) -> Row | None:
+        return self._held.get(key) or self._read.get(key)
+
+    def partition(self, pk: str) -> list[Row]:
+        """Every row of a partition, as it will be.
+
+        A visitor is one row, and so is a former id: where that is known, nothing is read. What a worker that died may
+        have left beside it is met when it is written, or read the next time.
+        """
+        profile = self._now((pk, PROFILE))
+        if pk not in self._whole and not (profile and (profile.kind == "visitor" or _LEADS in profile.fields)):
+            self._read_partition(pk)
+        keys = {*self._whole.get(pk, ()), *(key for key in (*self._read, *self._held) if key[0] == pk)}
+        return [row for key in sorted(keys) if (row := self._now(key))]
+
+    def _read_partition(self, pk: str) -> None:
+        rows = self._rows.partition(pk)
+        self._whole[pk] = {row.key for row in rows}
+        self._read |= {row.key: row for row in rows if row.key not in self._read}
+
+    def of_kind(self, prefix: str, kind: str) -> list[Row]:
+        """The whole table: never asked for by an event."""
+        return self._rows.of_kind(prefix, kind)
+
+    def each_of_kind(self, prefix: str, kind: str) -> Iterator[Row]:
+        """The same one after the other."""
+        return self._rows.each_of_kind(prefix, kind)
+
+    def put(self, put: Put) -> None:
+        """Hold a write back, if its expectation is met by what was read."""
+        key = put.row.key
+        before = self.get([key]).get(key)
+        if put.expected is not None and (before.rev if before else 0) != put.expected:
+            raise ConflictError("a row changed since it was read")
+        if put.expected is None:
+            self.transact([put])
+            return
+        if before is None and key[1] == PROFILE:
+            self._whole.setdefault(key[0], set())
+        self._held[key] = put.row
+
+    def transact(self, writes: Sequence[Write]) -> None:
+        """What must happen together happens at once, after what was held back."""
+        if writes:
+            self.flush()
+            try:
+                self._rows.transact(writes)
+            except ConflictError as error:
+                raise OvertakenError from error
+            for write in writes:
+                self._forget(write)
+
+    def _forget(self, write: Write) -> None:
+        key = write.key if isinstance(write, Delete) else write.row.key
+        self._read[key] = write.row if isinstance(write, Put) else None
+
+    def transact_each(self, transactions: Sequence[Sequence[Write]]) -> list[int]:
+        """Many of those side by side."""
+        self.flush()
+        if self._rows.transact_each(transactions):
+            raise OvertakenError
+        for write in (write for writes in transactions for write in writes):
+            self._forget(write)
+        return []
+
+    def put_each(self, puts: Sequence[Put]) -> None:
+        """Hold them all back."""
+        for put in puts:
+            self.put(put)
+
+    def flush(self) -> None:
+        """Write each changed row once. Raises OvertakenError when somebody else was first."""
+        held, self._held = self._held, {}
+        phases: list[list[Put]] = [[], [], [], []]
+        for key, row in held.items():
+            before = self._read.get(key)
+            phases[_phase(row)].append(Put(row, expected=before.rev if before else 0))
+        try:
+            for phase in phases:
+                self._rows.put_each(phase)
+        except ConflictError as error:
+            raise OvertakenError from error
+        self._expect_still_there(held)
+        self._read |= held
+
+    def _expect_still_there(self, held: dict[Key, Row]) -> None:
+        """A person whose profile was left as it is may have been merged or erased meanwhile."""
+        left = {(pk, PROFILE) for pk, sk in held if sk != "ref"} - held.keys()
+        now = self._rows.get(sorted(left)) if left else {}
+        for key in left:
+            before, after = self._read.get(key), now.get(key)
+            if (before.rev if before else 0) != (after.rev if after else 0):
+                raise OvertakenError
+
+
+def _tenant(row: Row) -> TenantId:
+    return TenantId(row.pk.partition("#")[0])
+
+
+def _phase(row: Row) -> int:
+    if row.sk == "ref":
+        return 0
+    if row.sk != PROFILE:
+        return 1
+    return 3 if _LEADS in row.fields else 2

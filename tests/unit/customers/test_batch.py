@@ -1,0 +1,135 @@
+"""A batch folded at once is the same as its events one by one, for fewer calls."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.customers.batch import BatchRows, OvertakenError
+from shared.customers.fold import apply
+from shared.customers.rows import Key, MemoryRows, Put, Row, Write
+from shared.customers.store import MemoryCustomerStore
+from shared.ingest.model import Event
+from tests.unit.customers.test_browsers import browsing, erasing
+from tests.unit.customers.test_fold import apply_all, everyone, fold
+from tests.unit.customers.world import KEYS, SHOP, a_cart, a_customer, a_person, an_order
+
+
+class CountedRows(MemoryRows):
+    """Counts calls, and lets somebody else write in between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Counter[str] = Counter()
+        self.meanwhile: list[Event] = []
+
+    def get(self, keys: Iterable[Key]) -> dict[Key, Row]:
+        self.calls["get"] += 1
+        return super().get(keys)
+
+    def partition(self, pk: str) -> list[Row]:
+        self.calls["partition"] += 1
+        return super().partition(pk)
+
+    def put(self, put: Put) -> None:
+        self._somebody_else()
+        self.calls["put"] += 1
+        super().put(put)
+
+    def transact(self, writes: Sequence[Write]) -> None:
+        self._somebody_else()
+        super().transact(writes)
+
+    def _somebody_else(self) -> None:
+        events, self.meanwhile = self.meanwhile, []
+        store = MemoryCustomerStore()
+        store.rows = self
+        apply_all(events, store)
+
+
+def fold_batch(events: Sequence[Event], store: MemoryCustomerStore) -> bool:
+    """As the stream does it; was somebody else in between?"""
+    rows = BatchRows(store.rows)
+    try:
+        rows.prefetch(events, KEYS)
+        for event in events:
+            apply(event, store.over(rows), KEYS, SHOP)
+        rows.flush()
+    except OvertakenError:
+        apply_all(events, store)
+        return True
+    return False
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(browsing(), erasing()), st.randoms(use_true_random=False))
+def test_batches_of_any_size_give_the_state_of_the_set(
+    story: tuple[list[Event], list[Event]], chance: random.Random
+) -> None:
+    events, arriving = story
+    store = MemoryCustomerStore()
+    while arriving:
+        size = chance.randint(1, len(arriving))
+        assert fold_batch(arriving[:size], store) is False
+        arriving = arriving[size:]
+    assert everyone(store) == fold(events)
+
+
+@settings(max_examples=100, deadline=None)
+@given(browsing(), st.randoms(use_true_random=False))
+def test_whoever_writes_in_between_is_not_overwritten(
+    story: tuple[list[Event], list[Event]], chance: random.Random
+) -> None:
+    events, arriving = story
+    store, rows = MemoryCustomerStore(), CountedRows()
+    store.rows = rows
+    cut = chance.randint(0, len(arriving))
+    rows.meanwhile = arriving[cut:]
+    fold_batch(arriving[:cut], store)
+    apply_all(rows.meanwhile, store)
+    assert everyone(store) == fold(events)
+
+
+def test_the_updates_of_one_checkout_are_one_write() -> None:
+    store, rows = MemoryCustomerStore(), CountedRows()
+    store.rows = rows
+    who = a_person("1", "a@example.com")
+    apply(a_customer(0, who), store, KEYS, SHOP)
+    rows.calls.clear()
+    events = [*(a_cart("t1", at, person=who) for at in range(1, 20)), an_order("o1", 20, person=who, checkout="t1")]
+    assert not fold_batch(events, store)
+    assert rows.calls == {"get": 2, "partition": 1, "put": 4}
+    assert everyone(store) == fold([a_customer(0, who), *events])
+
+
+def test_a_merge_in_a_batch_is_still_one_transaction() -> None:
+    store = MemoryCustomerStore()
+    apart = [an_order("o1", 1, person=a_person("1")), an_order("o2", 2, person=a_person("2"))]
+    one = a_customer(3, a_person("1", "a@example.com")), a_customer(4, a_person("2", "a@example.com"))
+    assert not fold_batch([*apart, *one], store)
+    assert everyone(store) == fold([*apart, *one])
+    assert len(everyone(store)) == 1
+
+
+def test_a_batch_that_was_overtaken_says_so() -> None:
+    store, rows = MemoryCustomerStore(), CountedRows()
+    store.rows = rows
+    rows.meanwhile = [a_customer(1, a_person("1", "a@example.com"))]
+    assert fold_batch([a_customer(2, a_person("1", "b@example.com"))], store) is True
+    held = BatchRows(rows)
+    held.put(Put(Row("p", "s", "order", rev=1), expected=0))
+    rows.put(Put(Row("p", "s", "order", rev=1), expected=0))
+    with pytest.raises(OvertakenError):
+        held.flush()
+
+
+def test_events_that_say_nothing_read_nothing() -> None:
+    store, rows = MemoryCustomerStore(), CountedRows()
+    store.rows = rows
+    assert not fold_batch([], store)
+    assert not rows.calls
