@@ -8,16 +8,28 @@ reply lost · C7 the batch repeated after it was done · C8 whoever repairs a de
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from shared.core.errors import UnavailableError
 from shared.core.ids import CustomerId
-from shared.delivery import rules, send, store
+from shared.customers.store import MemoryCustomerStore
+from shared.delivery import live, rules, send, store
+from shared.delivery.channels.call import CallChannel
+from shared.delivery.channels.channel import Channel
 from shared.delivery.channels.fake import FakeChannel
+from shared.delivery.channels.line import LineChannel
+from shared.delivery.channels.postal import PostalChannel
+from shared.delivery.channels.ses import SesChannel
+from shared.delivery.channels.sms import SmsChannel
+from shared.delivery.channels.webhook import WebhookChannel
 from shared.delivery.model import Outcome, Reason, SendState
+from shared.delivery.pacing import NO_QUEUE
 from shared.delivery.render import TemplateStore
 from shared.delivery.store import Attempt
 from tests.unit.delivery.chaos import (
@@ -33,19 +45,52 @@ from tests.unit.delivery.chaos import (
     one_attempt,
     until_decided,
 )
-from tests.unit.delivery.world import HANAKO, NOON, World, a_person, a_request, opted_out
+from tests.unit.delivery.world import HANAKO, KEYS, NOON, World, a_consent, a_person, a_request, opted_out
 
 SEEDS = 100
 FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
 
 
+EVERY: dict[str, type[Channel]] = {
+    "email": SesChannel,
+    "line": LineChannel,
+    "sms": SmsChannel,
+    "postal": PostalChannel,
+    "call": CallChannel,
+    "webhook": WebhookChannel,
+}
+"""Every channel there is: its parts and what it promises of a repeat are its own."""
+
+REACHABLE = {
+    "phone": "+818000000001",
+    "line_user_id": "U000000000000000000000000000000a1",
+    "first_name": "花子",
+    "postal_code": "100-0001",
+    "address": "東京都千代田区千代田1-1",
+}
+
+
+def world_of(plain: TemplateStore, channel: str) -> World:
+    """Somebody who can be reached in every way, over a provider that keeps the channel's own promise."""
+    kind: Any = EVERY[channel]
+    agreed = replace(a_consent(), channel=channel)
+    person = a_person(consents=(agreed,), **REACHABLE)
+    fake = FakeChannel(parts=kind.parts, repeats=kind.repeats)
+    return World(plain, ses=fake, people={HANAKO: person}, channel=channel)
+
+
 def crash(
-    plain: TemplateStore, call: str, fault: Fault, seed: int, repeats: timedelta | None = None
+    plain: TemplateStore,
+    call: str,
+    fault: Fault,
+    seed: int,
+    repeats: timedelta | None = None,
+    world: World | None = None,
 ) -> tuple[Outcome, AtCall, World, list[Ports]]:
-    """One mail with one fault at one call (and sometimes more), retried until it is decided; judged by the oracle."""
+    """One message with one fault at one call (and sometimes more), until it is decided; judged by the oracle."""
     rng = random.Random(f"{call}/{fault}/{seed}")
-    world = World(plain, ses=FakeChannel(repeats=repeats))
-    request = a_request(expires_at=NOON + timedelta(hours=2))
+    world = world or World(plain, ses=FakeChannel(repeats=repeats))
+    request = a_request(expires_at=NOON + timedelta(hours=2), channel=world.channel)
     plan = AtCall(call, fault, rng, more=rng.choice([0, 0, 0.1]))
     outcome, tried = until_decided(request, world, plan, rng)
     for ports in tried:
@@ -84,6 +129,34 @@ def test_where_the_provider_knows_a_repeat_nothing_stays_in_doubt(
         assert plan.fired, "the fault never happened"
         assert outcome.state is SendState.SENT, (seed, outcome, plan.fired)
         assert len(world.ses.accepted) == 1
+
+
+@pytest.mark.parametrize("channel", EVERY)
+def test_every_channel_by_its_own_promise(plain: TemplateStore, channel: str) -> None:
+    """Never twice on any; nothing in doubt on LINE, in letters, calls and webhooks."""
+    outcomes = Counter[SendState]()
+    for call in CALLS:
+        for fault in FAULTS:
+            for seed in range(10):
+                outcome, plan, world, tried = crash(plain, call, fault, seed, world=world_of(plain, channel))
+                assert plan.fired, "the fault never happened"
+                assert len(world.ses.accepted) <= 1
+                assert outcome.state is not SendState.UNKNOWN or any(ports.in_doubt for ports in tried)
+                outcomes[outcome.state] += 1
+    wanted = {SendState.SENT} if world_of(plain, channel).ses.repeats else {SendState.SENT, SendState.UNKNOWN}
+    assert set(outcomes) == wanted, outcomes
+
+
+def test_every_channel_that_is_live_is_in_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "client", lambda *names: None)
+    monkeypatch.setattr(live, "load_key_ring", lambda secret: KEYS)
+    monkeypatch.setattr(live, "live_turns", lambda table: NO_QUEUE, raising=False)
+    people = MemoryCustomerStore()
+    deps = live.live_send_deps("deliveries", people, "keys", "set", "/matakite", "work")
+    assert set(deps.channels) == set(EVERY)
+    for name, channel in deps.channels.items():
+        kind: Any = EVERY[name]
+        assert (channel.parts, channel.repeats) == (kind.parts, kind.repeats)
 
 
 @pytest.mark.parametrize("late", [timedelta(hours=23), timedelta(hours=25)])

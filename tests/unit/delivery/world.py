@@ -84,6 +84,11 @@ def plain_templates(root: Path) -> TemplateStore:
     (folder / "subject.txt").write_text("{{ shop.name }}")
     (folder / "mail.html").write_text("<p>{{ person.name }}</p>")
     (folder / "mail.txt").write_text("{{ person.name }}")
+    (folder / "line.json").write_text('[{"type": "text", "text": {{ person.name | json }}}]')
+    (folder / "sms.txt").write_text("{{ person.name }}")
+    (folder / "postal.txt").write_text("{{ person.name }}")
+    (folder / "call.json").write_text('{"reason": "risk", "script": {{ person.name | json }}}')
+    (folder / "webhook.json").write_text('{"name": {{ person.name | json }}}')
     return TemplateStore(root)
 
 
@@ -113,6 +118,8 @@ class World:
     ses: FakeChannel = field(default_factory=FakeChannel)
     people: dict[CustomerId, PersonState] = field(default_factory=lambda: {HANAKO: a_person()})
     shop: Shop = field(default_factory=a_shop)
+    channel: str = "email"
+    """The name under which `ses` is reached."""
 
     def read_person(self, tenant: TenantId, customer: CustomerId) -> PersonState | None:
         assert tenant == TENANT
@@ -129,7 +136,7 @@ class World:
             ledger=ledger or self.ledger,
             read_person=read_person or self.read_person,
             read_shop=lambda tenant: self.shop,
-            channels={"email": channel or self.ses},
+            channels={self.channel: channel or self.ses},
             renderer=self.templates,
             keys=KEYS,
             clock=self.time,
