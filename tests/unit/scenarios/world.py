@@ -72,7 +72,7 @@ def plain_templates() -> TemplateStore:
     root = Path(tempfile.mkdtemp())
     for send in (send for scenario in read_presets() for send in scenario.sends()):
         folder = root / send.template
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "subject.txt").write_text(f"{send.template} {{{{ person.name }}}}")
         (folder / "mail.html").write_text("{% for line in cart.lines %}{{ line.title }}{% endfor %}")
         (folder / "mail.txt").write_text("{{ cart.total }} {{ cart.recovery_url }}")
