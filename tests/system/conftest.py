@@ -35,7 +35,7 @@ LEAD = timedelta(seconds=15)
 HURRY = 1 / 86_400
 """Two days of waiting in two seconds: between the second and the third mail nobody has anything left to do."""
 
-SHOPS = ("default", "gate", "imports", "privacy", "exits", "grants", "websites", "pages", "inbox", "polls")
+SHOPS = ("default", "gate", "imports", "privacy", "exits", "grants", "websites", "pages", "inbox", "polls", "erasure")
 """Every shop of the suite; whoever needs one of their own adds its id here."""
 
 OpenShop = Callable[[str], Stage]

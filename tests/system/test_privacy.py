@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from infra.local.process import LocalPaths, internal
 from shared.analytics.parquet import decode
 from shared.customers.rows import decode_item
 from shared.ingest import history, oversize
-from tests.system.books import people_of, scan
+from tests.system.books import scan
 from tests.system.conftest import OpenShop, Played
 from tests.system.screen import matakite
 
@@ -32,15 +33,73 @@ IMPORTED = "himitsu.mamoru@example.com"
 FILE = f"""order_id,customer_id,email,last_name,first_name,phone,ordered_at,amount
 P-1,77,{IMPORTED},秘守,衛雄,{PHONES[1]},2026-10-01,1200
 """
+PEOPLE, BY_WEBHOOK = 3_400, 200
+"""Planted beside those two: 3,400 × (address, telephone, name) are over 10,000 values, with kana and street as well."""
 # Every address in this suite ends like this; the shop's own sender does not.
 ADDRESS = re.compile(r"[\w.+-]+(?:@|%40)(?:example\.(?:jp|com)|simulator\.amazonses\.com)")
-NAMES = re.compile("|".join(["秘守", "瞳美", "衛雄", *cdnow._FIRST_NAMES]))
-PHONE = re.compile("0?50[- ]?0000[- ]?0?93[12]")
+NAMES = re.compile(
+    "|".join(["秘守", "瞳美", "衛雄", "植[〇一二三四五六七八九]{4}", "ヒモリ", "秘匿町", *cdnow._FIRST_NAMES])
+)
+PHONE = re.compile(r"0?50[- ]?0000[- ]?0?93[12](?!\d)|(?<!\d)(?:\+81|0)50[- ]?0000[- ]?\d{4}(?!\d)")
 BEARER = re.compile(r"recover\?key")
 """The link in a mail that opens the buyer's checkout."""
 
 MAY_HOLD = (history.PREFIX, oversize.PREFIX)
 """Of the work bucket: raw files and bodies on their way in, encrypted and expired."""
+
+
+@dataclass(frozen=True)
+class Planted:
+    """One of many people, every value their own."""
+
+    number: int
+
+    @property
+    def email(self) -> str:
+        return f"planted.{self.number:05}@example.jp"
+
+    @property
+    def phone(self) -> str:
+        return f"0500000{self.number:04}"
+
+    @property
+    def first_name(self) -> str:
+        return "植" + "".join("〇一二三四五六七八九"[int(digit)] for digit in f"{self.number:04}")
+
+    @property
+    def row(self) -> str:
+        names = f"秘守,{self.first_name},ヒモリ,ウエ{self.number}"
+        return f"{self.number},{self.email},{self.phone},{names},100-0001,東京都,秘匿町{self.number}番"
+
+    @property
+    def body(self) -> dict[str, Any]:
+        buyer = Buyer(100_000 + self.number, self.email, "秘守", self.first_name)
+        address = {"address1": f"秘匿町{self.number}番", "phone": self.phone, "zip": "1000001"}
+        return shopify._customer(buyer) | {"phone": self.phone, "default_address": address}
+
+
+def plant(stage: Stage, paths: LocalPaths, folder: Path) -> None:
+    """Some by webhook, most by a file."""
+    people = [Planted(number) for number in range(PEOPLE)]
+    at = datetime.now(UTC) - timedelta(minutes=2)
+    calls = [
+        Call("customers/update", shopify.encode(each.body), f"planted-{each.number}", at)
+        for each in people[:BY_WEBHOOK]
+    ]
+    assert post_all(stage.endpoint, calls).surprises == []
+    heading = (
+        "customer_id,email,phone,last_name,first_name,last_name_kana,first_name_kana,postal_code,prefecture,address"
+    )
+    file = folder / "customers.csv"
+    file.write_text("\n".join([heading, *(each.row for each in people[BY_WEBHOOK:])]) + "\n", encoding="utf-8")
+    done = matakite(paths, "import", "customers", str(file), "--shop", "privacy")
+    assert done.status == 0, done.err
+
+
+def held(deployment: Deployment) -> str:
+    """What the customers table holds of the shop, opened."""
+    items = scan(deployment, "CustomersTable")
+    return "\n".join(decode_item(item).body for item in items if item["pk"]["S"].startswith("privacy#"))
 
 
 @pytest.fixture(scope="module")
@@ -63,21 +122,27 @@ def shop(
     file = Path(tmp_path_factory.mktemp("privacy")) / "history.csv"
     file.write_text(FILE, encoding="utf-8")
     assert matakite(cloud_paths, "import", "orders", str(file), "--shop", "privacy").status == 0
+    plant(stage, cloud_paths, file.parent)
     mail = next(m for m in verify.outbox(emulator, played.stage.shop.tenant) if BEARER.search(m["html"]))
     link = next(url for url in re.findall(r'href="([^"]+)"', mail["html"]) if BEARER.search(url))
     internal(emulator, "POST", f"/_matakite/outbox/{mail['message_id']}/open", {})
     internal(emulator, "POST", f"/_matakite/outbox/{mail['message_id']}/click", {"link": link.replace("&amp;", "&")})
     settle(emulator)
-    wait_until(lambda: {BUYER.email, IMPORTED} <= {p.profile.email for p in people_of(stage).values()}, "both", 20)
+    wait_until(lambda: len(set(ADDRESS.findall(held(stage.deployment)))) >= PEOPLE + 2, "everybody", 60)
     return stage
 
 
 def test_the_search_would_find_them_where_they_may_be(shop: Stage) -> None:
-    held = json.dumps([decode_item(item).body for item in scan(shop.deployment, "CustomersTable")], ensure_ascii=False)
-    assert {BUYER.email, IMPORTED} <= set(ADDRESS.findall(held))
-    assert {"瞳美", "衛雄", "太郎"} <= set(NAMES.findall(held))
-    assert PHONE.search(held)
-    assert BEARER.search(held)
+    everything = "\n".join(decode_item(item).body for item in scan(shop.deployment, "CustomersTable"))
+    assert {BUYER.email, IMPORTED} <= set(ADDRESS.findall(everything))
+    assert {"瞳美", "衛雄", "太郎"} <= set(NAMES.findall(everything))
+    found = ADDRESS.findall(everything), PHONE.findall(everything), NAMES.findall(everything)
+    planted = [
+        len({each for each in values if "planted" in each or "50000" in each or "植" in each}) for values in found
+    ]
+    assert min(planted) >= PEOPLE, planted
+    assert sum(planted) >= 10_000
+    assert BEARER.search(everything)
 
 
 def lake(deployment: Deployment) -> Iterator[str]:
@@ -109,6 +174,19 @@ def logs(deployment: Deployment) -> Iterator[str]:
             yield from (event["message"] for page in pages for event in page["events"])
 
 
+def queues(deployment: Deployment) -> Iterator[str]:
+    """Their names and every attribute."""
+    sqs = deployment.client("sqs")
+    for url in sqs.list_queues(MaxResults=1000).get("QueueUrls", []):
+        yield url + json.dumps(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"]), default=str)
+
+
+def inbox(deployment: Deployment) -> Iterator[str]:
+    """The names of the files: what is in them was put there by the shop, and expires."""
+    for bucket in ("InboxBucket", "LakeBucket", "WorkBucket"):
+        yield from keys_in(deployment, bucket)
+
+
 def metrics(deployment: Deployment) -> Iterator[str]:
     for page in deployment.client("cloudwatch").get_paginator("list_metrics").paginate():
         yield from (json.dumps(metric, ensure_ascii=False) for metric in page["Metrics"])
@@ -135,7 +213,7 @@ def _text(answer: Any) -> str:
 
 def tables(deployment: Deployment) -> Iterator[str]:
     """Tables that need nobody's address, whole; and the keys of those that hold them: a key is in every log of AWS."""
-    for table in ("ScenariosTable", "DeliveriesTable", "ReportsTable"):
+    for table in ("ScenariosTable", "DeliveriesTable", "ReportsTable", "PullsTable"):
         yield from (json.dumps(item, ensure_ascii=False, default=str) for item in scan(deployment, table))
     for table in ("CustomersTable", "EventsTable"):
         yield from (f"{item['pk']['S']} {item['sk']['S']}" for item in scan(deployment, table))
@@ -146,6 +224,8 @@ PLACES = {
     "cohorts and query results": (work, 10),
     "the logs": (logs, 500),
     "the metrics": (metrics, 5),
+    "the queues": (queues, 5),
+    "names of files": (inbox, 10),
     "the executions": (executions, 50),
     "other tables, and keys": (tables, 500),
 }
