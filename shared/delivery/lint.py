@@ -87,7 +87,7 @@ GIVEN_LIVE: Mapping[str, Any] = {
 """What follows from a person's state (context.LIVE): a template that cannot do without one of them declares it in its
 meta.yaml, as if the scenario brought it.
 """
-_NOTHING_LIVE = {name: [] if isinstance(value, list) else None for name, value in GIVEN_LIVE.items()}
+_NOTHING_LIVE: Mapping[str, Any] = {name: [] if isinstance(value, list) else None for name, value in GIVEN_LIVE.items()}
 
 
 def sparse(value: Any, name: str = "") -> Any:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.customers.model import Attribute, Order, PersonState, Subscription, Visit
+from shared.customers.model import Attribute, AttributeValue, Order, PersonState, Subscription, Visit
 from shared.delivery.content.catalogue import EMPTY, Catalogue, Companion, Product, from_document, to_document
 from shared.delivery.content.recommend import arrivals, recommend, viewed
 from shared.delivery.context import LIVE, template_context
@@ -107,7 +107,7 @@ def test_a_template_is_given_the_persons_own_things() -> None:
         "shopify", "main", "s1", SubscriptionState.ACTIVE, lines=(a_line("tea"),), amount=2916, currency="JPY",
         interval_unit="month", interval_count=1, next_delivery_on=date(2026, 3, 20), deliveries=4,
     )  # fmt: skip
-    said = {
+    said: dict[str, AttributeValue] = {
         "points/main/balance": 1200, "points/main/expiring": 300, "points/main/expires_on": "2026-03-31",
         "rank/main": "ゴールド", "rank/main/until": "2026-04-30",
     }  # fmt: skip
