@@ -32,6 +32,11 @@ class Accepted:
 ACCEPTED = (
     Accepted(
         "AwsSolutions-IAM5",
+        "Which number, sender id or pool a shop's SMS come from is its own setting",
+        r"Resource::arn:.*:sms-voice:.*",
+    ),
+    Accepted(
+        "AwsSolutions-IAM5",
         "X-Ray and the vended log delivery of Step Functions have no resource-level permissions",
         r"Resource::\*",
     ),
@@ -43,7 +48,7 @@ ACCEPTED = (
     Accepted(
         "AwsSolutions-IAM5",
         "Shops, connections and surveys are added while the product runs; the prefix holds nothing else",
-        r"Resource::arn:.*:parameter/matakite/(shops|connections|surveys|file-mappings)/\*",
+        r"Resource::arn:.*:parameter/matakite/(shops|connections|surveys|file-mappings|line|endpoints)/\*",
     ),
     Accepted(
         "AwsSolutions-IAM5",
@@ -62,7 +67,7 @@ ACCEPTED = (
     ),
     Accepted(
         "AwsSolutions-IAM5",
-        "Which verified identity or tenant a shop sends from is its own setting; our configuration set is required beside it",
+        "Which identity or tenant a shop sends from is its own setting; our configuration set is required beside it",
         r"Resource::arn:.*:ses:.*:(identity|tenant)/\*",
     ),
     Accepted(
@@ -84,8 +89,8 @@ ACCEPTED = (
     ),
     Accepted(
         "AwsSolutions-APIG4",
-        "An SDK signs in with its write key, which the function checks; surveys and sign-ups with a signed link",
-        path=r".*/(POST|GET|HEAD)--v1--(\{call\}|surveys|subscribe|confirm).*",
+        "An SDK signs in with its write key, which the function checks; surveys and other pages with a signed token",
+        path=r".*/(POST|GET|HEAD)--v1--(\{call\}|surveys|subscribe|confirm|line--link).*",
     ),
     Accepted(
         "AwsSolutions-SQS3",

@@ -25,3 +25,5 @@ CONFIGURATION_SET = "matakite"
 
 AMAZON_QUEUE = "AmazonQueueArn"
 """Output of the stack: the queue Amazon's order notices are sent to."""
+RECEIPTS_TOPIC = "SmsReceiptsTopic"
+"""Output: where SMS receipts are published."""

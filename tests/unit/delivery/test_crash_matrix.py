@@ -61,7 +61,7 @@ EVERY: dict[str, type[Channel]] = {
 }
 """Every channel there is: its parts and what it promises of a repeat are its own."""
 
-REACHABLE = {
+REACHABLE: dict[str, Any] = {
     "phone": "+818000000001",
     "line_user_id": "U000000000000000000000000000000a1",
     "first_name": "花子",

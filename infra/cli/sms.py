@@ -1,0 +1,65 @@
+"""`matakite sms`: the configuration set that SMS leave through, its receipts, and this month's budget."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from infra.cli.session import Deployment, connect
+from infra.cli.which_shop import which_shop
+from infra.names import CONFIGURATION_SET, RECEIPTS_TOPIC
+from shared.core.clock import SystemClock
+from shared.delivery.channels.sms import origination
+from shared.delivery.spend import DynamoSpend, account_of, cap_of
+
+app = typer.Typer(name="sms", help="SMS (AWS End User Messaging)", no_args_is_help=True)
+_console = Console(soft_wrap=True, highlight=False)
+
+OfShop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); needed when there are several.")]
+DESTINATION = "matakite"
+
+
+@app.command("connect")
+def connect_sms() -> None:
+    """Make the configuration set and send its receipts to us; once for the deployment, again is the same."""
+    connect_receipts(connect())
+    _console.print("SMS の送信結果を受け取る設定をしました。")
+    _console.print("各ショップの設定: delivery.sms.origination（送信元）と delivery.budget.sms（月の通数）")
+    _console.print("AWS の SMS 利用額の上限（初期値は月1ドル）は、AWS の申請で引き上げてください。")
+
+
+@app.command()
+def status(shop: OfShop = None) -> None:
+    """Who texts come from, and what is left of the month."""
+    deployment = connect()
+    found = which_shop(deployment, shop)
+    spend = DynamoSpend(deployment.outputs["DeliveriesTable"], deployment.client("dynamodb"))
+    used, cap = spend.used(found.tenant, account_of("sms", found, SystemClock().now())), cap_of("sms", found)
+    _console.print(f"送信元      {origination(found)}")
+    _console.print(f"配信予算    {used:,} 通分を使用 / {f'{cap:,} 通分まで' if cap is not None else '上限なし'}")
+
+
+def connect_receipts(deployment: Deployment) -> None:
+    """The configuration set with its event destination."""
+    client: Any = deployment.client("pinpoint-sms-voice-v2")
+    topic = deployment.outputs[RECEIPTS_TOPIC]
+    calls = (
+        (client.create_configuration_set, {"ConfigurationSetName": CONFIGURATION_SET}),
+        (
+            client.create_event_destination,
+            {
+                "ConfigurationSetName": CONFIGURATION_SET,
+                "EventDestinationName": DESTINATION,
+                "MatchingEventTypes": ["TEXT_ALL"],
+                "SnsDestination": {"TopicArn": topic},
+            },
+        ),
+    )
+    for call, given in calls:
+        try:
+            call(**given)
+        except client.exceptions.ConflictException:
+            # It is there already.
+            continue
