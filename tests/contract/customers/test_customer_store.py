@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from shared.core.clock import FixedClock
 from shared.core.errors import MisconfiguredError, UnavailableError
 from shared.core.ids import CustomerId, Ref, TenantId
+from shared.customers.batch import BatchRows
 from shared.customers.fold import apply, fold_all, load
 from shared.customers.identity import address_ref, customer_ref
 from shared.customers.model import ConsentStatus, LtvTier, PersonState, Scores, Status, Suppressed, Suppression
@@ -378,3 +379,21 @@ def test_stream_images_read_as_what_was_applied(dynamo: CustomerStore, cloud: bo
     assert {row.customer_id for row in found if row.kind != "profile"} == {ids[-1]}
     assert [(row.customer_id, row.merged_into) for row in found if row.merged_into] == [(ids[0], ids[-1])]
     assert [len(row.profile.refs) for row in found if row.profile] == [2]
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(story=deliveries(most=8))
+def test_a_batch_is_its_events_one_by_one(store: CustomerStore, story: tuple[list[Event], list[Event]]) -> None:
+    events, arriving = story
+    tenant = TenantId(f"batch{next(_NUMBERS)}")
+    mine, shop = [replace(event, tenant=tenant) for event in arriving], replace(SHOP, tenant=tenant)
+    rows = BatchRows(store.rows)
+    rows.prefetch(mine, KEYS)
+    for event in mine:
+        apply(event, store.over(rows), KEYS, shop)
+    rows.flush()
+    expected = fold_all([replace(event, tenant=tenant) for event in events], KEYS, shop)
+    for customer_id, state in expected.items():
+        found = store.person(tenant, customer_id)
+        assert found is not None
+        assert comparable(found) == comparable(state)
