@@ -18,6 +18,7 @@ from infra.ingest import ImportOrders, Ingest
 from infra.notifications import Notifications
 from infra.polling import Polling
 from infra.privacy import Privacy
+from infra.receipts import Receipts
 from infra.scenarios import Scenarios
 from infra.sign_up import SignUp
 from infra.stateful import StatefulStack
@@ -63,6 +64,7 @@ class StatelessStack(Stack):
         imports = ImportOrders(self, "ImportOrders", load_history=analytics.load_history)
         Inbox(self, "Inbox", house=house, bucket=stateful.inbox, machine=imports.machine)
         delivery = Delivery(self, "Delivery", house=house)
+        Receipts(self, "Receipts", house=house)
         SignUp(self, "SignUp", house=house, delivery=delivery)
         scenarios = Scenarios(self, "Scenarios", house=house, delivery=delivery)
         Admin(self, "Admin", house=house, scenarios=scenarios)

@@ -1,0 +1,53 @@
+"""SMS receipts: a topic (AWS sends them nowhere else that leads to a queue), the queue, and who reads it."""
+
+from __future__ import annotations
+
+from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from infra.house import House, on_queue, work_queue
+from infra.names import RECEIPTS_TOPIC
+
+
+class Receipts(Construct):
+    """End User Messaging → topic → queue → receive_receipt. `matakite sms connect` names the topic there."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, house: House) -> None:
+        super().__init__(scope, construct_id)
+        timeout = Duration.seconds(30)
+        self.receive_receipt = house.functions.make(
+            self,
+            "delivery/receive_receipt",
+            settings={
+                "deliveries_table": house.tables.deliveries.table_name,
+                "events_table": house.tables.events.table_name,
+            },
+            timeout=timeout,
+        )
+        house.tables.events.grant(self.receive_receipt, "dynamodb:PutItem")
+        # `Table.grant` would open every index as well.
+        ledger = iam.PolicyStatement(
+            actions=["dynamodb:GetItem", "dynamodb:UpdateItem"], resources=[house.tables.deliveries.table_arn]
+        )
+        self.receive_receipt.add_to_role_policy(ledger)
+        queue, _ = work_queue(self, "Receipts", timeout)
+        on_queue(self.receive_receipt, queue)
+        topic = self._topic()
+        topic.add_subscription(subscriptions.SqsSubscription(queue, raw_message_delivery=True))
+        output = CfnOutput(self, "Topic", value=topic.topic_arn, description="event destination of SMS")
+        output.override_logical_id(RECEIPTS_TOPIC)
+
+    def _topic(self) -> sns.Topic:
+        topic = sns.Topic(self, "ReceiptsTopic", enforce_ssl=True)
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("sms-voice.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
+            )
+        )
+        return topic
