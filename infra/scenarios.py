@@ -8,6 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_scheduler_targets as scheduler_targets
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
@@ -39,6 +40,7 @@ class Scenarios(Construct):
         self.machines = {scenario.id: self._machine(scenario) for scenario in self.scenarios}
         self.sweep = self._sweep()
         self._schedules()
+        self.watch_due = self._watch_due()
 
     def _trigger(self) -> lambda_.Function:
         function = self._house.functions.make(
@@ -165,6 +167,35 @@ class Scenarios(Construct):
             function.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=resources))
         self._house.grant_objects(function, self._house.work, FOLDER, "s3:GetObject", "s3:PutObject")
         self._house.grant_parameters(function, "shops", "ssm:GetParametersByPath")
+        return function
+
+    def _watch_due(self) -> lambda_.Function:
+        """Looks whether the sweeps come, by a schedule of its own."""
+        table = self._house.tables.scenarios
+        swept = [scenario for scenario in self.scenarios if scenario.status is not LiveStatus.OFF]
+        function = self._house.functions.make(
+            self,
+            "scenarios/watch_due",
+            settings={
+                "scenarios_table": table.table_name,
+                "sweeps": ",".join(f"{each.id}:{int(each.sweep_every.total_seconds() // 60)}" for each in swept),
+                "prefix": self._house.prefix,
+            },
+            timeout=Duration.minutes(1),
+        )
+        _grant(function, table, "dynamodb:GetItem", "dynamodb:BatchGetItem")
+        function.add_to_role_policy(
+            iam.PolicyStatement(actions=["dynamodb:Query"], resources=[f"{table.table_arn}/index/due"])
+        )
+        self._house.grant_parameters(function, "shops", "ssm:GetParametersByPath")
+        target = scheduler_targets.LambdaInvoke(
+            function,
+            dead_letter_queue=dead_letter_queue(self, "WatchDeadLetters"),
+            max_event_age=Duration.minutes(15),
+            retry_attempts=2,
+        )
+        every = scheduler.ScheduleExpression.rate(Duration.minutes(15))
+        scheduler.Schedule(self, "WatchDue", description="Is anybody due and not collected?", schedule=every, target=target)
         return function
 
     def _schedules(self) -> None:

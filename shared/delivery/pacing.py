@@ -28,7 +28,7 @@ from shared.delivery.channels.channel import NotSentError, StoppedError
 from shared.delivery.model import Purpose, SendRequest
 from shared.delivery.policy import ContactPolicy
 
-GRACE = timedelta(milliseconds=150)
+GRACE = timedelta(milliseconds=200)
 """How late after its slot a call may start."""
 
 QUEUE = timedelta(seconds=20)
@@ -36,6 +36,9 @@ QUEUE = timedelta(seconds=20)
 
 PATIENCE = timedelta(milliseconds=500)
 """The longest wait right before the call: what was read of the person must not grow old (I3)."""
+
+_MISSES = 10
+"""Slots a mail may miss before it goes home: a worker short of processor time misses several in a row."""
 
 LEARNT = timedelta(seconds=60)
 """How long the account's quota is believed."""
@@ -220,7 +223,7 @@ class _Slot:
         """See Turn."""
         now = self._pace.now()
         self._pace.learn(now - self._given_at)
-        for _ in range(3):
+        for _ in range(_MISSES):
             if now <= self._at + GRACE:
                 self._pace.sleep_until(self._at)
                 now = self._pace.now()

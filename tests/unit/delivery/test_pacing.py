@@ -108,7 +108,7 @@ def test_one_worker_alone_reaches_most_of_the_rate_at_a_fifth_of_a_write_a_mail(
         turn.come()
         calls.append(clock.now())
     seconds = (calls[-1] - calls[0]).total_seconds()
-    assert 280 / seconds >= 14 * 0.85
+    assert 280 / seconds >= 14 * 0.8
     assert busiest_second(calls) <= 14
     assert store.writes <= 280 * 0.2
 
