@@ -240,6 +240,21 @@ def test_the_provider_settles_nothing_that_is_decided_or_absent(ledger: LedgerSt
     assert not ledger.settle(make().key, "0106-message", NOW)
 
 
+def test_what_people_did_with_a_send_is_kept_whatever_else_happens_to_its_row(ledger: LedgerStore, make: Any) -> None:
+    key = make().key
+    assert not ledger.react(key, "opened", NOW), "no such send"
+    assert ledger.row(key) is None
+    ledger.reserve(make(), ME, NOW)
+    assert ledger.react(key, "opened", NOW)
+    ledger.mark(key, ME, NOW)
+    assert ledger.react(key, "clicked", LATER)
+    assert ledger.react(key, "clicked", LATER)
+    ledger.record(key, SENT, ME, NOW)
+    row = ledger.row(key)
+    assert row is not None
+    assert (row.outcome, row.reactions) == (SENT, {"opened", "clicked"})
+
+
 def test_only_rows_in_doubt_are_indexed_oldest_first(ledger: LedgerStore, make: Any, tenant: TenantId) -> None:
     for minutes, step in ((2, "second"), (1, "first"), (30, "late")):
         request, at = make(step), NOW + timedelta(minutes=minutes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -63,6 +63,26 @@ def test_a_record_settles_a_send_in_doubt(world: World, feedback: FeedbackDeps, 
     row = world.ledger.row(request.key)
     assert row is not None
     assert (row.state, row.message_id) == (SendState.SENT, "0106example-00000000-0000-4000-8000-000000000001-000000")
+
+
+@pytest.mark.parametrize(("name", "did"), [("open", "opened"), ("click", "clicked")])
+@pytest.mark.parametrize("machine", [True, False])
+def test_what_people_do_with_a_mail_is_kept_for_scenarios_and_what_machines_do_is_not(
+    world: World, feedback: FeedbackDeps, name: str, did: str, machine: bool
+) -> None:
+    request = a_request()
+    assert deliver(request, world.people[HANAKO], world.deps(), NOON).state is SendState.SENT
+    message = json.loads(about(request.key, name))
+    record = message["detail"]
+    sent_at = datetime.fromisoformat(record["mail"]["timestamp"])
+    record[name] |= {
+        "timestamp": (sent_at + timedelta(hours=1)).isoformat(),
+        "userAgent": "Mozilla/5.0 (via ggpht.com GoogleImageProxy)" if machine else "Mozilla/5.0 (iPhone)",
+    }
+    receive(json.dumps(message), feedback, NOON)
+    row = world.ledger.row(request.key)
+    assert row is not None
+    assert row.reactions == (frozenset() if machine else {did})
 
 
 def test_a_rejected_mail_settles_nothing(world: World, feedback: FeedbackDeps) -> None:
