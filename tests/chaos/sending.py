@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from shared.core.clock import Clock
 from shared.core.ids import CustomerId
@@ -17,7 +16,7 @@ from shared.delivery.channels.fake import FakeChannel
 from shared.delivery.channels.line import REPEATS
 from shared.delivery.model import Outcome, SendRequest, SendState
 from shared.delivery.render import TemplateStore
-from shared.delivery.send import SendDeps, deliver
+from shared.delivery.send import deliver
 from shared.delivery.store import Attempt
 from tests.unit.delivery import world as shop
 from tests.unit.delivery.chaos import (
@@ -62,16 +61,9 @@ def a_person(customer: CustomerId = HANAKO) -> PersonState:
 class ChannelWorld(World):
     """The same small shop, sending on one channel; LINE takes a repeat for what it is, as the real one does."""
 
-    channel: str = "email"
-
     def __post_init__(self) -> None:
         self.ses = FakeChannel(parts=PARTS[self.channel], repeats=REPEATS if self.channel == "line" else None)
         self.people = {HANAKO: a_person(), TARO: a_person(TARO)}
-
-    def deps(self, *ports: Any) -> SendDeps:
-        """The ports, under the channel's name."""
-        deps = super().deps(*ports)
-        return replace(deps, channels={self.channel: deps.channels["email"]})
 
 
 def a_world(channel: str) -> ChannelWorld:
