@@ -110,15 +110,23 @@ class Privacy(Construct):
         )
 
     def _every_night(self, machine: sfn.StateMachine) -> None:
+        role = iam.Role(
+            self,
+            "ForgettingScheduleRole",
+            assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"),
+            description="starts the search for what is kept of erased persons",
+        )
+        machine.grant_start_execution(role)
         scheduler.Schedule(
             self,
-            "SweepEveryNight",
+            "ForgettingEveryNight",
             description="After the shops' nights: search what is kept for persons who were erased",
             schedule=scheduler.ScheduleExpression.cron(hour="19", minute="30"),
             target=scheduler_targets.StepFunctionsStartExecution(
                 machine,
                 input=scheduler.ScheduleTargetInput.from_object({}),
-                dead_letter_queue=dead_letter_queue(self, "SweepDeadLetters"),
+                dead_letter_queue=dead_letter_queue(self, "ForgettingDeadLetters"),
+                role=role,
                 retry_attempts=3,
             ),
         )
