@@ -43,6 +43,10 @@ _MISSES = 10
 LEARNT = timedelta(seconds=60)
 """How long the account's quota is believed."""
 
+COOL_OFF = timedelta(minutes=4)
+"""After SES asked to slow down nobody calls for so long, then twice as long: a throttled mail is called for thrice at
+most in the ten minutes that SES's throttling may last."""
+
 KEEP_BACK = 0.02
 """Share of the day's quota that is never used: it is read once a minute, by every worker for itself."""
 
@@ -89,6 +93,10 @@ class Turn(Protocol):
         """Wait for it; return when the call may start at once. Raises NotSentError when it was missed."""
         ...
 
+    def answered(self, *, busy: bool) -> None:
+        """What the provider said: that it is too busy, or anything else."""
+        ...
+
 
 class Turns(Protocol):
     """Who may call a provider when."""
@@ -102,6 +110,9 @@ class Turns(Protocol):
 
 class _AtOnce:
     def come(self) -> None:
+        """See Turn."""
+
+    def answered(self, *, busy: bool) -> None:
         """See Turn."""
 
 
@@ -139,6 +150,8 @@ class Pace:
         self._quota: Quota | None = None
         self._read_at: datetime | None = None
         self._leased = 0
+        self._cool_until: datetime | None = None
+        self._cool_for = COOL_OFF
         self.ahead = timedelta(milliseconds=200)
         """How long before its slot a turn is given: about what a mail needs until its call, learnt from the last."""
 
@@ -148,7 +161,9 @@ class Pace:
 
     def take(self) -> _Slot:
         """A slot, waited for until `ahead` of it."""
-        at = self._next(self.now() + QUEUE)
+        if self._cool_until is not None and self.now() < self._cool_until:
+            raise NotSentError("SES asked to slow down; nothing is called until it has had a rest")
+        at = self._next(QUEUE)
         if at is None:
             raise NotSentError("more mail is waiting than the account may send soon; come back later")
         self.sleep_until(at - self.ahead)
@@ -156,7 +171,7 @@ class Pace:
 
     def again(self, within: timedelta) -> datetime:
         """Another slot for somebody who missed theirs. Raises NotSentError if it would be too long a wait."""
-        at = self._next(self.now() + within)
+        at = self._next(within)
         if at is None:
             raise NotSentError("the mail missed its turn; come back later")
         return at
@@ -172,18 +187,28 @@ class Pace:
         floor, ceiling = timedelta(milliseconds=50), PATIENCE * 0.8
         self.ahead = min(ceiling, max(floor, self.ahead * 0.8 + took * 1.5 * 0.2))
 
-    def _next(self, until: datetime) -> datetime | None:
+    def answered(self, *, busy: bool) -> None:
+        """Rest when SES is busy: the first of a worker's threads to hear it decides for all."""
+        with self._counting:
+            now = self.now()
+            if not busy:
+                self._cool_until, self._cool_for = None, COOL_OFF
+            elif self._cool_until is None or now >= self._cool_until:
+                self._cool_until, self._cool_for = now + self._cool_for, min(self._cool_for * 2, 2 * COOL_OFF)
+
+    def _next(self, within: timedelta) -> datetime | None:
         with self._counting:
             self._waiting += 1
         try:
             with self._lock:
-                return self._from_block(until)
+                return self._from_block(within)
         finally:
             with self._counting:
                 self._waiting -= 1
 
-    def _from_block(self, until: datetime) -> datetime | None:
-        now = self.now()
+    def _from_block(self, within: timedelta) -> datetime | None:
+        now = self.now()  # after the lock: standing in line for it is no part of the wait
+        until = now + within
         while self._slots and self._slots[0] + GRACE / 2 < now:
             self._slots.popleft()
         if not self._slots:
@@ -232,6 +257,10 @@ class _Slot:
                     return
             self._at = self._pace.again(PATIENCE)
         raise NotSentError("the mail missed its turn; come back later")
+
+    def answered(self, *, busy: bool) -> None:
+        """See Turn."""
+        self._pace.answered(busy=busy)
 
 
 _BLOCK = 20

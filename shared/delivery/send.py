@@ -207,6 +207,8 @@ class _Delivery:
         try:
             accepted = channel.send(message)
         except (NotSentError, StoppedError, MisconfiguredError) as error:
+            if self.turn is not None:
+                self.turn.answered(busy=isinstance(error, NotSentError))
             if again:
                 self._leave_open()
             else:
@@ -219,6 +221,8 @@ class _Delivery:
                 return self._record(IN_DOUBT)
             self._leave_open()
             raise UnavailableError(f"the answer to {self.key.send_id} was lost; repeat it with the same key") from error
+        if self.turn is not None:
+            self.turn.answered(busy=False)
         return self._record(Outcome(SendState.SENT, Reason.NONE, accepted.message_id))
 
     def _come(self) -> None:
