@@ -195,7 +195,9 @@ class Scenarios(Construct):
             retry_attempts=2,
         )
         every = scheduler.ScheduleExpression.rate(Duration.minutes(15))
-        scheduler.Schedule(self, "WatchDue", description="Is anybody due and not collected?", schedule=every, target=target)
+        scheduler.Schedule(
+            self, "WatchDueEvery", description="Is anybody due and not collected?", schedule=every, target=target
+        )
         return function
 
     def _schedules(self) -> None:

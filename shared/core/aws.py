@@ -28,7 +28,13 @@ def client(service: str, attempts: str = "standard") -> Any:
     checked = service != "dynamodb"
     # A fixed user agent: the SDK's own is put together anew for every request, a tenth of the time of a put.
     config = Config(
-        retries=retries, connect_timeout=3, read_timeout=10, parameter_validation=checked, user_agent="matakite"
+        retries=retries,
+        connect_timeout=3,
+        read_timeout=10,
+        parameter_validation=checked,
+        user_agent="matakite",
+        # The step works on 16 people at once; a connection that finds no place in the pool is opened anew each time.
+        max_pool_connections=32,
     )
     return boto3.client(service, config=config)  # type: ignore[call-overload]
 
