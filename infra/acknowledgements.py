@@ -63,7 +63,12 @@ ACCEPTED = (
     Accepted(
         "AwsSolutions-IAM5",
         "Executions of one state machine of ours: their names hold the tick they were started at",
-        r"Resource::arn:.*:execution:[\w-]+[:/]\*",
+        r"Resource::arn:.*:execution:[\w-]+\*?[:/]\*",
+    ),
+    Accepted(
+        "AwsSolutions-IAM5",
+        "The state machines of our scenarios: one for each file, and nothing else is called so",
+        r"Resource::arn:.*:stateMachine:matakite-scenario-\*",
     ),
     Accepted(
         "AwsSolutions-IAM5",

@@ -37,6 +37,7 @@ class Scenarios(Construct):
         self.scenarios = read_presets()
         self.trigger = self._trigger()
         self.step = self._step(delivery)
+        self._machine_role, self._machine_log = self._role(), self._log_group()
         self.machines = {scenario.id: self._machine(scenario) for scenario in self.scenarios}
         self.sweep = self._sweep()
         self._schedules()
@@ -98,40 +99,48 @@ class Scenarios(Construct):
     # --- the machines -------------------------------------------------------------------------------------------------
 
     def _machine(self, scenario: Scenario) -> sfn.StateMachine:
-        name = scenario_machine(scenario.id)
-        scope = Construct(self, "".join(word.capitalize() for word in scenario.id.split("_")))
-        log_group = logs.LogGroup(
-            scope,
+        definition = compile_scenario(scenario, self.step.function_arn, OPTIONS)
+        return sfn.StateMachine(
+            self,
+            "".join(word.capitalize() for word in scenario.id.split("_")),
+            state_machine_name=scenario_machine(scenario.id),
+            comment=scenario.title,
+            definition_body=sfn.DefinitionBody.from_string(Stack.of(self).to_json_string(definition)),
+            role=self._machine_role,
+            tracing_enabled=True,
+            logs=sfn.LogOptions(destination=self._machine_log, level=sfn.LogLevel.ERROR, include_execution_data=False),
+        )
+
+    def _log_group(self) -> logs.LogGroup:
+        """One for all scenarios: every record names its machine, and a stack holds 500 resources at most."""
+        return logs.LogGroup(
+            self,
             "Logs",
             # CloudWatch truncates a longer resource policy unless the group's name begins like this.
-            log_group_name=f"/aws/vendedlogs/states/{name}",
+            log_group_name=f"/aws/vendedlogs/states/{scenario_machine('')}",
             retention=LOG_RETENTION,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        definition = compile_scenario(scenario, self.step.function_arn, OPTIONS)
-        return sfn.StateMachine(
-            scope,
-            "Machine",
-            state_machine_name=name,
-            comment=scenario.title,
-            definition_body=sfn.DefinitionBody.from_string(Stack.of(self).to_json_string(definition)),
-            role=self._machine_role(scope, name),
-            tracing_enabled=True,
-            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ERROR, include_execution_data=False),
-        )
 
-    def _machine_role(self, scope: Construct, name: str) -> iam.Role:
+    def _role(self) -> iam.Role:
+        """One for all scenarios: they do the same, and differ in when."""
         role = iam.Role(
-            scope, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"), description=f"state machine {name}"
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
+            description="state machines of the scenarios",
         )
         cohorts = self._house.work.arn_for_objects(f"{FOLDER}*")
-        children = self._states_arn("execution", f"{name}/*")
+        machines = scenario_machine("*")
         for actions, resource in (
             (["lambda:InvokeFunction"], self.step.function_arn),
             (["s3:GetObject"], cohorts),
             # A Distributed Map runs its batches as executions of the machine itself.
-            (["states:StartExecution"], self._states_arn("stateMachine", name)),
-            (["states:DescribeExecution", "states:RedriveExecution", "states:StopExecution"], children),
+            (["states:StartExecution"], self._states_arn("stateMachine", machines)),
+            (
+                ["states:DescribeExecution", "states:RedriveExecution", "states:StopExecution"],
+                self._states_arn("execution", f"{machines}/*"),
+            ),
         ):
             role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
         return role

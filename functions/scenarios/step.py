@@ -36,17 +36,15 @@ class Settings:
 def _dependencies() -> StepDeps:
     at = load(Settings)
     people = CustomerStore(at.customers_table)
-    sending = live_send_deps(
-        at.deliveries_table, people, at.keys_secret, at.configuration_set, at.prefix, at.work_bucket
+    return StepDeps(
+        DynamoEnrolmentStore(at.scenarios_table),
+        S3CohortFiles(at.work_bucket, client("s3")),
+        people.person,
+        live_send_deps(at.deliveries_table, people, at.keys_secret, at.configuration_set, at.prefix, at.work_bucket),
+        SystemClock(),
+        tag=live_tags(at.events_table),
+        count=lambda name, value: metrics("delivery").add_metric(name, "Count", value),
     )
-    files = S3CohortFiles(at.work_bucket, client("s3"))
-    enrolments = DynamoEnrolmentStore(at.scenarios_table)
-    tag = live_tags(at.events_table)
-    return StepDeps(enrolments, files, people.person, sending, SystemClock(), tag=tag, count=_count)
-
-
-def _count(name: str, value: int) -> None:
-    metrics("delivery").add_metric(name, "Count", value)
 
 
 @metrics("delivery").log_metrics

@@ -65,7 +65,13 @@ def history(person: PersonState, voice: Voice) -> Section:
     """How this became one person: what events said, and what people decided (名寄せの履歴)."""
     profile = person.profile
     rows = [
-        (how.at, str(gone), voice.say("イベント", "event"), how.event_id, ", ".join(r.partition(":")[0] for r in how.refs))
+        (
+            how.at,
+            str(gone),
+            voice.say("イベント", "event"),
+            how.event_id,
+            ", ".join(r.partition(":")[0] for r in how.refs),
+        )
         for gone, how in profile.joins.items()
     ]
     rows += [

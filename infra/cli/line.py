@@ -21,7 +21,7 @@ from shared.core.shop import Shop
 from shared.delivery.channels.line import API, LineAccount, parameter_name, parse_account
 from shared.delivery.line_link import link_path
 from shared.delivery.line_price import Quota, price_of_next
-from shared.delivery.spend import DynamoSpend, account_of, cap_of
+from shared.delivery.spend.store import DynamoSpend, account_of, cap_of
 
 app = typer.Typer(name="line", help="LINE official account / LINE公式アカウント", no_args_is_help=True)
 _console = Console(soft_wrap=True, highlight=False)

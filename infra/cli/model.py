@@ -362,8 +362,7 @@ def _audits(orders: Orders, unit: Unit, windows: int) -> list[dict[str, Any]]:
 
 def _kept_audits(shop: str, windows: int) -> list[dict[str, Any]]:
     from infra.cli.session import connect
-    from shared.analytics.reports import MODEL_AUDIT
-    from shared.analytics.reports import ReportStore
+    from shared.analytics.reports import MODEL_AUDIT, ReportStore
     from shared.core.ids import TenantId
 
     deployment = connect()

@@ -12,7 +12,7 @@ from infra.cli.which_shop import which_shop
 from infra.names import CONFIGURATION_SET, RECEIPTS_TOPIC
 from shared.core.clock import SystemClock
 from shared.delivery.channels.sms import origination
-from shared.delivery.spend import DynamoSpend, account_of, cap_of
+from shared.delivery.spend.store import DynamoSpend, account_of, cap_of
 
 app = typer.Typer(name="sms", help="SMS (AWS End User Messaging)", no_args_is_help=True)
 _console = Console(soft_wrap=True, highlight=False)

@@ -24,7 +24,7 @@ from shared.delivery.endpoints import load_endpoint, required_endpoint
 from shared.delivery.policy import SECTION
 from shared.delivery.render import TemplateStore
 from shared.delivery.send import SendDeps
-from shared.delivery.spend import Budgeted, DynamoSpend
+from shared.delivery.spend.store import Budgeted, DynamoSpend
 from shared.delivery.store import DynamoLedgerStore
 from shared.delivery.tray import S3Tray
 

@@ -46,8 +46,12 @@ NOT_EXERCISED: Mapping[tuple[str, str, str], str] = {
     (r"DeliveryReceiveFeedbackRole", r"sqs:(ChangeMessageVisibility|GetQueueUrl)", r".*"): _CDK_QUEUE,
     (r"Polling(PollStore|ReadBack)Role", r"sqs:(ChangeMessageVisibility|GetQueueUrl)", r".*"): _CDK_QUEUE,
     (r"PrivacyErasePersonRole", r"sqs:(ChangeMessageVisibility|GetQueueUrl)", r".*"): _CDK_QUEUE,
-    (r"PrivacySweepRole|ImportOrdersMachineRole|SchedulerRoleForTarget.*", r"lambda:InvokeFunction", r".*:\*"): _VERSIONS,
-    (r"ScenariosCartAbandonedRole", r"states:(DescribeExecution|RedriveExecution|StopExecution)", r".*"): _MAP,
+    (
+        r"PrivacySweepRole|ImportOrdersMachineRole|SchedulerRoleForTarget.*",
+        r"lambda:InvokeFunction",
+        r".*:\*",
+    ): _VERSIONS,
+    (r"ScenariosRole", r"states:(DescribeExecution|RedriveExecution|StopExecution)", r".*"): _MAP,
 }
 """(role, action, resource) as regular expressions → why the suite cannot need it. Each must still be unneeded."""
 

@@ -50,6 +50,7 @@ _REFUSED = frozenset({"MessageRejected", "BadRequestException", "ValidationExcep
 SUBJECT, HTML, TEXT = "subject.txt", "mail.html", "mail.txt"
 """What a mail is made of."""
 
+
 class Apart(TypedDict, total=False):
     """What sends a mail through a tenant of SES."""
 

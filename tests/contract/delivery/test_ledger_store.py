@@ -252,7 +252,7 @@ def test_what_people_did_with_a_send_is_kept_whatever_else_happens_to_its_row(le
     ledger.record(key, SENT, ME, NOW)
     row = ledger.row(key)
     assert row is not None
-    assert (row.outcome, row.reactions) == (SENT, {"opened", "clicked"})
+    assert (row.outcome, row.reactions) == (SENT, frozenset({"opened", "clicked"}))
 
 
 def test_only_rows_in_doubt_are_indexed_oldest_first(ledger: LedgerStore, make: Any, tenant: TenantId) -> None:

@@ -104,7 +104,8 @@ def test_no_row_slips_through_offset_pages_of_a_list_that_loses_rows(size: int, 
 
 
 def test_an_answer_without_its_list_is_no_answer() -> None:
-    for document in ({}, {"items": None}, {"items": {"1": {}}}):
+    documents: list[dict[str, Any]] = [{}, {"items": None}, {"items": {"1": {}}}]
+    for document in documents:
         with pytest.raises(UnavailableError):
             offset_page(Answer(200, {}, document), None, "items", 10)
     assert offset_page(Answer(200, {}, {"items": [1, {"id": None}, {"id": 7}]}), None, "items", 10).records == (
