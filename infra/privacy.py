@@ -16,6 +16,7 @@ from infra.functions import LOG_RETENTION
 from infra.house import House, dead_letter_queue, on_queue, work_queue
 from infra.names import SWEEP_MACHINE
 from shared.admin import erase
+from shared.delivery import tray
 from shared.ingest import history, oversize
 
 _AT_ONCE = Duration.minutes(2)
@@ -41,6 +42,7 @@ class Privacy(Construct):
                 "customers_table": tables.customers.table_name,
                 "deliveries_table": tables.deliveries.table_name,
                 "scenarios_table": tables.scenarios.table_name,
+                "work_bucket": self._house.work.bucket_name,
             },
             timeout=_AT_ONCE,
         )
@@ -84,6 +86,8 @@ class Privacy(Construct):
         self._grant(function, tables.deliveries.table_arn, "dynamodb:Query", "dynamodb:DeleteItem")
         self._grant(function, tables.scenarios.table_arn, "dynamodb:DeleteItem")
         self._grant(function, f"{tables.scenarios.table_arn}/index/by_customer", "dynamodb:Query")
+        self._house.grant_objects(function, self._house.work, f"{tray.PREFIX}/", "s3:DeleteObject")
+        self._house.grant_list(function, self._house.work, f"{tray.PREFIX}/")
 
     def _grant(self, function: lambda_.Function, resource: str, *actions: str) -> None:
         # `Table.grant` would open every index as well.

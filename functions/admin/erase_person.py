@@ -15,6 +15,7 @@ from shared.admin.live import erasing
 from shared.core.aws import client
 from shared.core.settings import load
 from shared.customers.erasures import read_message
+from shared.delivery.tray import S3Tray
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,14 @@ class Settings:
     customers_table: str
     deliveries_table: str
     scenarios_table: str
+    work_bucket: str
 
 
 @cache
 def _dependencies() -> EraseDeps:
     at = load(Settings)
-    return erasing(client("dynamodb"), at.customers_table, at.deliveries_table, at.scenarios_table)
+    tray = S3Tray(at.work_bucket, client("s3"))
+    return erasing(client("dynamodb"), at.customers_table, at.deliveries_table, at.scenarios_table, tray)
 
 
 def handler(event: dict[str, Any], context: Any, deps: EraseDeps | None = None) -> PartialItemFailureResponse:

@@ -27,6 +27,7 @@ from shared.core.errors import NotFoundError, RejectedError, UnavailableError
 from shared.core.ids import CustomerId
 from shared.core.keys import parse_key_ring
 from shared.customers.identity import customer_ref
+from shared.delivery.tray import S3Tray
 from shared.ingest.oversize import S3Oversize
 from shared.ingest.sources.admin import erase_envelope
 from shared.ingest.store import DynamoEventStore
@@ -231,6 +232,7 @@ def _certificates(desk: Desk) -> list[Certificate]:
 _WORDS = {
     "sends": "配信の記録",
     "enrolments": "シナリオの登録",
+    "letters": "未取得の郵送DM・架電タスク",
     "deliveries": "受信データの本文",
     "imported": "取り込みファイルの行",
 }
@@ -278,8 +280,10 @@ def _export_deps(desk: Desk) -> ExportDeps:
 def _sweep_deps(desk: Desk) -> SweepDeps:
     outputs, tenant = desk.deployment.outputs, desk.shop.tenant
     dynamodb = desk.deployment.client("dynamodb")
+    tray = S3Tray(outputs["WorkBucket"], desk.deployment.client("s3"))
+    tables = (outputs["CustomersTable"], outputs["DeliveriesTable"], outputs["ScenariosTable"])
     return SweepDeps(
-        erase=erasing(dynamodb, outputs["CustomersTable"], outputs["DeliveriesTable"], outputs["ScenariosTable"]),
+        erase=erasing(dynamodb, *tables, tray),
         events=_events(desk),
         work=S3Objects(outputs["WorkBucket"], desk.deployment.client("s3")),
         keys=_keys(desk),

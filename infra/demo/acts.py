@@ -21,7 +21,7 @@ from infra.local.process import Emulator
 from shared.core.clock import SystemClock
 from shared.core.errors import UnavailableError
 
-SCENARIO = "cart_abandoned"
+SCENARIO = verify.SCENARIO
 WAIT_SCALE = 1 / 7200
 """A day of the scenario's waits passes in 12 seconds."""
 _SECONDS_FOR_ALL_MAILS = 150

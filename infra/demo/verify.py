@@ -14,6 +14,9 @@ from infra.local.process import Emulator, internal
 from shared.core.ids import TenantId
 from shared.scenarios.enrolment import EnrolmentState
 
+SCENARIO = "cart_abandoned"
+"""The one the day is about; the others are staged and only take note of it."""
+
 SENT = "sent"
 UNKNOWN = "unknown"
 
@@ -68,7 +71,7 @@ def recipient(mail: Mapping[str, Any]) -> str:
 
 
 def ledger(deployment: Deployment, tenant: TenantId) -> Iterator[Send]:
-    """Every row of a shop's send ledger."""
+    """Every row of the scenario in a shop's send ledger."""
     pages = (
         deployment.client("dynamodb")
         .get_paginator("scan")
@@ -76,8 +79,9 @@ def ledger(deployment: Deployment, tenant: TenantId) -> Iterator[Send]:
     )
     for page in pages:
         for item in page["Items"]:
-            if item["sk"]["S"].startswith("send#") and item["pk"]["S"].startswith(f"{tenant}#"):
-                text = {name: value.get("S", "") for name, value in item.items()}
+            text = {name: value.get("S", "") for name, value in item.items()}
+            ours = text["pk"].startswith(f"{tenant}#") and text.get("scenario") == SCENARIO
+            if ours and text["sk"].startswith("send#"):
                 yield Send(
                     text["sk"].removeprefix("send#"),
                     text["state"],
@@ -100,7 +104,7 @@ def undecided(deployment: Deployment, tenant: TenantId) -> int:
             ),
             ExpressionAttributeNames={"#state": "state", "#step": "step"},
             ExpressionAttributeValues={
-                ":shop": {"S": f"{tenant}#"},
+                ":shop": {"S": f"{tenant}#{SCENARIO}#"},
                 ":enrolment": {"S": "enrolment"},
                 ":armed": {"S": EnrolmentState.ARMED.value},
                 ":entered": {"S": EnrolmentState.ENTERED.value},

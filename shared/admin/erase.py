@@ -5,7 +5,7 @@ The fold itself forgets names, addresses, carts, visits and attributes the momen
 
 | where | found by | when |
 |---|---|---|
-| sends and places in scenarios | the person's ids | at once, from a queue (`erase_person`) |
+| sends, places in scenarios, letters and tasks that wait | the person's ids | at once, from a queue (`erase_person`) |
 | bodies of deliveries, imported chunks | every body is read and its refs compared (`sweep`) | the next night |
 | late deliveries (a retry of before the erasure) | the fold, as it reads them | at once |
 
@@ -35,6 +35,7 @@ from shared.core.keys import KeyRing
 from shared.customers import identity, names, rules
 from shared.customers.store import CustomerStore
 from shared.delivery.store import LedgerStore
+from shared.delivery.tray import Tray
 from shared.ingest import history
 from shared.ingest.model import Envelope, Event, MessageFacts
 from shared.ingest.registry import events_of
@@ -131,11 +132,14 @@ class EraseDeps:
     customers: CustomerStore
     ledger: LedgerStore
     enrolments: EnrolmentStore
+    tray: Tray
     clock: Clock
 
 
 def erase_person(tenant: TenantId, customer_id: CustomerId, deps: EraseDeps) -> Mapping[str, int]:
-    """Delete an erased person's sends and places in scenarios, under every id they had. Repeating it is harmless.
+    """Delete an erased person's sends, places in scenarios and waiting letters, under every id they had.
+
+    Repeating it is harmless.
 
     Raises UnavailableError while the fold has not forgotten them yet: the queue brings it again.
     """
@@ -146,6 +150,7 @@ def erase_person(tenant: TenantId, customer_id: CustomerId, deps: EraseDeps) -> 
     counts = Counter(
         sends=sum(deps.ledger.forget(tenant, each) for each in ids),
         enrolments=sum(deps.enrolments.forget(tenant, each) for each in ids),
+        letters=sum(deps.tray.forget(tenant, each) for each in ids),
     )
     key = f"{person.customer_id}#{to_iso(person.record.erased_at)}"
     before = deps.customers.erasures(tenant).get(key)

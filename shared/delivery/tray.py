@@ -15,11 +15,13 @@ from typing import Any, Protocol
 
 from shared.core.aws import domain_errors
 from shared.core.errors import MisconfiguredError, NotFoundError
-from shared.core.ids import TenantId
+from shared.core.ids import CustomerId, TenantId
 from shared.delivery.channels.channel import AmbiguousError, NotSentError
 from shared.delivery.model import SendKey
 
 PREFIX = "outbox"
+KINDS = ("postal", "postal-undeliverable", "call")
+"""What waits in it."""
 KEPT = timedelta(days=30)
 """How long the work bucket keeps an object."""
 REPEATS = timedelta(days=20)
@@ -47,6 +49,10 @@ class Tray(Protocol):
 
     def mark(self, tenant: TenantId, kind: str, batch: str, send_ids: tuple[str, ...]) -> None:
         """These were fetched."""
+        ...
+
+    def forget(self, tenant: TenantId, customer_id: CustomerId) -> int:
+        """Delete whatever waits for one person; how many documents there were."""
         ...
 
 
@@ -89,6 +95,13 @@ class MemoryTray:
         """See Tray."""
         self._batches.setdefault((tenant, kind), {})[batch] = send_ids
 
+    def forget(self, tenant: TenantId, customer_id: CustomerId) -> int:
+        """See Tray."""
+        theirs = [at for at in self.documents if (at[1].tenant, at[1].customer_id) == (tenant, customer_id)]
+        for at in theirs:
+            del self.documents[at]
+        return len(theirs)
+
 
 class S3Tray:
     """The tray in the work bucket. For sending, `client` makes a single attempt."""
@@ -130,16 +143,26 @@ class S3Tray:
         with domain_errors("mark what was fetched"):
             self._write(f"{PREFIX}/{tenant}/{kind}-exports/{batch}.json", {"send_ids": list(send_ids)})
 
+    def forget(self, tenant: TenantId, customer_id: CustomerId) -> int:
+        """See Tray."""
+        with domain_errors("empty the tray"):
+            theirs = [name for kind in KINDS for name in self._names(f"{PREFIX}/{tenant}/{kind}/{customer_id}/")]
+            for name in theirs:
+                self._client.delete_object(Bucket=self._bucket, Key=name)
+        return len(theirs)
+
     def _write(self, name: str, document: Document) -> None:
         body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
         self._client.put_object(Bucket=self._bucket, Key=name, Body=body, ContentType="application/json")
 
     def _read(self, prefix: str) -> Iterator[tuple[str, Document]]:
         with domain_errors("read the tray"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
-            for item in (item for page in pages for item in page.get("Contents", [])):
-                body = self._client.get_object(Bucket=self._bucket, Key=item["Key"])["Body"].read()
-                yield item["Key"], json.loads(body)
+            for name in self._names(prefix):
+                yield name, json.loads(self._client.get_object(Bucket=self._bucket, Key=name)["Body"].read())
+
+    def _names(self, prefix: str) -> Iterator[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        return (item["Key"] for page in pages for item in page.get("Contents", []))
 
 
 def _from_answer(error: Any) -> Exception:

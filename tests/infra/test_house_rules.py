@@ -14,6 +14,7 @@ from tests.infra.conftest import Templates, function_files, our_functions, setti
 _TRACES = "X-Ray has no resource-level permissions"
 _LOG_DELIVERY = "the vended log delivery of Step Functions has no resource-level permissions"
 _STREAMS = "listing streams has no resource-level permissions"
+_ACCOUNT = "the account's sending quota belongs to no resource"
 STAR_RESOURCES = {
     "xray:PutTelemetryRecords": _TRACES,
     "xray:PutTraceSegments": _TRACES,
@@ -28,6 +29,7 @@ STAR_RESOURCES = {
     "logs:PutResourcePolicy": _LOG_DELIVERY,
     "logs:UpdateLogDelivery": _LOG_DELIVERY,
     "dynamodb:ListStreams": _STREAMS,
+    "ses:GetAccount": _ACCOUNT,
 }
 """Every action that may name resource `*`, with the reason."""
 
@@ -182,10 +184,12 @@ def test_public_routes_exist(templates: Templates, route: str) -> None:
 
 
 def test_no_other_route_is_public(templates: Templates) -> None:
-    pages = ("/v1/unsubscribe/{token}", "/v1/surveys/{token}", "/v1/confirm/{token}", "/v1/subscribe/{key}")
+    signed = ("unsubscribe", "preferences", "surveys", "confirm")
+    pages = (*(f"/v1/{page}/{{token}}" for page in signed), "/v1/subscribe/{key}")
     calls = ("/v1/hooks/{connection}", "/v1/{call}", "/v1/surveys/{survey}/answers", "/v1/subscribe")
     public = {f"{method} {path}" for path in pages for method in ("GET", "HEAD", "POST")}
     public |= {f"POST {path}" for path in calls}
+    public |= {f"{method} /v1/line/link/{{token}}" for method in ("GET", "HEAD", "POST")}
     assert {p["RouteKey"] for _, p in templates.properties("AWS::ApiGatewayV2::Route")} == public
 
 

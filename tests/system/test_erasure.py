@@ -29,11 +29,12 @@ from infra.local.lifecycle import LocalCloud
 from infra.local.process import LocalPaths
 from shared.admin.erase import certificates
 from shared.analytics.parquet import decode
-from shared.core.ids import ScenarioId
+from shared.core.ids import ScenarioId, SendId
 from shared.customers.identity import address_ref
 from shared.customers.store import CustomerStore
-from shared.delivery.model import Outcome, Purpose, Reason, SendRequest, SendState
+from shared.delivery.model import Outcome, Purpose, Reason, SendKey, SendRequest, SendState
 from shared.delivery.store import Attempt, DynamoLedgerStore
+from shared.delivery.tray import S3Tray
 from shared.ingest import packing
 from shared.ingest.store import MAX_BODY_BYTES
 from tests.system.books import keys_of, people_of, scan
@@ -153,6 +154,14 @@ def test_it_would_be_found_and_a_disclosure_has_all_of_it(told: Stage, cloud_pat
     assert NOKOKO not in json.dumps(document)
 
 
+def leave_letters(stage: Stage) -> None:
+    """A letter for each of them waits to be printed."""
+    tray = S3Tray(stage.deployment.outputs["WorkBucket"], stage.deployment.client("s3"))
+    for customer_id, person in people_of(stage).items():
+        key = SendKey(stage.shop.tenant, customer_id, SendId(f"letter-{customer_id}"))
+        tray.put("postal", key, {"send_id": key.send_id, "to": person.profile.email})
+
+
 @pytest.fixture(scope="module")
 def erased(told: Stage, cloud: LocalCloud, cloud_paths: LocalPaths) -> Screen:
     """One by the command, one by the cart's compliance webhook."""
@@ -163,6 +172,7 @@ def erased(told: Stage, cloud: LocalCloud, cloud_paths: LocalPaths) -> Screen:
         "orders_to_redact": [],
     }
     call = Call("customers/redact", shopify.encode(redact), "erase-redact", now)
+    leave_letters(told)
     assert post_all(told.endpoint, [call]).surprises == []
     settle(cloud.emulator)
     wait_until(lambda: KIETARO not in emails(told), "the webhook's erasure", 60)

@@ -33,6 +33,7 @@ from shared.customers.store import MemoryCustomerStore
 from shared.customers.stream import FoldDeps, fold_records
 from shared.delivery.model import Outcome, Purpose, Reason, SendRequest, SendState
 from shared.delivery.store import Attempt, MemoryLedgerStore
+from shared.delivery.tray import MemoryTray
 from shared.ingest import history
 from shared.ingest.model import Envelope, EventType, Person
 from shared.ingest.oversize import MemoryOversize
@@ -74,10 +75,10 @@ class House:
         self.customers = MemoryCustomerStore(self.clock)
         self.oversize = MemoryOversize()
         self.events = MemoryEventStore(self.oversize)
-        self.ledger, self.enrolments = MemoryLedgerStore(), MemoryEnrolmentStore()
+        self.ledger, self.enrolments, self.tray = MemoryLedgerStore(), MemoryEnrolmentStore(), MemoryTray()
         self.work = MemoryObjects("work")
         self.told: list[CustomerId] = []
-        self.erase = EraseDeps(self.customers, self.ledger, self.enrolments, self.clock)
+        self.erase = EraseDeps(self.customers, self.ledger, self.enrolments, self.tray, self.clock)
         self.sweep_deps = SweepDeps(self.erase, self.events, self.work, KEYS, lambda: [TENANT])
 
     def hear(self, *envelopes: Envelope) -> None:
@@ -112,6 +113,7 @@ class House:
             purpose=Purpose.MARKETING,
         )
         done = Outcome(SendState.SENT, Reason.NONE, "m-1")
+        self.tray.put("postal", request.key, {"send_id": request.send_id, "to": "〒100-0000"})
         self.ledger.hold(request, done, Attempt("me", self.clock.now()), self.clock.now())
 
     def night(self, hurry: bool = False) -> None:
@@ -167,6 +169,7 @@ def test_nothing_of_the_erased_is_left_anywhere_and_nothing_of_others_is_missing
     assert not [text for text in house.everything() if GONE in text or PHONE in text]
     assert not house.oversize.objects
     assert house.ledger.rows(TENANT, gone) == []
+    assert [key.customer_id for _, key in house.tray.documents] == [house.who(STAYS)]
     stays = house.who(STAYS)
     assert stays
     assert len(house.ledger.rows(TENANT, stays)) == 1
@@ -174,7 +177,7 @@ def test_nothing_of_the_erased_is_left_anywhere_and_nothing_of_others_is_missing
     assert len(history.read_chunk(house.work.get(history.chunk_key(TENANT, "i1", 1)))) == 1
     (proof,) = certificates(house.customers.erasures(TENANT))
     assert (proof.customer_id, proof.swept_at) == (gone, house.clock.now())
-    assert proof.counts == {"sends": 1, "enrolments": 0, "deliveries": 3, "imported": 1}
+    assert proof.counts == {"sends": 1, "enrolments": 0, "letters": 1, "deliveries": 3, "imported": 1}
     assert proof.unread == 0
 
 
