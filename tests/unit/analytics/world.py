@@ -208,7 +208,7 @@ class World:
             answer = lake.ask(each["query"])
             text = csv_of(answer.column_names, list(zip(*answer.to_pydict().values(), strict=True)))
             self.work.put(f"athena/{each['name']}.csv", text)
-            inputs.append({"name": each["name"], "location": f"s3://work/athena/{each['name']}.csv"})
+            inputs.append({"name": each["name"], "location": f"s3://{self.work.bucket}/athena/{each['name']}.csv"})
         fitted = modelling.fit({**query, "inputs": inputs}, self.work, self.reports, self.clock.now())
         stored_rows.store({**query, "key": fitted["key"]}, self.work, self.lake)
 
