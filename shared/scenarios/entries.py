@@ -207,7 +207,8 @@ class _Looking:
             return
         if entry.from_ is not None and (before is None or before.status not in entry.from_):
             return
-        if before is not None and before.status is scores.status:
+        # Whoever is judged for the first time (an import's whole history) has changed nothing.
+        if before is None or before.status is scores.status:
             return
         # It holds of the whole day `status_since`, and was found out the night after.
         at = _at(scores.status_since + DAY, time(0), self.timezone)

@@ -230,7 +230,7 @@ def test_the_night_does_what_the_command_did_not(told: Stage, erased: Screen, cl
         Call("customers/update", shopify.encode(large), "erase-large", now - timedelta(minutes=1)),
         Call("customers/redact", shopify.encode(redact), "erase-last", now),
     ]
-    (stays,) = [person.profile.customer_id for person in people_of(told).values() if person.profile.email]
+    (stays,) = {person.profile.customer_id for person in people_of(told).values() if person.profile.email}
     ledger = DynamoLedgerStore(told.deployment.outputs["DeliveriesTable"], told.deployment.client("dynamodb"))
     request = SendRequest(
         told.shop.tenant, stays, ScenarioId("s"), "1", "first", "o", "email", "t", {}, SHOP, Purpose.MARKETING
