@@ -129,6 +129,6 @@ def test_nobody_is_enrolled_by_an_import(shop: Stage, first: Screen, played: Pla
     enrolled = [
         item
         for item in scan(played.stage.deployment, "ScenariosTable")
-        if item["sk"]["S"] == "enrolment" and item["pk"]["S"].startswith("default#")
+        if item["sk"]["S"] == "enrolment" and item["pk"]["S"].startswith("default#cart_abandoned#")
     ]
     assert len(enrolled) < len(played.day.shoppers) < CUSTOMERS
