@@ -24,6 +24,8 @@ class Activity:
     """Stream records and queue messages nobody has handled yet."""
     executions: int
     """State machine executions that run."""
+    waiting: str
+    """Who has how much of it before them; for people."""
 
     @property
     def resting(self) -> bool:
@@ -44,7 +46,8 @@ def activity(emulator: Emulator, *, executions: bool = True) -> Activity:
     """What the local cloud is still doing."""
     backlog: dict[str, Any] = internal(emulator, "GET", "/_matakite/backlog")
     running = int(backlog["executions"]) if executions else 0
-    return Activity(int(backlog["stream_records"]) + int(backlog["queue_messages"]), running)
+    waiting = ", ".join(f"{name}: {count}" for name, count in backlog["waiting"].items())
+    return Activity(int(backlog["stream_records"]) + int(backlog["queue_messages"]), running, waiting)
 
 
 def settle(emulator: Emulator, *, seconds: float = 120, executions: bool = True) -> None:
@@ -56,7 +59,10 @@ def settle(emulator: Emulator, *, seconds: float = 120, executions: bool = True)
         quiet = quiet + 1 if activity(emulator, executions=executions).resting else 0
         return quiet >= QUIET_POLLS
 
-    wait_until(resting, "the deployment coming to rest", seconds)
+    try:
+        wait_until(resting, "the deployment coming to rest", seconds)
+    except UnavailableError as error:
+        raise UnavailableError(f"{error}; still under way: {activity(emulator).waiting or 'nothing'}") from None
 
 
 def running_executions(deployment: Deployment, machine_name: str) -> int:

@@ -6,6 +6,7 @@ a rehearsal wants to know at once when everything has come to rest.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,20 +40,27 @@ def _waiting_messages(mapping: dict[str, Any]) -> int:
     return len(queue["messages"]) if queue else 0
 
 
-def backlog() -> dict[str, int]:
-    """Counts of everything under way."""
-    counts = {"stream_records": 0, "queue_messages": 0}
+def _worked_on(mapping: dict[str, Any]) -> tuple[str, int]:
+    source = str(mapping.get("EventSourceArn", ""))
+    if ":dynamodb:" in source:
+        return "stream_records", _unread_records(mapping)
+    return "queue_messages", _waiting_messages(mapping) if ":sqs:" in source else 0
+
+
+def backlog() -> dict[str, Any]:
+    """Counts of everything under way, and how much of it waits for whom."""
+    counts: Counter[str] = Counter(stream_records=0, queue_messages=0)
+    waiting: Counter[str] = Counter()
     for mapping in _mappings():
-        source = str(mapping.get("EventSourceArn", ""))
-        if ":dynamodb:" in source:
-            counts["stream_records"] += _unread_records(mapping)
-        elif ":sqs:" in source:
-            counts["queue_messages"] += _waiting_messages(mapping)
+        kind, count = _worked_on(mapping)
+        counts[kind] += count
+        waiting[str(mapping["FunctionName"])] += count
     running = [item for _, item in stepfunctions._executions.all_items() if item.get("status") == "RUNNING"]
-    return counts | {"executions": len(running)}
+    waiting.update(str(item["stateMachineArn"]).rpartition(":")[2] for item in running)
+    return {**counts, "executions": len(running), "waiting": {name: n for name, n in waiting.items() if n}}
 
 
-def _report(request: InternalRequest) -> dict[str, int]:
+def _report(request: InternalRequest) -> dict[str, Any]:
     return backlog()
 
 
