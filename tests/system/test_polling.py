@@ -17,6 +17,7 @@ from infra.cli import cart_api
 from infra.demo.settle import wait_until
 from infra.demo.stage import Stage
 from infra.local.lifecycle import LocalCloud
+from infra.local.process import internal
 from shared.core.clock import SystemClock, to_iso
 from shared.ingest.adapter import Connection
 from shared.ingest.connections import ConnectionBook, new_connection
@@ -28,8 +29,8 @@ from tests.system.conftest import OpenShop, fire_schedule
 HTTP = urllib3.PoolManager(retries=False, timeout=30)
 LARGE = secrets.token_hex(400_000)
 """A shop's own note that does not compress below what a row holds."""
-PATIENCE = 90
-"""Seconds: a read-back waits 30 of them in its queue."""
+PATIENCE = 60
+"""Seconds, until it is a failure."""
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +122,7 @@ def test_a_thin_webhook_is_read_back_and_the_poll_beside_it_finds_nothing_more(
     when = to_iso(SystemClock().now())
     # The shop commits; its order is too large for a row of the events table.
     api.objects["order"]["5012"] = {**sample("eccube", "objects/order"), "update_date": when, "note": LARGE}
+    assert internal(cloud.emulator, "POST", "/_matakite/delays/end", {})["ended"] == 2, "30 seconds and 5 minutes"
     assert set(wait_for_orders(shop, "eccube", 1)) == {"5012"}
     assert api.refresh_tokens == ["first-refresh-token+"]
     assert reconciled(cloud, shop, connection).repaired == 0

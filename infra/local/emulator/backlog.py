@@ -6,6 +6,7 @@ a rehearsal wants to know at once when everything has come to rest.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -34,10 +35,19 @@ def _unread_records(mapping: dict[str, Any]) -> int:
     return max(0, int(dynamodb.stream_end_position(table)) - int(first))
 
 
+def _messages(mapping: dict[str, Any]) -> list[dict[str, Any]]:
+    queue = sqs._queue_by_arn(str(mapping.get("EventSourceArn", "")))
+    return list(queue["messages"]) if queue else []
+
+
+def _delayed(message: dict[str, Any]) -> bool:
+    """Put there for later, and nobody has had it yet."""
+    return message["receive_count"] == 0 and float(message["visible_at"]) > time.time()
+
+
 def _waiting_messages(mapping: dict[str, Any]) -> int:
-    """Also the messages being worked on: they leave the queue when they are done."""
-    queue = sqs._queue_by_arn(mapping["EventSourceArn"])
-    return len(queue["messages"]) if queue else 0
+    """Also the messages being worked on: they leave the queue when they are done. Not those for later."""
+    return sum(not _delayed(message) for message in _messages(mapping))
 
 
 def _worked_on(mapping: dict[str, Any]) -> tuple[str, int]:
@@ -64,6 +74,15 @@ def _report(request: InternalRequest) -> dict[str, Any]:
     return backlog()
 
 
+def _end_delays(request: InternalRequest) -> dict[str, int]:
+    """What was put into a queue for later is due now: minutes need not be waited for."""
+    ended = [message for mapping in _mappings() for message in _messages(mapping) if _delayed(message)]
+    for message in ended:
+        message["visible_at"] = time.time()
+    return {"ended": len(ended)}
+
+
 def install(settings: EmulatorSettings) -> None:
-    """Serve `GET /_matakite/backlog`."""
+    """Serve `GET /_matakite/backlog` and `POST /_matakite/delays/end`."""
     route("GET", "backlog", _report)
+    route("POST", "delays/end", _end_delays)
