@@ -27,6 +27,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from shared.core.clock import from_iso, to_iso
+from shared.core.exact import exact
 from shared.core.ids import CustomerId, Ref, TenantId
 from shared.customers import rules, subscriptions
 from shared.customers.matches import Match
@@ -132,7 +133,7 @@ class _Claims:
 
 @cache
 def _codec(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+    return exact(kind)
 
 
 def dump(value: Any) -> str:

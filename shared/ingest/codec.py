@@ -8,17 +8,18 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
+from shared.core.exact import exact
 from shared.ingest.model import Event, Facts
 
 
 @cache
 def _events() -> TypeAdapter[Event]:
-    return TypeAdapter(Event)
+    return exact(Event)
 
 
 @cache
 def _facts() -> TypeAdapter[Facts]:
-    return TypeAdapter(Annotated[Facts, Field(discriminator="kind")])
+    return exact(Annotated[Facts, Field(discriminator="kind")])
 
 
 def event_json(event: Event) -> str:

@@ -15,6 +15,7 @@ from shared.core.errors import RejectedError
 from shared.core.ids import ConnectionId, TenantId
 from shared.ingest import history
 from shared.ingest.adapter import Connection
+from shared.ingest.codec import event_json
 from shared.ingest.files import report
 from shared.ingest.files.importing import home, import_name
 from shared.ingest.files.mapping import FileMapping
@@ -207,7 +208,8 @@ def test_events_go_through_chunks_and_come_back_as_they_were(kind_name: str, row
         for event in events:
             pack.add(event)
         back = [event for chunk in pack.chunks(2) for event in history.read_chunk(chunk)]
-    assert sorted(map(repr, back)) == sorted(map(repr, events))
+    assert sorted(back, key=event_json) == sorted(events, key=event_json)
+    assert {at.tzinfo for event in back for at in (event.occurred_at, event.received_at)} <= {UTC}
 
 
 @given(st.lists(WORDS, min_size=1, max_size=9))
