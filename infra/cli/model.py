@@ -29,6 +29,7 @@ from shared.analytics.models.retention import Cohorts
 from shared.analytics.models.sbg import Sbg
 from shared.analytics.models.summary import DAYS_PER, Summary, summarise
 from shared.core.errors import RejectedError
+from shared.core.spreadsheet import safe_cell
 
 app = typer.Typer(name="model", help="Fit and check purchase models / 購買モデル", no_args_is_help=True)
 
@@ -36,9 +37,6 @@ SHORT_CURVE = 3
 """Up to so many periods of a survivor curve, sBG is preferred to BdW."""
 LEARN_SHARE = 2 / 3
 """Of a log's days, what `auto` learns from when no calibration end is given."""
-
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 class Name(StrEnum):
@@ -242,7 +240,7 @@ def predict(
     if output is Format.CSV:
         writer = csv.DictWriter(sys.stdout, list(rows[0]))
         writer.writeheader()
-        writer.writerows({name: _safe(value) for name, value in row.items()} for row in rows)
+        writer.writerows({name: safe_cell(value) for name, value in row.items()} for row in rows)
     else:
         _print_json(_source(file, content) | document | {"predictions": rows})
 
@@ -419,11 +417,6 @@ def _day(text: str | None) -> int | None:
 
 def _iso(day: int) -> str:
     return date.fromordinal(day).isoformat()
-
-
-def _safe(value: Any) -> Any:
-    """A customer that a spreadsheet would run as a formula is made a text."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _print_json(document: Mapping[str, Any]) -> None:

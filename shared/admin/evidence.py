@@ -6,13 +6,12 @@ The ledger is append-only and survives an erasure: it names people by our own id
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from shared.core.clock import to_iso
 from shared.core.ids import CustomerId
+from shared.core.spreadsheet import csv_lines
 from shared.customers.model import ConsentEntry
 
 COLUMNS = (
@@ -40,10 +39,6 @@ _BASES = {
     "published_address": "公表されたアドレス",
 }
 _IMPORT = "import:"
-_BOM = "\ufeff"
-"""Without it Excel reads UTF-8 as CP932."""
-_FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
-"""A cell that begins with one of these is a formula to Excel (CSV インジェクション)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +57,7 @@ def proofs(ledger: Iterable[tuple[CustomerId, ConsentEntry]], channel: str | Non
 
 def evidence_csv(found: Sequence[Proof]) -> str:
     """The evidence as CSV: UTF-8 with BOM, CRLF, no cell that a spreadsheet would run."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([safe_cell(cell) for cell in cells(proof)] for proof in found)
-    return _BOM + text.getvalue()
+    return "".join(csv_lines(COLUMNS, map(cells, found)))
 
 
 def cells(proof: Proof) -> tuple[str, ...]:
@@ -111,8 +102,3 @@ def actor(entry: ConsentEntry) -> str:
 def file_digest(entry: ConsentEntry) -> str:
     """Digest of the file a line was imported from; empty for what was said elsewhere."""
     return entry.method.removeprefix(_IMPORT) if entry.method.startswith(_IMPORT) else ""
-
-
-def safe_cell(cell: str) -> str:
-    """A cell as text, whatever it begins with."""
-    return f"'{cell}" if cell[:1] in _FORMULA and cell else cell

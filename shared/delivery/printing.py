@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from shared.core.errors import RejectedError
+from shared.core.spreadsheet import safe_cell
 
 ENCODINGS = {"utf-8": "utf-8-sig", "cp932": "cp932"}
 """`utf-8` begins with a byte order mark: Excel reads it then."""
-_FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
 
 LETTER_COLUMNS = {
     "code": "レスポンスコード",
@@ -63,7 +63,7 @@ def _cell(name: str, value: object) -> str:
     text = "" if value is None else str(value)
     if name == "postal_code" and len(text) == 7:
         return f"{text[:3]}-{text[3:]}"
-    return f"'{text}" if text[:1] in _FORMULA else text
+    return str(safe_cell(text))
 
 
 def _check_writable(rows: Sequence[Sequence[str]]) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from shared.core.money import format_amount
+from shared.core.spreadsheet import safe_cell
 from shared.ingest.files.reading import Reading
 
 SHOWN_BAD_ROWS = 20
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 _ENCODINGS = {"utf-8-sig": "UTF-8", "cp932": "Shift_JIS (CP932)", "utf-16": "UTF-16", "euc_jp": "EUC-JP"}
 
 
@@ -77,12 +77,7 @@ def rejected_csv(reading: Reading) -> bytes:
     """The refused rows as a CSV file that Excel opens in Japanese, to correct and import again."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
-    writer.writerow(("行 / line", "理由 / reason", *map(_no_formula, reading.heading)))
+    writer.writerow(("行 / line", "理由 / reason", *map(safe_cell, reading.heading)))
     for row in reading.bad:
-        writer.writerow((row.line, row.reason, *map(_no_formula, row.cells)))
+        writer.writerow((row.line, row.reason, *map(safe_cell, row.cells)))
     return out.getvalue().encode("utf-8-sig")
-
-
-def _no_formula(cell: str) -> str:
-    """A cell that a spreadsheet would run is shown as text instead."""
-    return f"'{cell}" if cell.lstrip(" ").startswith(_FORMULA) else cell

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import ssl
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from infra.local.process import internal
 from infra.local.session import LocalSession
 from infra.local.stand_ins.endpoint import EndpointStandIn
 from infra.local.stand_ins.line import TOKEN, LineStandIn
-from shared.core.ids import CustomerId, SendId, TenantId
+from shared.core.ids import SendId, TenantId
 from shared.delivery.channels.call import KIND as CALL
 from shared.delivery.channels.call import PART as CALL_PART
 from shared.delivery.channels.call import CallChannel
@@ -29,46 +28,18 @@ from shared.delivery.channels.line import MESSAGES, LineAccount, LineChannel, re
 from shared.delivery.channels.postal import KIND as POSTAL
 from shared.delivery.channels.postal import TEXT as POSTAL_TEXT
 from shared.delivery.channels.postal import PostalChannel
-from shared.delivery.channels.ses import HTML, SUBJECT, TEXT, SesChannel
+from shared.delivery.channels.ses import SesChannel
 from shared.delivery.channels.sms import TEXT as SMS_TEXT
 from shared.delivery.channels.sms import SmsChannel
 from shared.delivery.channels.webhook import PART as WEBHOOK_PART
 from shared.delivery.channels.webhook import WebhookChannel
-from shared.delivery.model import Purpose, SendKey
 from shared.delivery.outbound import Endpoint, Outbound
-from shared.delivery.sender import Sender
 from shared.delivery.tray import MemoryTray, S3Tray
+from tests.unit.delivery.messages import a_mail
 
-SENDER = Sender(
-    from_address="news@shop.example.jp",
-    from_name="見本商店 髙﨑①～𠮷😀",
-    company="株式会社見本",
-    postal_address="〒100-0000 東京都千代田区見本町1-2-3",
-    contact="support@shop.example.jp",
-    reply_to="support@shop.example.jp",
-    unsubscribe_mailto="stop@shop.example.jp",
-)
 BUCKET = "contract-work"
 SECRET = "whsec_" + "bWF0YWtpdGUgY29udHJhY3Qgc2VjcmV0IDAwMDAwMDE="
 USER = "U000000000000000000000000000000a1"
-_numbers = itertools.count(1)
-
-
-def a_mail() -> Message:
-    return Message(
-        key=SendKey(TenantId("mihon"), CustomerId("c1"), SendId(f"contract{next(_numbers):06d}")),
-        scenario="cart_abandoned",
-        step="mail_1",
-        purpose=Purpose.MARKETING,
-        sender=SENDER,
-        to="hanako@example.com",
-        parts={
-            SUBJECT: "【見本商店】カートにお品物が残っています 髙﨑①～𠮷😀",
-            HTML: "<p>こんにちは</p>",
-            TEXT: "こんにちは\n",
-        },
-        unsubscribe_url="https://go.example.jp/v1/unsubscribe/v1.1.abc.def",
-    )
 
 
 class Provider(Protocol):

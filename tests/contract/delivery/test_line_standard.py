@@ -15,8 +15,9 @@ from infra.local.stand_ins.line import BOT, TOKEN, LineStandIn
 from shared.delivery.channels.fake import Fault
 from shared.delivery.channels.line import MESSAGES, LineAccount, LineChannel, retry_key
 from tests.contract.delivery.line_schema import answers, check
-from tests.contract.delivery.providers import USER, LocalLine, a_mail
+from tests.contract.delivery.providers import USER, LocalLine
 from tests.sdk.packages import python_sdk
+from tests.unit.delivery.messages import a_mail
 
 SDK = Path(__file__).parents[2] / "sdk" / "line_sdk.py"
 BLOCKED = "U000000000000000000000000000000a2"

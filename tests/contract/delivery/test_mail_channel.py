@@ -15,7 +15,8 @@ from shared.core.errors import MisconfiguredError
 from shared.delivery.channels.channel import Message
 from shared.delivery.channels.ses import HTML, SUBJECT, TEXT, SesChannel
 from shared.delivery.model import Purpose
-from tests.contract.delivery.providers import SENDER, LocalSes, a_mail
+from tests.contract.delivery.providers import LocalSes
+from tests.unit.delivery.messages import SENDER, a_mail
 
 
 @pytest.fixture

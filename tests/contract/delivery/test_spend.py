@@ -19,7 +19,7 @@ from shared.delivery.channels.channel import AmbiguousError, Message, NotSentErr
 from shared.delivery.channels.fake import FakeChannel, Fault
 from shared.delivery.model import SendKey
 from shared.delivery.spend.store import Budgeted, DynamoSpend, MemorySpend, SpendStore, account_of, cap_of
-from tests.contract.delivery.providers import a_mail
+from tests.unit.delivery.messages import a_mail
 from tests.unit.delivery.world import NOON, TENANT, a_shop
 
 _numbers = itertools.count()

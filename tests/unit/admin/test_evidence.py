@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.admin.evidence import COLUMNS, Proof, action, actor, cells, evidence_csv, proofs, safe_cell
+from shared.admin.evidence import COLUMNS, Proof, action, actor, cells, evidence_csv, proofs
 from shared.core.ids import CustomerId
 from shared.customers import rules
 from shared.customers.identity import entry_key
@@ -116,7 +116,6 @@ def test_what_happened_and_who_did_it(entry: ConsentEntry, said: str, by: str) -
 
 @pytest.mark.parametrize("cell", ["=1+1", "+81", "-1", "@SUM(A1)", "\tx", "\rx", "＝1", "＋1", "－1", "＠x"])
 def test_no_cell_is_a_formula(cell: str) -> None:
-    assert safe_cell(cell) == f"'{cell}"
     text = evidence_csv([Proof(CustomerId("c1"), replace(ENTRY, wording_text=cell, form=cell))])
     assert text.startswith("\ufeff")
     (_, row) = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""))

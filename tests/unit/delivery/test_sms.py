@@ -8,7 +8,7 @@ import pytest
 
 from shared.delivery.channels.channel import RefusedError
 from shared.delivery.channels.sms import MAX_PARTS, TEXT, SmsChannel, plain, segments
-from tests.contract.delivery.providers import a_mail
+from tests.unit.delivery.messages import a_mail
 
 
 @pytest.mark.parametrize(
