@@ -40,7 +40,10 @@ from shared.scenarios.context import provided
 from shared.scenarios.enrolment import Enrolment, EnrolmentState
 from shared.scenarios.entries import broadcast
 from shared.scenarios.examples import ExampleResult, run_examples
-from shared.scenarios.model import Scenario, Send, Trigger, format_duration
+from shared.scenarios.language.entries import Trigger
+from shared.scenarios.language.steps import Send
+from shared.scenarios.language.words import format_duration
+from shared.scenarios.model import Scenario
 from shared.scenarios.read import PRESETS, InvalidScenarioError, Mistake, read_file, read_presets
 from shared.scenarios.replay import ReplayDeps, replay, report
 from shared.scenarios.store import DynamoEnrolmentStore

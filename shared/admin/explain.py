@@ -15,7 +15,8 @@ from shared.customers.model import Cart, PersonState
 from shared.delivery.model import LedgerRow, Reason, SendState
 from shared.scenarios import rules
 from shared.scenarios.enrolment import Enrolment, EnrolmentState, cart_occurrence
-from shared.scenarios.model import FORKS, LiveStatus, Scenario, Send, Step, step_name
+from shared.scenarios.language.steps import FORKS, Send, Step, step_name
+from shared.scenarios.model import LiveStatus, Scenario
 
 
 @dataclass(frozen=True, slots=True)

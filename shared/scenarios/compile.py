@@ -27,25 +27,23 @@ from typing import Any, Literal
 
 from shared.core.errors import RejectedError
 from shared.core.ids import digest
-from shared.scenarios.model import (
+from shared.scenarios.language.conditions import Condition
+from shared.scenarios.language.entries import Trigger
+from shared.scenarios.language.steps import (
     Branch,
-    Condition,
     Exit,
-    ExitRule,
-    LiveStatus,
-    Scenario,
     Send,
     Split,
     Step,
     Tagging,
-    Trigger,
     Wait,
     WaitFor,
     WaitUntil,
-    format_duration,
     step_name,
     wait_text,
 )
+from shared.scenarios.language.words import format_duration
+from shared.scenarios.model import ExitRule, LiveStatus, Scenario
 from shared.scenarios.trigger import dump_again
 
 State = dict[str, Any]

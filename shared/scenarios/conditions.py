@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from shared.customers.model import Attribute, Order, PersonState, Visit
 from shared.delivery.rules import reaches
 from shared.scenarios.enrolment import order_occurrence
-from shared.scenarios.model import AttributeIs, Condition, LoggedIn, Numbers, Ordered, Viewed
+from shared.scenarios.language.conditions import AttributeIs, Condition, LoggedIn, Numbers, Ordered, Viewed
 
 OPENED = "opened"
 CLICKED = "clicked"

@@ -7,7 +7,7 @@ from typing import Any
 from shared.customers.model import PersonState
 from shared.delivery.context import LIVE, cart_context, contract_context, order_context
 from shared.scenarios.enrolment import Enrolment
-from shared.scenarios.model import Entry, Trigger
+from shared.scenarios.language.entries import Entry, Trigger
 from shared.scenarios.rules import carts_of
 
 EVERYWHERE = frozenset({"person", "shop", "sender", "unsubscribe_url", *LIVE})

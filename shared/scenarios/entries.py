@@ -23,7 +23,9 @@ from shared.scenarios.enrolment import (
     order_occurrence,
     person_occurrence,
 )
-from shared.scenarios.model import DateOf, Entry, Period, Trigger, Viewed
+from shared.scenarios.language.conditions import Viewed
+from shared.scenarios.language.entries import DateOf, Entry, Trigger
+from shared.scenarios.model import Period
 from shared.scenarios.rules import NOT_ELIGIBLE
 
 DAY = timedelta(days=1)

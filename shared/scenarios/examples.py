@@ -40,7 +40,10 @@ from shared.scenarios.cohorts import MemoryCohortFiles
 from shared.scenarios.compile import compile_scenario
 from shared.scenarios.enrolment import Enrolment, EnrolmentState
 from shared.scenarios.entries import broadcast
-from shared.scenarios.model import ENTRY, HOLDOUT, Example, ExampleEvent, ExpectSend, LiveStatus, Scenario, Trigger
+from shared.scenarios.language.entries import Trigger
+from shared.scenarios.language.examples import ENTRY, Example, ExampleEvent, ExpectSend
+from shared.scenarios.language.steps import HOLDOUT
+from shared.scenarios.model import LiveStatus, Scenario
 from shared.scenarios.rehearse import Rehearsal, Timeline
 from shared.scenarios.rules import NOT_ELIGIBLE, entering
 from shared.scenarios.step import TAGGED, StepDeps, run_step

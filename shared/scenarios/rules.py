@@ -17,16 +17,10 @@ from shared.scenarios.enrolment import (
     order_occurrence,
     order_occurrences,
 )
-from shared.scenarios.model import (
-    HOLDOUT,
-    OTHERWISE,
-    Condition,
-    Entry,
-    ExitRule,
-    ExitWhen,
-    LiveStatus,
-    Subject,
-)
+from shared.scenarios.language.conditions import Condition
+from shared.scenarios.language.entries import Entry
+from shared.scenarios.language.steps import HOLDOUT, OTHERWISE, Subject
+from shared.scenarios.model import ExitRule, ExitWhen, LiveStatus
 
 NOT_ELIGIBLE = "not_eligible"
 ENTERED_BEFORE = "entered_before"

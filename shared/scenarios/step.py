@@ -43,7 +43,10 @@ from shared.scenarios.compile import END, PARK_AFTER
 from shared.scenarios.conditions import View
 from shared.scenarios.context import context_of
 from shared.scenarios.enrolment import Batch, Cohort, Enrolment, EnrolmentState, FunnelRow, Member
-from shared.scenarios.model import HOLDOUT, OTHERWISE, Condition, Entry, ExitWhen, Period, Subject, WaitUntil
+from shared.scenarios.language.conditions import Condition
+from shared.scenarios.language.entries import Entry
+from shared.scenarios.language.steps import HOLDOUT, OTHERWISE, Subject, WaitUntil
+from shared.scenarios.model import ExitWhen, Period
 from shared.scenarios.store import EnrolmentStore
 from shared.scenarios.sweep import BATCH_SIZE
 from shared.scenarios.tags import Tags

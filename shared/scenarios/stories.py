@@ -22,7 +22,7 @@ from shared.customers.model import (
 )
 from shared.customers.store import ChangedRow
 from shared.ingest.model import Line, SubscriptionState
-from shared.scenarios.model import DateOf, Entry, Trigger
+from shared.scenarios.language.entries import DateOf, Entry, Trigger
 
 DAY = timedelta(days=1)
 

@@ -16,7 +16,8 @@ from shared.customers.store import ChangedRow, read_row
 from shared.delivery.model import Reason
 from shared.scenarios.enrolment import Enrolment, EnrolmentState, Instance, cart_occurrence, order_occurrences
 from shared.scenarios.entries import Arrival, arrivals, rows_of
-from shared.scenarios.model import Entry, LiveStatus, Scenario, Trigger
+from shared.scenarios.language.entries import Entry, Trigger
+from shared.scenarios.model import LiveStatus, Scenario
 from shared.scenarios.rules import EntryRule, entered_before, entering
 from shared.scenarios.store import EnrolmentStore
 

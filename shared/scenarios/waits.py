@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from shared.scenarios.holidays import is_business_day
-from shared.scenarios.model import WaitUntil
+from shared.scenarios.language.steps import WaitUntil
 
 _NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _LOOK_AHEAD = 30

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.scenarios.model import Branch, LiveStatus, Scenario, Subject, format_duration, parse_duration
+from shared.scenarios.language.steps import Branch, Subject
+from shared.scenarios.language.words import format_duration, parse_duration
+from shared.scenarios.model import LiveStatus, Scenario
 from shared.scenarios.read import PRESETS, InvalidScenarioError, Mistake, read_text
 
 TEXT = (PRESETS / "cart_abandoned.yaml").read_text("utf-8")

@@ -14,7 +14,9 @@ from shared.customers.model import Cart, LtvTier, Order, PersonState
 from shared.delivery.model import Outcome, Reason, SendState
 from shared.scenarios.conditions import View
 from shared.scenarios.enrolment import Enrolment, EnrolmentState, Instance, cart_occurrence
-from shared.scenarios.model import ARMS, OTHERWISE, Entry, ExitRule, LiveStatus, Subject, Trigger
+from shared.scenarios.language.entries import Entry, Trigger
+from shared.scenarios.language.steps import ARMS, OTHERWISE, Subject
+from shared.scenarios.model import ExitRule, LiveStatus
 from shared.scenarios.rules import EntryRule, arm, carts_of, ends_with, entering, exit_reason, rearms
 from tests.unit.scenarios.world import CART, MORNING, STORE, TENANT, a_cart, a_person, an_order
 
