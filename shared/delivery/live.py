@@ -20,6 +20,8 @@ from shared.delivery.channels.postal import PostalChannel
 from shared.delivery.channels.ses import SesChannel
 from shared.delivery.channels.sms import TEXT, SmsChannel, origination, plain, segments
 from shared.delivery.channels.webhook import WebhookChannel
+from shared.delivery.content.coupon_store import DynamoCoupons
+from shared.delivery.content.coupons import Coupons
 from shared.delivery.endpoints import load_endpoint, required_endpoint
 from shared.delivery.policy import SECTION
 from shared.delivery.render import TemplateStore
@@ -66,6 +68,12 @@ def live_send_deps(
         keys=load_key_ring(keys_secret),
         turns=live_turns(deliveries_table),
     )
+
+
+def live_coupons(deliveries_table: str, prefix: str) -> Coupons:
+    """Each person's coupons, from the books the shop loaded."""
+    store = DynamoCoupons(deliveries_table, client("dynamodb"))
+    return Coupons(store, lambda tenant: load_shop(prefix, tenant).timezone)
 
 
 class Channels(Mapping[str, Channel]):
