@@ -12,7 +12,7 @@ from shared.analytics.nightly import CHANGES, Night, result_prefix
 from shared.analytics.parquet import count_rows, decode_slice
 from shared.core.errors import RejectedError
 from shared.core.ids import CustomerId, TenantId
-from shared.customers.model import LtvTier, Scores, Status
+from shared.customers.model import Findings, LtvTier, Scores, Status
 from shared.customers.store import CustomerStore
 
 BATCH_ROWS = 2_500
@@ -47,8 +47,8 @@ def apply(lake: Objects, tenant: TenantId, as_of: date, work: Slice, customers: 
     """Write one slice; safe to repeat. Returns the people in it and how many really changed."""
     body = lake.get(work.key)
     rows = decode_slice(body, work.first, work.count)
-    scores = {CustomerId(row["customer_id"]): parse_scores(row, as_of) for row in rows}
-    written = customers.write_all_scores(tenant, scores)
+    found = {CustomerId(row["customer_id"]): Findings(parse_scores(row, as_of)) for row in rows}
+    written = customers.write_findings(tenant, as_of, found)
     return {"changed": len(rows), "written": written, "read_bytes": len(body)}
 
 

@@ -18,9 +18,9 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from typing import Any
 
@@ -39,6 +39,7 @@ from shared.customers.model import (
     Consent,
     ConsentEntry,
     Decision,
+    Findings,
     Join,
     Order,
     PersonState,
@@ -69,6 +70,8 @@ class StoredPerson:
     aliases: frozenset[CustomerId] = frozenset()
     joins: Mapping[CustomerId, Join] = field(default_factory=dict)
     scores: Scores | None = None
+    segments: tuple[str, ...] = ()
+    segments_on: date | None = None
     rev: int = 0
     moving: frozenset[CustomerId] = frozenset()
     rows: Mapping[Key, Row] = field(default_factory=dict)
@@ -120,6 +123,8 @@ class _ProfileBody:
     joins: dict[str, Join] = field(default_factory=dict)
     erased_at: datetime | None = None
     scores: Scores | None = None
+    segments: tuple[str, ...] = ()
+    segments_on: date | None = None
     moving: list[str] = field(default_factory=list)
     visitor: dict[str, list[str]] = field(default_factory=dict)
     """Rows of somebody not yet known: sort key → body and stamp. One small write for each look into a cart."""
@@ -250,6 +255,8 @@ def profile_row(person: StoredPerson, historical: bool) -> Row:
         joins=dict(sorted(person.joins.items())),
         erased_at=record.erased_at,
         scores=person.scores,
+        segments=person.segments,
+        segments_on=person.segments_on,
         moving=sorted(person.moving),
     )
     kind = PROFILE
@@ -265,16 +272,31 @@ def _kept_in_profile(thing: str, record: Record) -> bool:
     return thing in _IN_PROFILE or (thing.startswith("cart#") and thing.removeprefix("cart#") not in record.carts)
 
 
-def with_scores(row: Row, scores: Scores | None) -> Row:
-    """A profile row with other scores."""
-    body = replace(parse(_ProfileBody, row.body), scores=scores)
-    return replace(row, body=dump(body), rev=row.rev + 1, historical=False)
+def with_findings(row: Row, found: Findings, on: date, comparable: Collection[str]) -> Row | None:
+    """The next thing to write so that a profile row says what a night found; None: it does.
+
+    Segments that are not `comparable` (nobody was looked for in them the night before) come first, as history: who is
+    in one on its first night has not entered it, and an imported person has entered nothing.
+    """
+    body: _ProfileBody = parse(_ProfileBody, row.body)
+    segments = body.segments if found.segments is None else found.segments
+    arrived = row.historical and body.scores is None and body.segments_on is None
+    settled = rules.settled(body.segments, segments, () if arrived else comparable)
+    after = replace(body, scores=found.scores if _differ(body.scores, found.scores) else body.scores)
+    if settled != body.segments:
+        after = replace(body, segments=settled, segments_on=on)
+    elif segments != body.segments:
+        after = replace(after, segments=segments, segments_on=on)
+    if after == body:
+        return None
+    return replace(row, body=dump(after), rev=row.rev + 1, historical=settled != body.segments)
 
 
-def scores_of(row: Row) -> Scores | None:
-    """The scores in a profile row."""
-    found: Scores | None = parse(_ProfileBody, row.body).scores
-    return found
+def _differ(before: Scores | None, after: Scores | None) -> bool:
+    """Apart from the day they were found on."""
+    if before is None or after is None:
+        return before is not after
+    return replace(before, as_of=after.as_of) != after
 
 
 def alias_row(gone: StoredPerson, survivor: CustomerId, historical: bool) -> Row:
@@ -325,6 +347,8 @@ def person_of(tenant: TenantId, customer_id: CustomerId, rows: Iterable[Row]) ->
         aliases=frozenset(CustomerId(alias) for alias in body.aliases),
         joins={CustomerId(gone): how for gone, how in body.joins.items()},
         scores=body.scores,
+        segments=body.segments,
+        segments_on=body.segments_on,
         rev=rev,
         moving=frozenset(CustomerId(gone) for gone in body.moving),
         rows=kept,
@@ -371,6 +395,8 @@ def shown(person: StoredPerson) -> Profile:
         **values,
         summary=rules.summary(record.orders.values(), person.currency),
         scores=person.scores,
+        segments=person.segments,
+        segments_on=person.segments_on,
         aliases=person.aliases,
         joins=person.joins,
         decisions=tuple(sorted(record.decisions.values(), key=lambda each: (each.at, each.event_id))),

@@ -360,6 +360,16 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
+class Findings:
+    """All that a night found of one person."""
+
+    scores: Scores | None = None
+    """None: no buyer (any more)."""
+    segments: tuple[str, ...] | None = None
+    """Names of the saved segments they are in, sorted; None: not found out tonight, so what was known stays."""
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """The one item that holds a person's address and name."""
 
@@ -378,6 +388,12 @@ class Profile:
     line_user_id: str | None = None
     summary: Summary = Summary()
     scores: Scores | None = None
+    segments: tuple[str, ...] = ()
+    """Names of the saved segments (セグメント) a night found them in, sorted. Somebody entered or left one when a row
+    that is not `historical` differs in this from the row before.
+    """
+    segments_on: date | None = None
+    """The night that last changed `segments`."""
     aliases: frozenset[CustomerId] = frozenset()
     """Ids of persons merged into this one; they keep resolving."""
     joins: Mapping[CustomerId, Join] = field(default_factory=dict)

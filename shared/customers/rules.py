@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -346,6 +346,14 @@ def summary(orders: Iterable[Order], currency: str) -> Summary:
         first_ordered_at=min(times, default=None),
         last_ordered_at=max(times, default=None),
     )
+
+
+def settled(known: Iterable[str], found: Iterable[str], comparable: Collection[str]) -> tuple[str, ...]:
+    """A person's segments with those that are not comparable (new, worded anew, or given up) as they were found now:
+    whatever still differs, they entered or left.
+    """
+    kept = {name for name in known if name in comparable}
+    return tuple(sorted(kept | {name for name in found if name not in comparable}))
 
 
 def fold_consent(entries: Iterable[ConsentEntry], channel: str, store: str) -> Consent | None:

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 
 from shared.core.clock import Clock, SystemClock, to_iso
 from shared.core.errors import NotFoundError
@@ -29,16 +29,15 @@ from shared.customers.items import (
     ref_key,
     ref_row,
     review_row,
-    scores_of,
     shown,
     state_of,
     suppressed_key,
     suppression_of,
-    with_scores,
+    with_findings,
 )
 from shared.customers.links import as_one, read_with
 from shared.customers.matches import Match, open_matches
-from shared.customers.model import Card, ConsentEntry, PersonState, Profile, Record, Scores, Suppressed, Suppression
+from shared.customers.model import Card, ConsentEntry, Findings, PersonState, Profile, Record, Suppressed, Suppression
 from shared.customers.plan import Change, pack, single_puts, transactions, written
 from shared.customers.rows import MAX_WRITES, ConflictError, Delete, DynamoRows, Key, MemoryRows, Put, Row, Rows
 
@@ -123,43 +122,44 @@ class CustomerStore:
         card = rules.contact(found.record) if found else Card()
         return {"email": card.email_ref, "line": card.line_ref}.get(channel, card.phone_ref)
 
-    # --- scores ---
-    def write_scores(self, tenant: TenantId, customer_id: CustomerId, scores: Scores) -> bool:
-        """Keep what the nightly run found; True when it differs (apart from `as_of`) from what was kept."""
-        return self.write_all_scores(tenant, {customer_id: scores}) == 1
+    # --- what a night found ---
+    def write_findings(
+        self, tenant: TenantId, on: date, found: Mapping[CustomerId, Findings], comparable: Collection[str] = ()
+    ) -> int:
+        """Keep what the night of a day found of many persons, 100 at a time; the number of persons that changed.
 
-    def write_all_scores(self, tenant: TenantId, scores: Mapping[CustomerId, Scores | None]) -> int:
-        """`write_scores` for many persons, 100 at a time; the number of persons that changed.
-
-        None takes the scores away: no buyer any more. An id that names nobody (any more) is skipped: the person was
-        erased or never existed here.
+        Scores that differ by their `as_of` alone are no change. `comparable`: the segments whose definition the night
+        before evaluated too. An id that names nobody (any more) is skipped: the person was erased or never was here.
         """
-        changed = 0
-        pending = dict(scores)
+        changed: set[CustomerId] = set()
+        pending = dict(found)
         for _ in range(_ATTEMPTS):
-            puts = self._score_writes(tenant, pending)
+            puts = self._finding_writes(tenant, on, pending, comparable)
             batches = [puts[start : start + MAX_WRITES] for start in range(0, len(puts), MAX_WRITES)]
             refused = set(self.rows.transact_each([[put for _, put in batch] for batch in batches]))
-            changed += sum(len(batch) for position, batch in enumerate(batches) if position not in refused)
-            if not refused:
-                return changed
-            pending = {said: scores[said] for position in refused for said, _ in batches[position]}
+            changed |= {said for n, batch in enumerate(batches) if n not in refused for said, _ in batch}
+            # After what is written as history comes what happened.
+            left = [
+                said for n, batch in enumerate(batches) for said, put in batch if n in refused or put.row.historical
+            ]
+            if not left:
+                return len(changed)
+            pending = {said: found[said] for said in left}
         raise ConflictError("the profiles keep changing; run the write-back again")
 
-    def _score_writes(
-        self, tenant: TenantId, scores: Mapping[CustomerId, Scores | None]
+    def _finding_writes(
+        self, tenant: TenantId, on: date, found: Mapping[CustomerId, Findings], comparable: Collection[str]
     ) -> list[tuple[CustomerId, Put]]:
-        keys = {said: profile_key(tenant, said) for said in scores}
-        found = self.rows.get(keys.values())
+        keys = {said: profile_key(tenant, said) for said in found}
+        stored = self.rows.get(keys.values())
         writes: dict[Key, tuple[CustomerId, Put]] = {}
         for said, key in keys.items():
-            new, stored = scores[said], found.get(key)
-            # Who is no buyer because they became another person takes nothing away from that one.
-            row = self._live(stored) if new or (stored and "merged_into" not in stored.fields) else None
-            if row is None:
+            mine, row = found[said], stored.get(key)
+            # Who is found no more because they became another person takes nothing away from that one.
+            if not (mine.scores or mine.segments) and row is not None and "merged_into" in row.fields:
                 continue
-            if _differ(scores_of(row), new):
-                writes[row.key] = said, Put(with_scores(row, new), expected=row.rev)
+            if (row := self._live(row)) and (after := with_findings(row, mine, on, comparable)):
+                writes[row.key] = said, Put(after, expected=row.rev)
         return list(writes.values())
 
     def _live(self, row: Row | None) -> Row | None:
@@ -385,13 +385,6 @@ class MemoryCustomerStore(CustomerStore):
     def __init__(self, clock: Clock | None = None) -> None:
         super().__init__("memory", clock=clock)
         self.rows: Rows = MemoryRows()
-
-
-def _differ(before: Scores | None, after: Scores | None) -> bool:
-    """Apart from the day they were found on."""
-    if before is None or after is None:
-        return before is not after
-    return replace(before, as_of=after.as_of) != after
 
 
 def _covers(tenant: TenantId, customer_id: CustomerId, rows: Sequence[Row], said: Record) -> bool:

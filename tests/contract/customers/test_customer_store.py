@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
@@ -20,8 +20,17 @@ from shared.core.ids import CustomerId, Ref, TenantId
 from shared.customers.batch import BatchRows
 from shared.customers.fold import apply, fold_all, load
 from shared.customers.identity import address_ref, customer_ref
-from shared.customers.model import ConsentStatus, LtvTier, PersonState, Scores, Status, Suppressed, Suppression
-from shared.customers.rows import ConflictError, Delete, DynamoRows, Put, Row, Rows
+from shared.customers.model import (
+    ConsentStatus,
+    Findings,
+    LtvTier,
+    PersonState,
+    Scores,
+    Status,
+    Suppressed,
+    Suppression,
+)
+from shared.customers.rows import ConflictError, Delete, DynamoRows, Put, Row, Rows, encode_item
 from shared.customers.store import CustomerStore, MemoryCustomerStore, read_row
 from shared.ingest.model import Event
 from tests.unit.customers.world import (
@@ -211,36 +220,27 @@ def test_a_history_loads_at_once_and_only_once(store: CustomerStore, tenant: Ten
         assert comparable(state) == expected
 
 
-# --- scores ----------------------------------------------------------------------------------------------------------
+# --- what a night found ----------------------------------------------------------------------------------------------
 SCORES = Scores(date(2026, 3, 1), Status.LOYAL, date(2026, 2, 1), LtvTier.HIGH, 6, 5, 4, "優良")
+
+
+NIGHT = SCORES.as_of
 
 
 def test_scores_are_written_when_they_differ_and_not_for_a_new_day_alone(
     store: CustomerStore, tenant: TenantId, put: Put_
 ) -> None:
     customer_id = put(an_order("o1", 1, person=a_person("1")))
-    assert store.write_scores(tenant, customer_id, SCORES)
-    assert not store.write_scores(tenant, customer_id, Scores(date(2026, 3, 2), *_rest(SCORES)))
+    later = replace(SCORES, as_of=date(2026, 3, 2))
+    found = [{customer_id: Findings(SCORES)}, {customer_id: Findings(later)}, {CustomerId("nobody"): Findings(SCORES)}]
+    assert [store.write_findings(tenant, NIGHT, each) for each in found] == [1, 0, 0]
     profile = store.profile(tenant, customer_id)
     assert profile is not None
     assert profile.scores == SCORES
-    assert not store.write_scores(tenant, CustomerId("nobody"), SCORES)
-    assert [store.write_all_scores(tenant, {customer_id: None}) for _ in range(2)] == [1, 0]
+    assert [store.write_findings(tenant, NIGHT, {customer_id: Findings(None)}) for _ in range(2)] == [1, 0]
     no_buyer = store.profile(tenant, customer_id)
     assert no_buyer is not None
     assert no_buyer.scores is None
-
-
-def _rest(scores: Scores) -> tuple[Any, ...]:
-    return (
-        scores.status,
-        scores.status_since,
-        scores.ltv_tier,
-        scores.rfm_r,
-        scores.rfm_f,
-        scores.rfm_m,
-        scores.rfm_rank,
-    )
 
 
 def test_scores_of_many_people_and_of_former_ids_are_written_together(
@@ -249,9 +249,8 @@ def test_scores_of_many_people_and_of_former_ids_are_written_together(
     former = put(a_cart("t1", 1, person=a_person(email="taro@example.com")))
     current = put(an_order("x", 2, person=a_person("x", "taro@example.com")))
     ids = [put(an_order(f"o{n}", 1, person=a_person(str(n)))) for n in range(1, 120)]
-    scores = dict.fromkeys([*ids, former, CustomerId("nobody")], SCORES)
-    assert store.write_all_scores(tenant, scores) == 120
-    assert store.write_all_scores(tenant, scores) == 0
+    found = dict.fromkeys([*ids, former, CustomerId("nobody")], Findings(SCORES, ("vip",)))
+    assert [store.write_findings(tenant, NIGHT, found) for _ in range(2)] == [120, 0]
     profile = store.profile(tenant, current)
     assert profile is not None
     assert profile.scores == SCORES
@@ -259,11 +258,58 @@ def test_scores_of_many_people_and_of_former_ids_are_written_together(
 
 def test_scores_survive_the_next_order(store: CustomerStore, tenant: TenantId, put: Put_) -> None:
     customer_id = put(an_order("o1", 1, person=a_person("1")))
-    store.write_scores(tenant, customer_id, SCORES)
+    store.write_findings(tenant, NIGHT, {customer_id: Findings(SCORES, ("vip",))}, {"vip"})
     put(an_order("o2", 2, person=a_person("1")))
     profile = store.profile(tenant, customer_id)
     assert profile is not None
-    assert (profile.scores, profile.summary.order_count) == (SCORES, 2)
+    assert (profile.scores, profile.segments, profile.summary.order_count) == (SCORES, ("vip",), 2)
+
+
+@pytest.fixture
+def shown(store: CustomerStore, monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, tuple[str, ...]]]:
+    """The profile's rows as a stream shows them: historical, segments."""
+    seen: list[tuple[bool, tuple[str, ...]]] = []
+    transact_each = store.rows.transact_each
+
+    def watched(transactions: Sequence[Sequence[Put]]) -> list[int]:
+        for put in (put for puts in transactions for put in puts):
+            row = read_row(encode_item(put.row))
+            assert row is not None
+            assert row.profile is not None
+            seen.append((row.historical, row.profile.segments))
+        return transact_each(transactions)
+
+    monkeypatch.setattr(store.rows, "transact_each", watched)
+    return seen
+
+
+def test_only_what_was_looked_for_before_is_entered_or_left(
+    store: CustomerStore, tenant: TenantId, put: Put_, shown: list[tuple[bool, tuple[str, ...]]]
+) -> None:
+    customer_id = put(an_order("o1", 1, person=a_person("1")))
+
+    def night(on: int, segments: tuple[str, ...] | None, comparable: set[str]) -> list[tuple[bool, tuple[str, ...]]]:
+        shown.clear()
+        store.write_findings(tenant, date(2026, 3, on), {customer_id: Findings(SCORES, segments)}, comparable)
+        return [*shown]
+
+    assert night(1, ("new", "vip"), {"new"}) == [(True, ("vip",)), (False, ("new", "vip"))]
+    assert night(2, ("new", "vip"), {"new", "vip"}) == []
+    assert night(3, None, set()) == []
+    assert night(4, ("vip",), {"new", "vip"}) == [(False, ("vip",))]
+    assert night(5, (), {"new"}) == [(True, ())]  # nobody looks for "vip" any more
+    profile = store.profile(tenant, customer_id)
+    assert profile is not None
+    assert (profile.segments, profile.segments_on) == ((), date(2026, 3, 5))
+
+
+def test_an_imported_person_has_entered_nothing(
+    store: CustomerStore, tenant: TenantId, put: Put_, shown: list[tuple[bool, tuple[str, ...]]]
+) -> None:
+    customer_id = put(an_order("o1", 1, person=a_person("1"), historical=True))
+    for segments in (("vip",), ("new", "vip")):
+        store.write_findings(tenant, NIGHT, {customer_id: Findings(SCORES, segments)}, {"new", "vip"})
+    assert shown == [(True, ("vip",)), (False, ("vip",)), (False, ("new", "vip"))]
 
 
 # --- suppression and commands ----------------------------------------------------------------------------------------
