@@ -65,6 +65,9 @@ CLAIMS = 10
 READS = 3
 """Reads of the person before we say the customer store is too slow to send safely."""
 
+RELEASES = 3
+"""Attempts to let go of a row that was surely not sent: one that stays SENDING is in doubt for ever."""
+
 IN_DOUBT = Outcome(SendState.UNKNOWN, Reason.AMBIGUOUS)
 
 DEFERRED = Outcome(SendState.RESERVED, Reason.QUIET_HOURS)
@@ -318,6 +321,10 @@ class _Delivery:
         self._let_go(reason)
 
     def _let_go(self, reason: Reason) -> None:
+        for _ in range(RELEASES - 1):
+            with suppress(UnavailableError):
+                self.deps.ledger.release(self.key, reason, self.attempt)
+                return
         self.deps.ledger.release(self.key, reason, self.attempt)
 
     def _unclaim(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -202,6 +202,30 @@ def test_before_the_mark_no_single_fault_costs_a_mail(plain: TemplateStore, call
         outcome, _ = until_decided(a_request(), world, AtCall(call, fault, rng), rng)
         assert outcome.state is SendState.SENT
         assert len(world.ses.accepted) == 1
+
+
+@dataclass
+class Both:
+    """Two faults, each at its own call."""
+
+    plans: tuple[AtCall, AtCall]
+
+    def fault(self, call: str) -> Fault:
+        kinds = [plan.fault(call) for plan in self.plans]
+        return max(kinds, key=lambda kind: kind is not Fault.NONE)
+
+
+@pytest.mark.parametrize("fault", [Fault.EXCEPTION, Fault.TIMEOUT, Fault.LOST_REPLY, Fault.REPEATED])
+def test_a_throttled_mail_whose_release_fails_too_is_sent_later(plain: TemplateStore, fault: Fault) -> None:
+    """SES said that it did not take it: that knowledge is not lost with one write."""
+    for seed in range(SEEDS):
+        rng = random.Random(seed)
+        world, request = World(plain), a_request()
+        plan = Both((AtCall("send", Fault.EXCEPTION, rng), AtCall("release", fault, rng)))
+        outcome, tried = until_decided(request, world, plan, rng)
+        assert all(each.fired for each in plan.plans)
+        assert outcome.state is SendState.SENT, (seed, outcome)
+        Oracle(world, [request]).judge([started for ports in tried for started in ports.started])
 
 
 def test_c7_the_batch_is_repeated_after_it_was_done(world: World) -> None:
