@@ -40,6 +40,8 @@ def _answers(condition: Condition, view: View) -> Iterator[bool]:
         yield scores is not None and scores.ltv_tier in condition.tier
     if condition.status is not None:
         yield scores is not None and scores.status in condition.status
+    if condition.segment is not None:
+        yield not set(person.profile.segments).isdisjoint(condition.segment)
     if condition.buyer is not None:
         yield condition.buyer == ("repeat" if person.profile.summary.order_count else "first")
     if condition.orders is not None:

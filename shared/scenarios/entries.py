@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from shared.core.clock import shop_day, to_iso
 from shared.core.ids import CustomerId
-from shared.customers.model import Attribute, PersonState, Scores
+from shared.customers.model import Attribute, PersonState, Profile, Scores
 from shared.delivery.model import Reason
 from shared.ingest.model import SubscriptionState
 from shared.scenarios.conditions import View, bought, holds, shows
@@ -38,6 +38,8 @@ ROWS: dict[Trigger, tuple[str, ...]] = {
     Trigger.SURVEY_ANSWERED: ("profile",),
     Trigger.CONTRACT_CHANGED: ("subscription",),
     Trigger.STATUS_CHANGED: ("profile",),
+    Trigger.SEGMENT_ENTERED: ("profile",),
+    Trigger.SEGMENT_LEFT: ("profile",),
     Trigger.BROADCAST: (),
 }
 """Kinds of rows of the customers table in which an entry can be seen."""
@@ -71,11 +73,11 @@ def rows_of(entry: Entry) -> tuple[str, ...]:
 
 
 def arrivals(
-    entry: Entry, person: PersonState, timezone: str, now: datetime, before: Scores | None = None
+    entry: Entry, person: PersonState, timezone: str, now: datetime, before: Profile | None = None
 ) -> list[Arrival]:
     """Everything in this state that lets its person in and is not too late to do so.
 
-    `person` may be a part of one: what a single row says. `before` are the scores until now.
+    `person` may be a part of one: what a single row says. `before` is the profile until now.
     """
     mine = _Looking(entry, person, person.profile.customer_id, timezone, now)
     match entry.event:
@@ -88,7 +90,9 @@ def arrivals(
         case Trigger.CONTRACT_CHANGED:
             found = mine.contracts()
         case Trigger.STATUS_CHANGED:
-            found = mine.status(before)
+            found = mine.status(before.scores if before else None)
+        case Trigger.SEGMENT_ENTERED | Trigger.SEGMENT_LEFT:
+            found = mine.segments(before)
         case Trigger.DATE:
             found = mine.dates()
         case _:
@@ -102,20 +106,30 @@ def turned_away(enrolment: Enrolment, entry: Entry | None, period: Period | None
         return Reason.CLOSED
     if entry is None:
         return ""
-    person = view.person
-    if entry.event is Trigger.ORDER_PLACED and not _nth(enrolment, entry, person):
-        return NOT_ELIGIBLE
-    if entry.event is Trigger.CONTRACT_CHANGED and not any(
-        contract_occurrence(contract) == enrolment.occurrence for contract in person.subscriptions
-    ):
-        return NOT_ELIGIBLE
-    if entry.event is Trigger.STATUS_CHANGED:
-        scores = person.profile.scores
-        if scores is None or scores.status not in (entry.to or ()):
-            return NOT_ELIGIBLE
-    if entry.date is not None and not _still(enrolment, entry, person, timezone):
-        return NOT_ELIGIBLE
-    return NOT_ELIGIBLE if entry.where is not None and not holds(entry.where, view) else ""
+    admitted = _still(enrolment, entry, view.person, timezone) and (entry.where is None or holds(entry.where, view))
+    return "" if admitted else NOT_ELIGIBLE
+
+
+def _still(enrolment: Enrolment, entry: Entry, person: PersonState, timezone: str) -> bool:
+    """Is what let them in still so, now that they are collected?"""
+    match entry.event:
+        case Trigger.ORDER_PLACED:
+            return _nth(enrolment, entry, person)
+        case Trigger.CONTRACT_CHANGED:
+            return any(contract_occurrence(contract) == enrolment.occurrence for contract in person.subscriptions)
+        case Trigger.STATUS_CHANGED:
+            scores = person.profile.scores
+            return scores is not None and scores.status in (entry.to or ())
+        case Trigger.SEGMENT_ENTERED:
+            return enrolment.instance.key in person.profile.segments
+        case Trigger.SEGMENT_LEFT:
+            return enrolment.instance.key not in person.profile.segments
+        case Trigger.DATE:
+            at = enrolment.due_at or enrolment.touched_at
+            looking = _Looking(entry, person, enrolment.customer_id, timezone, at)
+            return any(each.occurrence == enrolment.occurrence for each in looking.dates())
+        case _:
+            return True
 
 
 def _nth(enrolment: Enrolment, entry: Entry, person: PersonState) -> bool:
@@ -123,12 +137,6 @@ def _nth(enrolment: Enrolment, entry: Entry, person: PersonState) -> bool:
     valid = sorted((o.ordered_at, o.order_id, order_occurrence(o)) for o in person.orders if o.valid and o.ordered_at)
     places = [place for place, (_, _, occurrence) in enumerate(valid, 1) if occurrence == enrolment.occurrence]
     return bool(places) and (entry.number is None or places[0] == entry.number)
-
-
-def _still(enrolment: Enrolment, entry: Entry, person: PersonState, timezone: str) -> bool:
-    """Is the date still where it was when they were made due?"""
-    looking = _Looking(entry, person, enrolment.customer_id, timezone, enrolment.due_at or enrolment.touched_at)
-    return any(each.occurrence == enrolment.occurrence for each in looking.dates())
 
 
 def broadcast(name: str, customer_id: CustomerId, at: datetime, entry: Entry) -> Arrival:
@@ -215,6 +223,17 @@ class _Looking:
         # It holds of the whole day `status_since`, and was found out the night after.
         at = _at(scores.status_since + DAY, time(0), self.timezone)
         yield self._of_person(at, "status", scores.status, scores.status_since.isoformat())
+
+    def segments(self, before: Profile | None) -> Iterator[Arrival]:
+        profile = self.person.profile
+        if before is None or profile.segments_on is None:
+            return
+        was, now = set(before.segments), set(profile.segments)
+        changed = now - was if self.entry.event is Trigger.SEGMENT_ENTERED else was - now
+        at = _at(profile.segments_on + DAY, time(0), self.timezone)
+        for name in sorted(changed & set(self.entry.segment or ())):
+            occurrence = person_occurrence(self.customer_id, self.entry.event, name, profile.segments_on.isoformat())
+            yield self._arrival(occurrence, Instance(key=name, kind="person"), at)
 
     def dates(self) -> Iterator[Arrival]:
         entry = self.entry

@@ -334,6 +334,7 @@ def _person(example: Example, touched_at: datetime) -> PersonState:
         first_name=given.first_name,
         summary=Summary(order_count=given.orders, total_amount=4000 * given.orders),
         scores=_scores(example, touched_at.date()),
+        segments=tuple(sorted(given.segments)),
     )
     said = {"email": given.consent, "line": given.line_consent, "sms": given.sms_consent}
     consents = tuple(

@@ -25,6 +25,7 @@ condition on the person asked when they are collected):
     {event: survey_answered, survey: s1, question: q1, choice: [bad, poor]}
     {event: contract_changed, state: [cancelled]}        a 定期契約 came into this state
     {event: status_changed, to: [dormant], from: [at_risk, loyal]}       ステータス, as a night found it
+    {event: segment_entered, segment: [vip]} · {event: segment_left, segment: vip}      セグメント, as a night found it
     {event: date, date: birthday, days: -7, at: "10:00"}     days before (-) or after; at = shop time, default 10:00
     {event: broadcast}           nobody enters by themselves: `matakite scenario enrol`
 
@@ -36,6 +37,7 @@ Steps:
     wait: 2d · wait: {for: 2d, until: "10:00", on: [business_day]}     on: mon … sun, weekday, weekend, business_day
     wait_for: bought · when: {ordered: {}} · timeout: 7d · check_every: 1d · then: […] · else: […]
     branch: tier · on: ltv_tier | status | buyer · arms: {high: […]} · else: […]
+    branch: who · on: segment · arms: {vip: […], newcomers: […]} · else: […]      the first arm they are in
     branch: reacted · when: {clicked: {clicked: mail_1}, opened: {opened: mail_1}} · arms: {clicked: […], …} · else: […]
     split: subject · shares: {a: 45, b: 45, holdout: 10} · arms: {a: […], b: […]}      by person, for ever the same
     send: mail_1 · channel: email, or [line, email]: the first that reaches them · template: folder/name
@@ -44,6 +46,7 @@ Steps:
 Conditions (a mapping; everything in it must hold; the first arm whose condition holds is taken):
 
     tier: [high] · status: [dormant, at_risk] · buyer: first | repeat        buyer: never bought, has bought
+    segment: [vip]                             in one of these saved segments, as the last night found
     orders: {at_least: 2, at_most: 5} · ordered: {within: 30d, product: [A-1], at_least: 1}    no within: since entry
     opened: mail_1 · clicked: mail_1          a send of this scenario before; machines do not count
     viewed: {page_type: price, path: /plan*, product: [A-1], within: 7d, at_least: 2} · logged_in: {within: 30d}

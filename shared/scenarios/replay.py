@@ -118,7 +118,7 @@ def replay(scenarios: Sequence[Scenario], events: Iterable[Event], deps: ReplayD
     return _Replay(live, deps).play(sorted(events, key=lambda event: (event.received_at, event.event_id)))
 
 
-class _ToldRows(MemoryRows):
+class ToldRows(MemoryRows):
     """Rows that tell, like a stream, what was written."""
 
     def __init__(self) -> None:
@@ -165,7 +165,7 @@ class _Replay:
         self.clock = FixedClock(_EPOCH)
         self.timeline = Timeline(self.clock)
         self.customers = MemoryCustomerStore(self.clock)
-        self.rows = self.customers.rows = _ToldRows()
+        self.rows = self.customers.rows = ToldRows()
         self.enrolments = _Enrolments(self._armed)
         self.files = MemoryCohortFiles()
         self.ledger = MemoryLedgerStore()

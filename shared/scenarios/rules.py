@@ -122,8 +122,8 @@ def carts_of(enrolment: Enrolment, person: PersonState) -> list[Cart]:
 
 def arm(on: Subject, arms: Collection[str], person: PersonState | None) -> str:
     """The way this person takes at a branch; `else` when their value is unknown or has no arm."""
-    value = _value(on, person)
-    return value if value in arms else OTHERWISE
+    values = _values(on, person) if person else ()
+    return next((each for each in arms if each in values), OTHERWISE)
 
 
 def first_that_holds(when: Mapping[str, Condition], view: View | None) -> str:
@@ -156,17 +156,17 @@ def entered_before(mine: Enrolment, others: Iterable[Enrolment], again_after: ti
     return False
 
 
-def _value(on: Subject, person: PersonState | None) -> str:
-    if person is None:
-        return ""
+def _values(on: Subject, person: PersonState) -> Collection[str]:
     scores = person.profile.scores
     match on:
         case Subject.LTV_TIER:
-            return scores.ltv_tier.value if scores else ""
+            return (scores.ltv_tier,) if scores else ()
         case Subject.STATUS:
-            return scores.status.value if scores else ""
+            return (scores.status,) if scores else ()
         case Subject.BUYER:
-            return "repeat" if person.profile.summary.order_count else "first"
+            return ("repeat" if person.profile.summary.order_count else "first",)
+        case Subject.SEGMENT:
+            return person.profile.segments
 
 
 def _ordered(order: Order, enrolment: Enrolment) -> bool:

@@ -119,7 +119,7 @@ def _always_ends(step: Step) -> bool:
 def _branch(branch: Branch, at: Path_, *, ends: bool) -> Iterator[Said]:
     if (branch.on is None) == (branch.when is None):
         yield at, "a branch has either `on` or `when`", "Keep the one that says what it looks at"
-    allowed = ARMS[branch.on] if branch.on else tuple(branch.when or ())
+    allowed = ARMS.get(branch.on, tuple(branch.arms)) if branch.on else tuple(branch.when or ())
     for arm in branch.arms:
         if branch.on and arm not in allowed:
             reason = f"{branch.on.value} is never {arm!r}, only {', '.join(allowed)} (anything else goes to `else`)"

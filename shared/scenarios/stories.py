@@ -15,6 +15,7 @@ from shared.customers.model import (
     LtvTier,
     Order,
     PersonState,
+    Profile,
     Scores,
     Status,
     Subscription,
@@ -32,7 +33,7 @@ class Story:
     """A person to whom it has just happened."""
 
     person: PersonState
-    before: Scores | None = None
+    before: Profile | None = None
 
     def rows(self, tenant: TenantId, historical: bool) -> Iterator[ChangedRow]:
         """The state as the stream of the customers table tells it."""
@@ -69,6 +70,8 @@ def begin(entry: Entry, person: PersonState, at: datetime, store: str, timezone:
             return Story(replace(person, subscriptions=(contract,)))
         case Trigger.STATUS_CHANGED:
             return _judged(entry, person, shop_day(at, timezone) - DAY)
+        case Trigger.SEGMENT_ENTERED | Trigger.SEGMENT_LEFT:
+            return _moved(entry, person, shop_day(at, timezone) - DAY)
         case Trigger.DATE:
             anchor = shop_day(at, timezone) - timedelta(days=entry.days)
             return Story(_dated(entry, person, anchor, store, line, timezone))
@@ -113,9 +116,18 @@ def _judged(entry: Entry, person: PersonState, since: date) -> Story:
     to = next(iter(entry.to or (Status.NEW,)))
     was = next(iter(entry.from_ or ()), next(status for status in Status if status is not to))
     known = person.profile.scores or Scores(since, was, since, LtvTier.LOW, 3, 3, 3, "有望")
-    before = replace(known, status=was)
+    before = replace(person.profile, scores=replace(known, status=was))
     now = replace(known, status=to, as_of=since, status_since=since)
     return Story(replace(person, profile=replace(person.profile, scores=now)), before)
+
+
+def _moved(entry: Entry, person: PersonState, on: date) -> Story:
+    named = set(entry.segment or ())
+    outside = replace(person.profile, segments=tuple(sorted(set(person.profile.segments) - named)))
+    inside = replace(outside, segments=tuple(sorted({*outside.segments, *named})))
+    entered = entry.event is Trigger.SEGMENT_ENTERED
+    before, after = (outside, inside) if entered else (inside, outside)
+    return Story(replace(person, profile=replace(after, segments_on=on)), before)
 
 
 def _dated(entry: Entry, person: PersonState, day: date, store: str, line: Line, timezone: str) -> PersonState:

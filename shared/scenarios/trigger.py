@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.core.ids import CustomerId, ScenarioId, TenantId
-from shared.customers.model import Cart, Order, PersonState, Profile, Scores
+from shared.customers.model import Cart, Order, PersonState, Profile
 from shared.customers.store import ChangedRow, read_row
 from shared.delivery.model import Reason
 from shared.scenarios.enrolment import Enrolment, EnrolmentState, Instance, cart_occurrence, order_occurrences
@@ -31,13 +31,13 @@ def follow(
     now: datetime,
     *,
     timezone: Timezones = lambda _: "Asia/Tokyo",
-    before: Scores | None = None,
+    before: Profile | None = None,
 ) -> None:
     """Act on one changed row. Safe to repeat, and to miss: what counts is checked again at the step.
 
     A cart that is touched again stays due at its first time: whoever collects it then sees the later touch and puts it
     off (`rules.put_off`). So a cart is a write for each hour of shopping, not for each touch; reading first whether
-    there is anything to write costs a fifth of a write that is refused. `before`: a profile row's scores until now.
+    there is anything to write costs a fifth of a write that is refused. `before`: a profile row's profile until now.
     """
     if row is None:
         return
@@ -70,7 +70,7 @@ def follow_change(change: Mapping[str, Any], deps: TriggerDeps, now: datetime) -
     before = None
     if row is not None and row.kind == "profile" and "OldImage" in change:
         was = read_row(change["OldImage"])
-        before = was.profile.scores if was and was.profile else None
+        before = was.profile if was else None
     follow(row, deps.rules, deps.store, now, timezone=deps.timezone, before=before)
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from shared.scenarios.language.words import ChannelName, Duration, Part, Some, States, Statuses, Tiers, Words
+from shared.scenarios.language.words import ChannelName, Duration, Part, Segments, Some, States, Statuses, Tiers, Words
 
 
 class Numbers(Part):
@@ -58,6 +58,8 @@ class Condition(Part):
     tier: Tiers | None = None
     status: Statuses | None = None
     buyer: Literal["first", "repeat"] | None = None
+    segment: Segments | None = None
+    """In one of these saved segments, as the last night found."""
     orders: Numbers | None = None
     ordered: Ordered | None = None
     opened: str | None = None

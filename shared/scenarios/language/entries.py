@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from shared.scenarios.language.conditions import Condition
-from shared.scenarios.language.words import Duration, Part, Some, States, Statuses, TimeOfDay, Words
+from shared.scenarios.language.words import Duration, Part, Segments, Some, States, Statuses, TimeOfDay, Words
 
 
 class Trigger(StrEnum):
@@ -27,6 +27,9 @@ class Trigger(StrEnum):
     """定期契約: it came into one of these states."""
     STATUS_CHANGED = "status_changed"
     """ステータス: a night found the person in another one."""
+    SEGMENT_ENTERED = "segment_entered"
+    """セグメント: a night found the person in it, who was not."""
+    SEGMENT_LEFT = "segment_left"
     DATE = "date"
     BROADCAST = "broadcast"
     """一斉配信: whom the command names."""
@@ -73,6 +76,7 @@ class Entry(Part):
     state: States | None = None
     to: Statuses | None = None
     from_: Statuses | None = Field(default=None, alias="from")
+    segment: Segments | None = None
     date: DateOf | None = None
     days: Annotated[int, Field(strict=True, ge=-365, le=365)] = 0
     at: TimeOfDay = time(10)
@@ -91,6 +95,8 @@ BELONGS: Mapping[Trigger, tuple[str, ...]] = {
     Trigger.SURVEY_ANSWERED: ("survey", "question", "choice"),
     Trigger.CONTRACT_CHANGED: ("state", "product"),
     Trigger.STATUS_CHANGED: ("to", "from"),
+    Trigger.SEGMENT_ENTERED: ("segment",),
+    Trigger.SEGMENT_LEFT: ("segment",),
     Trigger.DATE: ("date", "days", "at"),
     Trigger.BROADCAST: (),
 }
@@ -102,6 +108,8 @@ NEEDS: Mapping[Trigger, tuple[str, ...]] = {
     Trigger.SURVEY_ANSWERED: ("survey",),
     Trigger.CONTRACT_CHANGED: ("state",),
     Trigger.STATUS_CHANGED: ("to",),
+    Trigger.SEGMENT_ENTERED: ("segment",),
+    Trigger.SEGMENT_LEFT: ("segment",),
     Trigger.DATE: ("date",),
 }
 KEYED = frozenset({Trigger.CART_ABANDONED, Trigger.ORDER_PLACED, Trigger.CONTRACT_CHANGED, Trigger.BROADCAST})

@@ -30,6 +30,7 @@ class ExamplePerson(Part):
     attributes: dict[str, str | int | float | bool | tuple[str, ...]] = Field(default_factory=dict)
     tier: LtvTier | None = None
     status: Status | None = None
+    segments: tuple[str, ...] = ()
     orders: int = Field(default=0, ge=0)
     """Orders long before the cart."""
     bounced: bool = False

@@ -32,6 +32,8 @@ class Subject(StrEnum):
     STATUS = "status"
     BUYER = "buyer"
     """`first` has never bought, `repeat` has."""
+    SEGMENT = "segment"
+    """The first arm whose saved segment they are in."""
 
 
 ARMS: Mapping[Subject, tuple[str, ...]] = {
@@ -39,7 +41,7 @@ ARMS: Mapping[Subject, tuple[str, ...]] = {
     Subject.STATUS: tuple(Status),
     Subject.BUYER: ("first", "repeat"),
 }
-"""The values each subject can take; a person without one goes to `else`."""
+"""The values a subject can take, where the shop does not name them; a person without one goes to `else`."""
 
 
 class WaitUntil(Part):

@@ -33,6 +33,7 @@ def format_duration(duration: timedelta) -> str:
 
 
 def one_or_more(value: object) -> object:
+    """A text alone is a list of one."""
     return value if isinstance(value, list | tuple) else [value]
 
 
@@ -53,6 +54,12 @@ Words = Annotated[tuple[str, ...], BeforeValidator(one_or_more), Field(min_lengt
 Tiers = Annotated[tuple[LtvTier, ...], BeforeValidator(one_or_more), Field(min_length=1)]
 Statuses = Annotated[tuple[Status, ...], BeforeValidator(one_or_more), Field(min_length=1)]
 States = Annotated[tuple[SubscriptionState, ...], BeforeValidator(one_or_more), Field(min_length=1)]
+Segments = Annotated[
+    tuple[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,40}$")], ...],
+    BeforeValidator(one_or_more),
+    Field(min_length=1),
+]
+"""Names of saved segments."""
 Some = Annotated[int, Field(strict=True, ge=1, le=1000)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,30}$")]
 """Lower-case words joined by `_`; it becomes part of state and execution names."""
@@ -64,4 +71,6 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun", "weekday", "weeke
 
 
 class Part(BaseModel):
+    """Anything a file consists of."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)

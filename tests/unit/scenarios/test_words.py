@@ -84,6 +84,14 @@ ENTRIES = {
         "{event: status_changed, to: dormant, from: [at_risk, loyal]}",
         "  - {title: a, expect: [{send: one}]}\n" + NOBODY,
     ),
+    "a segment entered": (
+        "{event: segment_entered, segment: [vip, regulars], after: 11h}",
+        "  - {title: a, expect: [{send: one, at: '2026-03-02 11:00'}]}\n" + NOBODY,
+    ),
+    "a segment left": (
+        "{event: segment_left, segment: vip, after: 10h}",
+        "  - {title: a, person: {segments: [regulars]}, expect: [{send: one, at: '2026-03-02 10:00'}]}\n" + NOBODY,
+    ),
     "a birthday": (
         '{event: date, date: birthday, days: -7, at: "11:00"}',
         "  - {title: a, expect: [{send: one, at: '2026-03-02 11:00'}]}\n"
@@ -166,6 +174,19 @@ STEPS = {
         "  - {title: a, person: {attributes: {age: 20}}, expect: [{send: one}]}\n"
         "  - {title: b, person: {attributes: {age: 30, gender: female}}, expect: [{send: two}]}\n"
         "  - {title: c, person: {attributes: {age: 20}, consent: opt_out}, expect: [{skip: one, reason: opted_out}]}\n",
+    ),
+    "by segment": (
+        "  - branch: who\n    on: segment\n"
+        f"    arms: {{vip: [{SEND}], regulars: [{TWO}]}}\n    else: [{{exit: nobody}}]",
+        "  - {title: a, person: {segments: [regulars, vip]}, expect: [{send: one}]}\n"
+        "  - {title: b, person: {segments: [regulars]}, expect: [{send: two}]}\n"
+        "  - {title: c, person: {segments: [vip], consent: opt_out}, expect: [{skip: one, reason: opted_out}]}\n",
+    ),
+    "by being in a segment": (
+        "  - branch: who\n    when: {in: {segment: [vip, regulars]}}\n"
+        f"    arms: {{in: [{SEND}]}}\n    else: [{TWO}]",
+        "  - {title: a, person: {segments: [regulars]}, expect: [{send: one}]}\n"
+        "  - {title: b, person: {segments: [others], consent: opt_out}, expect: [{skip: two, reason: opted_out}]}\n",
     ),
     "by the first channel that reaches them": (
         "  - {send: one, channel: [line, sms, email], template: t/one}",
