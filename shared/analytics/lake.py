@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from io import RawIOBase
 from typing import Any, Protocol
 
 from shared.analytics.schema import Table, partition_path, table_path
@@ -43,6 +45,10 @@ class Objects(Protocol):
         """An object's body. Raises NotFoundError."""
         ...
 
+    def part(self, key: str, first: int, count: int) -> bytes:
+        """So many bytes of an object's body from one on, counted from 0. Raises NotFoundError."""
+        ...
+
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Objects below a prefix, by key."""
         ...
@@ -65,8 +71,15 @@ class S3Objects:
 
     def get(self, key: str) -> bytes:
         """An object's body. Raises NotFoundError."""
+        return self._read(key)
+
+    def part(self, key: str, first: int, count: int) -> bytes:
+        """So many bytes of an object's body from one on, counted from 0. Raises NotFoundError."""
+        return self._read(key, Range=f"bytes={first}-{first + count - 1}")
+
+    def _read(self, key: str, **wanted: str) -> bytes:
         try:
-            return bytes(self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read())
+            return bytes(self.client.get_object(Bucket=self.bucket, Key=key, **wanted)["Body"].read())
         except self.client.exceptions.NoSuchKey:
             raise NotFoundError(f"no object {key!r} in {self.bucket!r}") from None
 
@@ -109,6 +122,10 @@ class MemoryObjects:
             raise NotFoundError(f"no object {key!r} in {self.bucket!r}")
         return self.bodies[key]
 
+    def part(self, key: str, first: int, count: int) -> bytes:
+        """So many bytes of an object's body from one on, counted from 0. Raises NotFoundError."""
+        return self.get(key)[first : first + count]
+
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Objects below a prefix, by key."""
         return iter([StoredObject(key, len(self.bodies[key])) for key in sorted(self.bodies) if key.startswith(prefix)])
@@ -117,6 +134,45 @@ class MemoryObjects:
         """Remove objects; those already gone are fine."""
         for key in list(keys):
             self.bodies.pop(key, None)
+
+
+class ObjectFile(RawIOBase):
+    """An object as a file to read from: only what is asked for is fetched (a Parquet footer, some of its columns)."""
+
+    def __init__(self, objects: Objects, key: str, size: int) -> None:
+        super().__init__()
+        self._objects, self._key, self._size = objects, key, size
+        self._place = 0
+        self.fetched = 0
+        """Bytes so far."""
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def tell(self) -> int:
+        """Where the next read begins."""
+        return self._place
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place."""
+        self._place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        return self._place
+
+    def read(self, size: int = -1) -> bytes:
+        """So many bytes from here on, in one request."""
+        rest = self._size - self._place
+        wanted = rest if size < 0 else min(size, rest)
+        if wanted <= 0:
+            return b""
+        body = self._objects.part(self._key, self._place, wanted)
+        self._place += len(body)
+        self.fetched += len(body)
+        return body
 
 
 def put_partition(objects: Objects, table: Table, tenant: TenantId, value: str, name: str, body: bytes) -> str:

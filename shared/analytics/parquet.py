@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from io import RawIOBase
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,6 +25,7 @@ TYPES: Mapping[Kind, pa.DataType] = {
 }
 
 Row = Mapping[str, Any]
+File = BinaryIO | RawIOBase
 
 
 def arrow_schema(table: Table) -> pa.Schema:
@@ -69,24 +71,35 @@ def decode(body: bytes) -> pa.Table:
     return pq.read_table(pa.BufferReader(body))
 
 
-def decode_slice(body: bytes, first: int, count: int) -> list[dict[str, Any]]:
-    """Some rows of a Parquet object: only the row groups they lie in are unpacked."""
-    file = pq.ParquetFile(pa.BufferReader(body))
-    groups: list[int] = []
-    skipped = before = 0
-    for number in range(file.num_row_groups):
-        rows = file.metadata.row_group(number).num_rows
-        if before < first + count and before + rows > first:
-            groups.append(number)
-        elif before + rows <= first:
-            skipped = before + rows
-        before += rows
+def decode_slice(file: File, first: int, count: int) -> list[dict[str, Any]]:
+    """Some rows of a Parquet file: only the row groups they lie in are read, and of these a batch at a time."""
+    parquet = pq.ParquetFile(file)
+    end = first + count
+    groups = _groups_with(parquet.metadata, first, end)
+    found: list[dict[str, Any]] = []
     if not groups:
-        return []
-    found: list[dict[str, Any]] = file.read_row_groups(groups).slice(first - skipped, count).to_pylist()
+        return found
+    start = sum(parquet.metadata.row_group(number).num_rows for number in range(groups[0]))
+    for batch in parquet.iter_batches(count, row_groups=groups):
+        skipped = max(first - start, 0)
+        found += batch.slice(skipped, max(end - start - skipped, 0)).to_pylist()
+        start += batch.num_rows
+        if start >= end:
+            break
     return found
 
 
-def count_rows(body: bytes) -> int:
-    """Rows of a Parquet object, from its footer."""
-    return int(pq.read_metadata(pa.BufferReader(body)).num_rows)
+def _groups_with(metadata: pq.FileMetaData, first: int, end: int) -> list[int]:
+    """The row groups in which rows from `first` on and before `end` lie."""
+    found, before = list[int](), 0
+    for number in range(metadata.num_row_groups):
+        rows = metadata.row_group(number).num_rows
+        if before < end and before + rows > first:
+            found.append(number)
+        before += rows
+    return found
+
+
+def count_rows(file: File) -> int:
+    """Rows of a Parquet file, from its footer."""
+    return int(pq.read_metadata(file).num_rows)

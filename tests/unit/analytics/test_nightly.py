@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
+from io import SEEK_END, BytesIO
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from shared.analytics import meaning, nightly
+from shared.analytics import meaning, nightly, scores
 from shared.analytics.catalog import Analysis
+from shared.analytics.lake import MemoryObjects, ObjectFile
 from shared.analytics.nights import plan_nights, start_nights
 from shared.analytics.parquet import decode_slice
 from shared.analytics.reports import MemoryReportStore
+from shared.analytics.scores import slices
 from shared.core.clock import from_iso, to_iso
 from shared.core.errors import RejectedError
 from shared.core.ids import TenantId
@@ -290,6 +293,31 @@ def test_the_first_night_due_knows_what_was_compacted_before_it() -> None:
 def test_a_slice_unpacks_the_rows_it_names() -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table({"n": list(range(100))}), sink, row_group_size=30)
-    body = bytes(sink.getvalue())
+    body = BytesIO(bytes(sink.getvalue()))
     for first, count in [(0, 10), (25, 10), (29, 32), (90, 50), (100, 5)]:
         assert [row["n"] for row in decode_slice(body, first, count)] == list(range(100))[first : first + count]
+
+
+def test_of_an_object_only_what_is_asked_for_is_fetched() -> None:
+    lake, sink = MemoryObjects(), pa.BufferOutputStream()
+    columns = {"n": list(range(40_000)), "text": [f"{n:020}" for n in range(40_000)]}
+    pq.write_table(pa.table(columns), sink, row_group_size=1_000)
+    lake.put("rows.parquet", bytes(sink.getvalue()))
+    size = len(lake.get("rows.parquet"))
+    file = ObjectFile(lake, "rows.parquet", size)
+    assert [row["n"] for row in decode_slice(file, 20_500, 700)] == list(range(20_500, 21_200))
+    assert file.fetched < size / 4
+    file.seek(-10, SEEK_END)
+    assert file.read() == lake.get("rows.parquet")[-10:]
+
+
+def test_a_night_that_changes_millions_is_cut_into_no_more_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scores, "MOST_SLICES", 4)
+    lake, night = MemoryObjects(), nightly.parse_night({"tenant": "shop", "as_of": "2026-11-19"})
+    done = replace(night, outcomes=(nightly.Outcome(nightly.CHANGES, "done"),))
+    for part in range(2):
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.table({"n": list(range(50))}), sink)
+        lake.put(f"{nightly.result_prefix(nightly.CHANGES, TENANT, night.as_of)}{part}", bytes(sink.getvalue()))
+    assert [(each.first, each.count) for each in slices(lake, done, least=40)] == [(0, 40), (40, 40)] * 2
+    assert [(each.first, each.count) for each in slices(lake, done, least=10)] == [(0, 25), (25, 25)] * 2

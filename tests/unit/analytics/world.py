@@ -15,7 +15,7 @@ from shared.analytics.nightly import Night, parse_night, result_prefix
 from shared.analytics.parquet import decode, encode
 from shared.analytics.publish import publish
 from shared.analytics.reports import MemoryReportStore
-from shared.analytics.scores import apply, slices
+from shared.analytics.scores import Slice, apply, write_back
 from shared.analytics.segments.store import MemorySegmentStore
 from shared.core.clock import FixedClock, from_iso
 from shared.core.errors import RejectedError
@@ -173,10 +173,11 @@ class World:
 
     def _apply(self, night: Night) -> Any:
         try:
-            work = slices(self.lake, night, size=7)
+            plan = write_back(self.lake, night, least=7)
         except RejectedError as error:
             return {"error": {"Error": "RejectedError", "Cause": str(error)}}
-        return [apply(self.lake, TENANT, night.as_of, each, self.customers) for each in work]
+        slices = [Slice(**each) for each in plan["slices"]]
+        return [apply(self.lake, TENANT, night.as_of, each, self.customers, plan["comparable"]) for each in slices]
 
     def _ask(self, query: Mapping[str, Any], lake: DuckLake, as_of: str) -> dict[str, Any]:
         name = query["name"]
