@@ -8,14 +8,12 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_scheduler as scheduler
-from aws_cdk import aws_scheduler_targets as scheduler_targets
 from aws_cdk import aws_ses as ses
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.customers import STORE_READS
-from infra.house import House, dead_letter_queue, on_queue, work_queue
+from infra.house import House, dead_letter_queue, on_queue, on_schedule, work_queue
 from infra.names import CONFIGURATION_SET
 from shared.delivery.store import INDEX
 from shared.delivery.tray import PREFIX as TRAY
@@ -231,18 +229,8 @@ class Delivery(Construct):
         self._grant_ledger(function, "dynamodb:Query", below=f"/index/{INDEX}")
         # `GetParametersByPath` is asked of the path itself, not of what is below it.
         house.grant_parameters(function, "shops", "ssm:GetParametersByPath")
-        scheduler.Schedule(
-            self,
-            "EveryQuarterHour",
-            description="Count the sends in doubt; send an ambiguous transactional mail a second time",
-            schedule=scheduler.ScheduleExpression.rate(Duration.minutes(15)),
-            target=scheduler_targets.LambdaInvoke(
-                function,
-                dead_letter_queue=dead_letter_queue(self, "ReconcileDeadLetters"),
-                max_event_age=Duration.minutes(15),
-                retry_attempts=2,
-            ),
-        )
+        what = "Count the sends in doubt; send an ambiguous transactional mail a second time"
+        on_schedule(self, "EveryQuarterHour", function, Duration.minutes(15), what)
         return function
 
 

@@ -11,6 +11,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sqs as sqs
 from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
@@ -147,3 +148,33 @@ def work_queue(scope: Construct, queue_id: str, function_timeout: Duration) -> t
         dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=5),
     )
     return queue, dead
+
+
+def on_schedule(parent: Construct, name: str, function: lambda_.Function, every: Duration, description: str) -> None:
+    """Let the clock call a function; a call that reaches nobody before the next is due waits in a dead letter queue.
+
+    The role is named after the schedule and may do nothing else: CDK's own target would grant every version as well.
+    """
+    scope = Construct(parent, name)
+    dead_letters = dead_letter_queue(scope, "DeadLetters")
+    role = iam.Role(scope, "ScheduleRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
+    for action, resource in (
+        ("lambda:InvokeFunction", function.function_arn),
+        ("sqs:SendMessage", dead_letters.queue_arn),
+    ):
+        role.add_to_policy(iam.PolicyStatement(actions=[action], resources=[resource]))
+    scheduler.CfnSchedule(
+        scope,
+        "Schedule",
+        description=description,
+        schedule_expression=scheduler.ScheduleExpression.rate(every).expression_string,
+        flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
+        target=scheduler.CfnSchedule.TargetProperty(
+            arn=function.function_arn,
+            role_arn=role.role_arn,
+            dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=dead_letters.queue_arn),
+            retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
+                maximum_event_age_in_seconds=int(every.to_seconds()), maximum_retry_attempts=2
+            ),
+        ),
+    )

@@ -5,12 +5,10 @@ from __future__ import annotations
 from aws_cdk import Duration
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
-from aws_cdk import aws_scheduler as scheduler
-from aws_cdk import aws_scheduler_targets as targets
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.house import House, dead_letter_queue, on_queue, work_queue
+from infra.house import House, on_queue, on_schedule, work_queue
 from shared.ingest import oversize
 
 TICK = Duration.minutes(5)
@@ -75,18 +73,7 @@ class Polling(Construct):
         polls.grant(function, "sqs:SendMessage")
         # `GetParametersByPath` is asked of the path itself, not of what is below it.
         house.grant_parameters(function, "connections", "ssm:GetParametersByPath")
-        scheduler.Schedule(
-            self,
-            "Tick",
-            description="Ask which carts are due for a poll",
-            schedule=scheduler.ScheduleExpression.rate(TICK),
-            target=targets.LambdaInvoke(
-                function,
-                dead_letter_queue=dead_letter_queue(self, "TickDeadLetters"),
-                max_event_age=Duration.minutes(5),
-                retry_attempts=2,
-            ),
-        )
+        on_schedule(self, "Tick", function, TICK, "Ask which carts are due for a poll")
         return function
 
 

@@ -8,7 +8,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_scheduler as scheduler
-from aws_cdk import aws_scheduler_targets as scheduler_targets
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
@@ -16,7 +15,7 @@ from constructs import Construct
 from infra.customers import STORE_READS
 from infra.delivery import Delivery
 from infra.functions import LOG_RETENTION
-from infra.house import House, dead_letter_queue, on_stream
+from infra.house import House, dead_letter_queue, on_schedule, on_stream
 from infra.names import scenario_machine
 from shared.scenarios.cohorts import FOLDER
 from shared.scenarios.compile import Options, compile_scenario
@@ -99,7 +98,7 @@ class Scenarios(Construct):
     # --- the machines -------------------------------------------------------------------------------------------------
 
     def _machine(self, scenario: Scenario) -> sfn.StateMachine:
-        definition = compile_scenario(scenario, self.step.function_arn, OPTIONS)
+        definition = compile_scenario(scenario, self.step.function_arn, OPTIONS, self.scenarios)
         return sfn.StateMachine(
             self,
             "".join(word.capitalize() for word in scenario.id.split("_")),
@@ -197,16 +196,7 @@ class Scenarios(Construct):
             iam.PolicyStatement(actions=["dynamodb:Query"], resources=[f"{table.table_arn}/index/due"])
         )
         self._house.grant_parameters(function, "shops", "ssm:GetParametersByPath")
-        target = scheduler_targets.LambdaInvoke(
-            function,
-            dead_letter_queue=dead_letter_queue(self, "WatchDeadLetters"),
-            max_event_age=Duration.minutes(15),
-            retry_attempts=2,
-        )
-        every = scheduler.ScheduleExpression.rate(Duration.minutes(15))
-        scheduler.Schedule(
-            self, "WatchDueEvery", description="Is anybody due and not collected?", schedule=every, target=target
-        )
+        on_schedule(self, "Watch", function, Duration.minutes(15), "Is anybody due and not collected?")
         return function
 
     def _schedules(self) -> None:

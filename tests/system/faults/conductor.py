@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from infra.cli.session import Deployment
@@ -25,6 +26,8 @@ CALM = 1 / 200
 LONG_AGO = "2000-01-01T00:00:00.000000Z"
 STEP = "ScenariosStep"
 _SECOND_MAILS_SECONDS = 120
+_RESTS = 15
+"""Looks at which nobody is at work until four minutes are taken to be over."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,10 @@ class Conductor:
         running = internal(self.cloud.emulator, "GET", "/_matakite/functions")
         return {each["event"]["tenant"] for each in running if STEP in each["function"]}
 
+    def forget_the_account(self) -> None:
+        """The sender starts from nothing: what it learnt of SES (its quota, that it wants a rest) was minutes ago."""
+        renew(self.deployment, STEP)
+
     def until(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
         """Wait for it."""
         wait_until(condition, what, seconds, poll=0.1)
@@ -115,12 +122,13 @@ class Conductor:
         return invoke(self.deployment, "DeliveryReconcile", {})
 
     def first_mails(self, cohorts: Sequence[Cohort], seconds: float = 100) -> dict[SendId, SendState]:
-        """Until everybody's first mail is decided. Leases of attempts that died run out, as a minute would have it.
+        """Until everybody's first mail is decided. Leases of attempts that died run out, as a minute would have it, and
+        so does the rest that SES asked for, as four would.
 
         Returns the sends whose attempts had died, and the furthest state one left its row in.
         """
         seen, left = dict[SendId, str](), dict[SendId, SendState]()
-        shops = {cohort.tenant for cohort in cohorts}
+        shops, looks = {cohort.tenant for cohort in cohorts}, count(1)
 
         def decided() -> bool:
             # An attempt that lives and was seen last time is still at work now, between the two looks.
@@ -131,6 +139,8 @@ class Conductor:
                     left[send] = SendState.SENDING if SendState.SENDING in (state, left.get(send)) else state
             seen.clear()
             seen.update({send: until for _, send, _, _, until in leases})
+            if not busy and next(looks) % _RESTS == 0:
+                self.forget_the_account()
             return self._undecided(shops) == 0 and not leases
 
         wait_until(decided, "everybody's first mail", seconds, poll=0.3)
