@@ -20,7 +20,9 @@ from infra.names import ATHENA_WORKGROUP, GLUE_DATABASE, NIGHTLY_MACHINE
 from infra.nightly import NightlyParts, nightly_machine
 from shared.analytics.catalog import made_by_functions
 from shared.analytics.meaning import analyses, night_catalog, result_tables
+from shared.analytics.nightly import CHANGES
 from shared.analytics.schema import BASE_TABLES, EVENT_TABLES, ORDER_LINES, ORDER_STATES, STATE_TABLES, Table
+from shared.analytics.segments.night import COUNTS
 from shared.analytics.segments.night import READS as SEGMENT_READS
 from shared.ingest import history, oversize
 
@@ -285,12 +287,13 @@ class Analytics(Construct):
             house.grant_objects(plan_stage, house.lake, f"{table.name}/", "s3:DeleteObject")
         fit_models, store_rows = self._model_functions(lake | {"work_bucket": house.work.bucket_name}, reports)
         plan_scores = self._function("plan_scores", lake)
-        house.grant_list(plan_scores, house.lake, "score_changes_v1/")
-        house.grant_objects(plan_scores, house.lake, "score_changes_v1/", "s3:GetObject")
+        for name in (CHANGES, COUNTS):
+            house.grant_list(plan_scores, house.lake, f"{name}/")
+            house.grant_objects(plan_scores, house.lake, f"{name}/", "s3:GetObject")
         apply_scores = self._function(
             "apply_scores", lake | {"customers_table": tables.customers.table_name}, timeout=Duration.minutes(5)
         )
-        house.grant_objects(apply_scores, house.lake, "score_changes_v1/", "s3:GetObject")
+        house.grant_objects(apply_scores, house.lake, f"{CHANGES}/", "s3:GetObject")
         tables.customers.grant(apply_scores, "dynamodb:BatchGetItem", "dynamodb:PutItem")
         publish_reports = self._function("publish_reports", lake | reports)
         tables.reports.grant(publish_reports, "dynamodb:GetItem", "dynamodb:PutItem")

@@ -107,18 +107,19 @@ def _night(parts: NightlyParts, analyses: Sequence[Analysis]) -> dict[str, State
         "PlanScores": {
             **_call(parts.plan_scores),
             "InputPath": "$.night",
-            "ResultPath": "$.slices",
+            "ResultPath": "$.write_back",
             "Catch": [_catch("$.failure", "NotApplied")],
             "Next": "Apply",
         },
         "Apply": _each(
-            "$.slices",
+            "$.write_back.slices",
             WRITERS_AT_ONCE,
             {"Write": {**_call(parts.apply_scores), "End": True}},
             ItemSelector={
                 "tenant.$": "$.night.tenant",
                 "as_of.$": "$.night.as_of",
                 "slice.$": "$$.Map.Item.Value",
+                "comparable.$": "$.write_back.comparable",
             },
             ResultPath="$.applied",
             Catch=[_catch("$.failure", "NotApplied")],

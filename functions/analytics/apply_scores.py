@@ -1,4 +1,4 @@
-"""Nightly: one slice of changed scores into the live state."""
+"""Nightly: one slice of what was found of people into the live state."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _settings() -> Settings:
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, int]:
-    """Item of the nightly machine: {"tenant", "as_of", "slice"} → {"changed", "written"}."""
+    """Item of the nightly machine: {"tenant", "as_of", "slice", "comparable"} → {"changed", "written"}."""
     settings = _settings()
     return apply(
         S3Objects(settings.lake_bucket, client("s3")),
@@ -37,4 +37,5 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, int]:
         date.fromisoformat(event["as_of"]),
         Slice(**event["slice"]),
         CustomerStore(settings.customers_table),
+        event["comparable"],
     )

@@ -1,4 +1,4 @@
-"""Nightly: the people whose scores changed, cut into slices for one call each."""
+"""Nightly: the people of whom something new was found, cut into slices for one call each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.analytics.lake import S3Objects
 from shared.analytics.nightly import parse_night
-from shared.analytics.scores import slices
+from shared.analytics.scores import write_back
 from shared.core.aws import client
 from shared.core.settings import load
 
@@ -25,8 +25,6 @@ def _settings() -> Settings:
     return load(Settings)
 
 
-def handler(event: dict[str, Any], _context: object) -> list[dict[str, Any]]:
-    """The night of the machine → [{"key", "first", "count"}, …]."""
-    night = parse_night(event)
-    lake = S3Objects(_settings().lake_bucket, client("s3"))
-    return [each.document() for each in slices(lake, night)]
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """The night of the machine → {"slices", "comparable"}."""
+    return write_back(S3Objects(_settings().lake_bucket, client("s3")), parse_night(event))

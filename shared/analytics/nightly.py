@@ -66,7 +66,7 @@ def last_complete(reports: Reports, tenant: TenantId, *, before: date) -> date |
 def written_base(reports: Reports, tenant: TenantId, as_of: date) -> date | None:
     """The day whose scores the live state holds exactly, or None when that is not known: then everybody is compared.
 
-    Not known after a run that did not finish, when a day is run again, or when an older day is run after a newer one.
+    Not known after a run that did not finish, or when a day is run again.
     """
     for on, run in reports.latest(tenant, RUN):
         return on if on < as_of and run["state"] == "complete" else None
@@ -97,6 +97,8 @@ class Night:
     previous_on: date | None = None
     written_on: date | None = None
     outcomes: tuple[Outcome, ...] = ()
+    newest: bool = True
+    """No later day was run before this one."""
     prepared: Mapping[str, Any] = field(default_factory=dict)
     """What went before: since when, and the partitions and bytes compacted."""
     analysed_at: str = ""
@@ -111,6 +113,7 @@ class Night:
             "as_of": self.as_of.isoformat(),
             "previous_on": self.previous_on.isoformat() if self.previous_on else "",
             "written_on": self.written_on.isoformat() if self.written_on else "",
+            "newest": self.newest,
             "outcomes": [asdict(outcome) for outcome in self.outcomes],
             "prepared": dict(self.prepared),
             "analysed_at": self.analysed_at,
@@ -126,6 +129,7 @@ def parse_night(document: Mapping[str, Any]) -> Night:
             as_of=date.fromisoformat(document["as_of"]),
             previous_on=_day(document.get("previous_on")),
             written_on=_day(document.get("written_on")),
+            newest=document.get("newest", True),
             outcomes=tuple(
                 Outcome(**{**outcome, "warnings": tuple(outcome["warnings"])})
                 for outcome in document.get("outcomes", ())
@@ -148,6 +152,7 @@ def begin(planned: Night, reports: Reports, now: datetime) -> Night:
         planned,
         previous_on=last_complete(reports, tenant, before=as_of),
         written_on=written_base(reports, tenant, as_of),
+        newest=not any(on > as_of for on, _ in reports.latest(tenant, RUN)),
     )
     reports.put(tenant, RUN, as_of, {"as_of": as_of.isoformat(), "state": "running", "started_at": now.isoformat()})
     return night
@@ -181,7 +186,7 @@ def advance(
         if lost:
             outcomes.append(Outcome(analysis.name, "skipped", f"needs {', '.join(lost)}"))
             ended[analysis.name] = outcomes[-1]
-        elif all(name in ended for name in [*needed, *analysis.uses, *waits[analysis.name]]):
+        elif all(name in ended for name in [*needed, *(mine & {*analysis.uses}), *waits[analysis.name]]):
             ready.append(analysis)
     values = catalog.parameters(
         night.tenant,
@@ -321,11 +326,11 @@ def steps(night: Night, applied: Mapping[str, Any], started_at: str, now: dateti
     ]
     written = {
         "step": "write_back",
-        "state": "failed" if applied.get("error") else "done",
+        "state": "failed" if applied.get("error") else "done" if night.newest else "skipped",
         "rows": applied.get("written", 0),
         "scanned_bytes": applied.get("read_bytes", 0),
         "seconds": _seconds(night.analysed_at, now.isoformat()),
-        "note": f"{applied.get('changed', 0)} people differ",
+        "note": f"{applied.get('changed', 0)} people differ" if night.newest else "a later day was run before",
     }
     return {"as_of": night.as_of.isoformat(), "steps": [compacted, *analysed, written]}
 
