@@ -15,6 +15,7 @@ from constructs import Construct
 from infra.customers import STORE_READS
 from infra.house import House, dead_letter_queue, on_queue, on_schedule, work_queue
 from infra.names import CONFIGURATION_SET
+from shared.delivery.links import ROUTE
 from shared.delivery.store import INDEX
 from shared.delivery.tray import PREFIX as TRAY
 
@@ -47,6 +48,7 @@ class Delivery(Construct):
         self.unsubscribe = self._page("unsubscribe", "unsubscribe")
         self.preferences = self._page("set_preferences", "preferences")
         self.link_line = self._link_line()
+        self.follow_link = self._follow_link()
         self.reconcile = self._reconcile()
 
     def grant_send(self, function: lambda_.Function) -> None:
@@ -203,6 +205,26 @@ class Delivery(Construct):
         house.grant_parameters(function, "line/*", "ssm:GetParameter")
         methods = [apigw.HttpMethod.GET, apigw.HttpMethod.HEAD, apigw.HttpMethod.POST]
         house.route(self, methods, "/v1/line/link/{token}", function)
+        return function
+
+    def _follow_link(self) -> lambda_.Function:
+        """Where the links of LINE and SMS lead; it knows the sends and nobody's address."""
+        house = self._house
+        function = house.functions.make(
+            self,
+            "delivery/follow_link",
+            settings={
+                "deliveries_table": house.tables.deliveries.table_name,
+                "events_table": house.tables.events.table_name,
+                "keys_secret": house.keys.secret_arn,
+            },
+            timeout=Duration.seconds(15),
+            memory_mb=1024,
+        )
+        self._grant_ledger(function, "dynamodb:GetItem", "dynamodb:UpdateItem")
+        house.tables.events.grant(function, "dynamodb:PutItem")
+        house.grant_keys(function)
+        house.route(self, [apigw.HttpMethod.GET, apigw.HttpMethod.HEAD], f"{ROUTE}{{token}}", function)
         return function
 
     def _reconcile(self) -> lambda_.Function:

@@ -23,11 +23,13 @@ from shared.delivery.channels.webhook import WebhookChannel
 from shared.delivery.content.coupon_store import DynamoCoupons
 from shared.delivery.content.coupons import Coupons
 from shared.delivery.endpoints import load_endpoint, required_endpoint
+from shared.delivery.link_store import DynamoLinks
 from shared.delivery.policy import SECTION
 from shared.delivery.render import TemplateStore
 from shared.delivery.send import SendDeps
 from shared.delivery.spend.store import Budgeted, DynamoSpend
 from shared.delivery.store import DynamoLedgerStore
+from shared.delivery.tracked import Tracked
 from shared.delivery.tray import S3Tray
 
 
@@ -41,6 +43,8 @@ def live_send_deps(
 ) -> SendDeps:
     """The real thing. Without `work_bucket` there are no letters and no call tasks: nothing could hold them."""
 
+    keys = load_key_ring(keys_secret)
+
     def read_shop(tenant: TenantId) -> Shop:
         return load_shop(prefix, tenant)
 
@@ -50,10 +54,16 @@ def live_send_deps(
     def spend() -> DynamoSpend:
         return DynamoSpend(deliveries_table, client("dynamodb", SINGLE_ATTEMPT))
 
+    def tracked(channel: Channel, name: str) -> Tracked:
+        links = DynamoLinks(deliveries_table, client("dynamodb", SINGLE_ATTEMPT))
+        return Tracked(channel, name, links, keys, read_shop)
+
     makers: dict[str, Callable[[], Channel]] = {
         "email": lambda: SesChannel(configuration_set, client("sesv2", SINGLE_ATTEMPT)),
-        "line": lambda: Budgeted(_line(prefix), "line", lambda message: 1, spend(), read_shop),
-        "sms": lambda: Budgeted(_sms(read_shop, configuration_set), "sms", sms_units, spend(), read_shop),
+        "line": lambda: tracked(Budgeted(_line(prefix), "line", lambda message: 1, spend(), read_shop), "line"),
+        "sms": lambda: tracked(
+            Budgeted(_sms(read_shop, configuration_set), "sms", sms_units, spend(), read_shop), "sms"
+        ),
         "webhook": lambda: WebhookChannel(lambda tenant: required_endpoint(prefix, tenant, "webhook")),
     }
     if work_bucket:
@@ -65,7 +75,7 @@ def live_send_deps(
         read_shop=read_shop,
         channels=Channels(makers),
         renderer=TemplateStore(),
-        keys=load_key_ring(keys_secret),
+        keys=keys,
         turns=live_turns(deliveries_table),
     )
 

@@ -11,6 +11,7 @@ of its own, and saying it again after opting in again works.
 | confirm | consent: yes, with what was agreed to and where |
 | survey | one answer per question |
 | preferences | a consent per channel that changed, and the wishes as attributes (配信設定) |
+| click | a link of a message was followed, by a person or a program (クリック) |
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from shared.core.ids import ConnectionId, CustomerId, EventId, TenantId, digest
 from shared.ingest import body as read
 from shared.ingest import derive
 from shared.ingest.adapter import About, Connection, Request
-from shared.ingest.model import ConsentFacts, Envelope, Event, EventType, Person, ProfileFacts
+from shared.ingest.model import ConsentFacts, Envelope, Event, EventType, MessageFacts, Person, ProfileFacts
 from shared.ingest.surveys.model import Answer
 from shared.ingest.surveys.rules import answers_document, facts_of
 from shared.ingest.surveys.tokens import SurveyToken
@@ -37,6 +38,7 @@ SIGN_UP = "sign_up"
 CONFIRM = "confirm"
 SURVEY = "survey"
 PREFERENCES = "preferences"
+CLICK = "click"
 _CHANNELS = frozenset({"email", "sms", "line"})
 MAX_WORDING = 1000
 """Characters of an agreed sentence that are kept with every consent to it."""
@@ -67,6 +69,8 @@ class Page:
                 derive.event(envelope, EventType.SURVEY_ANSWERED, facts, person, part=facts.question_id)
                 for facts in facts_of(survey, said.get("answers"))
             )
+        if envelope.topic == CLICK:
+            return (derive.event(envelope, EventType.MESSAGE_CLICKED, _click(said), person),)
         if envelope.topic == PREFERENCES:
             return tuple(_preferences(envelope, said, person))
         return (derive.event(envelope, EventType.CONSENT_CHANGED, _consent(envelope, said), person),)
@@ -92,6 +96,20 @@ def _preferences(envelope: Envelope, said: read.Body, person: Person) -> Iterato
     kept = {name: value for name, value in wishes.items() if isinstance(value, (str, bool))}
     if kept:
         yield derive.event(envelope, EventType.CUSTOMER_UPDATED, ProfileFacts(attributes=kept), person, part="wishes")
+
+
+def _click(said: read.Body) -> MessageFacts:
+    return MessageFacts(
+        send_id=read.required(read.text(said, "send_id"), "send_id"),
+        customer_id=read.required(read.text(said, "customer_id"), "customer_id"),
+        channel=read.required(read.text(said, "channel"), "channel"),
+        message_id=read.text(said, "message_id") or "",
+        link=read.text(said, "link"),
+        # What does not say who it was is not counted for a person.
+        machine=said.get("machine") is not False,
+        scenario=read.text(said, "scenario"),
+        step=read.text(said, "step"),
+    )
 
 
 def _consent(envelope: Envelope, said: read.Body) -> ConsentFacts:
@@ -165,6 +183,14 @@ def preferences_envelope(
     said_at = from_iso(to_iso(said_at))
     event_id = digest(NAME, PREFERENCES, tenant, customer, store, json.dumps(said, sort_keys=True), to_iso(said_at))
     return _envelope(tenant, PREFERENCES, store, customer, event_id, {**said, "customer_id": customer}, said_at)
+
+
+def click_envelope(tenant: TenantId, said: Mapping[str, object], code: str, at: datetime) -> Envelope:
+    """What is kept when a link is followed: once a minute and kind, however often a program follows it."""
+    at = from_iso(to_iso(at))
+    send, minute = str(said["send_id"]), f"{at:%Y-%m-%dT%H:%M}"
+    event_id = digest(NAME, CLICK, tenant, code, minute, str(said["machine"]))
+    return _envelope(tenant, CLICK, CLICK, send, event_id, said, at)
 
 
 def survey_envelope(token: SurveyToken, answers: Sequence[Answer], said_at: datetime, *, repeat: bool) -> Envelope:
