@@ -15,7 +15,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from typing import Any, NoReturn
 
-from shared.core.clock import from_iso
+from shared.core.clock import from_iso, shop_day
 from shared.core.errors import RejectedError
 from shared.core.ids import digest
 from shared.core.money import exponent, parse_amount
@@ -25,9 +25,13 @@ Body = Mapping[str, Any]
 MAX_TEXT = 1000
 """Characters kept of any text: longer than every real name, address or title."""
 MAX_COUNT = 1_000_000
+TIMEZONE = "Asia/Tokyo"
+"""Days of times written in UTC are of this zone: a body does not say its shop's own."""
 
 _GID = re.compile(r"gid://[A-Za-z0-9-]+/[A-Za-z]+/([0-9]{1,20})(?:\?.*)?", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,20}", re.ASCII)
+_IS_UTC = re.compile(r"T.*(?:Z|[+-]00:00)\s*$", re.ASCII)
+_SECONDS = re.compile(r"[0-9]{9,10}", re.ASCII)
 _AMOUNT = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,8})?", re.ASCII)
 _MOST_DIGITS = 15
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
@@ -170,11 +174,20 @@ def day(body: Body, name: str) -> date | None:
     return found if found and found.year in _DAYS else None
 
 
-def epoch_time(body: Body, name: str) -> datetime | None:
-    """Unix seconds (a whole number), UTC and aware; None when missing or null."""
+def local_day(body: Body, name: str) -> date | None:
+    """The shop's day of a time: as written beside the shop's own offset; UTC knows no shop: Tokyo's day then."""
     value = body.get(name)
-    if value is None:
+    at = instant(value) if isinstance(value, str) and _IS_UTC.search(value) else None
+    return shop_day(at, TIMEZONE) if at else day(body, name)
+
+
+def epoch_time(body: Body, name: str) -> datetime | None:
+    """Unix seconds (a whole number, or its digits as text), UTC and aware; None when missing, null or empty."""
+    value = body.get(name)
+    if value is None or value == "":
         return None
+    if isinstance(value, str) and _SECONDS.fullmatch(value):
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**33:
         _refuse(name, "a time in unix seconds")
     at = datetime.fromtimestamp(value, UTC)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from decimal import Decimal
 
 from shared.core.clock import to_iso
 from shared.core.ids import EventId
-from shared.ingest.model import Envelope, Event, EventType, Facts, Person, UnknownFacts
+from shared.ingest import body as read
+from shared.ingest.model import Envelope, Event, EventType, Facts, Person, PointsFacts, UnknownFacts
+
+_POINTS = re.compile(r"([0-9]{1,9})(?:\.0+)?", re.ASCII)
 
 
 def event(
@@ -34,6 +39,16 @@ def event(
         person=person or Person(),
         facts=facts,
     )
+
+
+def points(envelope: Envelope, body: read.Body, name: str, person: Person, version: datetime) -> tuple[Event, ...]:
+    """The points a customer's record counts (ポイント残高); nothing where it counts none."""
+    written = body.get(name)
+    whole = _POINTS.fullmatch(str(written)) if isinstance(written, int | str | Decimal) else None
+    if whole is None:
+        return ()
+    facts = PointsFacts(balance=int(whole.group(1)))
+    return (event(envelope, EventType.POINTS_CHANGED, facts, person, version, part="points"),)
 
 
 def unknown(envelope: Envelope) -> Event:

@@ -129,9 +129,7 @@ def _refunds(body: Body, total: int) -> tuple[Refund, ...]:
     if not gone or len(gone) == len(items) or total != sum(_money(item, "total") for item in items) + _added(body):
         return ()
     return tuple(
-        Refund(
-            refund_id=f"item-{read.required(read.identifier(item, 'order_item_id'), 'order_item_id')}", amount=amount
-        )
+        Refund(refund_id=f"item-{_item_id(item)}", amount=amount)
         for item in gone
         if (amount := max(0, _money(item, "total")))
     )

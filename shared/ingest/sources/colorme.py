@@ -22,7 +22,7 @@ from shared.core.ids import EventId, digest
 from shared.ingest import body as read
 from shared.ingest.adapter import About, Connection, Request
 from shared.ingest.body import Body
-from shared.ingest.derive import event, unknown
+from shared.ingest.derive import event, points, unknown
 from shared.ingest.model import (
     ConsentFacts,
     Envelope,
@@ -135,8 +135,7 @@ def _facts(body: Body) -> OrderFacts:
     total = read.amount(body, "total_price", CURRENCY)
     if ordered_at is None or total is None:
         raise RejectedError("a sale needs 'make_date' and 'total_price'")
-    discounts = ("point_discount", "gmo_point_discount", "other_discount")
-    discount = sum(_money(body, name) for name in discounts)
+    discount = _discount(body)
     order_id = read.required(read.identifier(body), "id")
     return OrderFacts(
         order_id=order_id,
@@ -151,6 +150,16 @@ def _facts(body: Body) -> OrderFacts:
         discount=max(0, discount),
         media=_media(body),
     )
+
+
+def _discount(body: Body) -> int:
+    """Points and coupons. `totals` counts every kind where it is there; single fields leave Yahoo's points out."""
+    totals = body.get("totals")
+    counted = sum(_money(totals, name) for name in _DISCOUNT_TOTALS) if isinstance(totals, dict) else 0
+    return max(counted, sum(_money(body, name) for name in ("point_discount", "gmo_point_discount", "other_discount")))
+
+
+_DISCOUNT_TOTALS = ("discount_amount_for_normal_tax", "discount_amount_for_reduced_tax")
 
 
 def _media(body: Body) -> str | None:
@@ -182,7 +191,7 @@ def _customer(envelope: Envelope, body: Body) -> Sequence[Event]:
         raise RejectedError("a customer needs 'id'")
     version = _updated_at(body) or envelope.occurred_at
     changed = event(envelope, EventType.CUSTOMER_UPDATED, ProfileFacts(attributes=_attributes(body)), person, version)
-    return (changed, *_consent(envelope, body, person))
+    return (changed, *_consent(envelope, body, person), *points(envelope, body, "points", person, version))
 
 
 def _attributes(body: Body) -> Mapping[str, str | int | float | bool]:

@@ -28,7 +28,7 @@ from shared.core.ids import EventId, digest
 from shared.ingest import body as read
 from shared.ingest.adapter import About, Connection, Request
 from shared.ingest.body import Body
-from shared.ingest.derive import event, unknown
+from shared.ingest.derive import event, points, unknown
 from shared.ingest.model import (
     CartFacts,
     CustomerDeletedFacts,
@@ -132,7 +132,7 @@ ABOUT = About(
     title="EC-CUBE 4",
     arrives="webhook (Web API plugin), ids only: read back over GraphQL after 30 s and 5 min; reconciling poll",
     orders="yes: cancelled, returned, deleted",
-    customers="yes; 退会 is an erasure request",
+    customers="yes, with points; 退会 is an erasure request",
     consent="no: the core has no such field",
     carts="購入処理中 orders, with the mail address once it is typed; without a link back",
     signature="hex HMAC-SHA256 of the raw body; a connection without a secret is refused",
@@ -355,8 +355,9 @@ def _customer(envelope: Envelope, body: Body) -> Sequence[Event]:
         return (
             event(envelope, EventType.PERSON_ERASED, EraseFacts(), Person(source_customer_id=customer_id), version),
         )
-    facts = ProfileFacts(attributes=_attributes(body))
-    return (event(envelope, EventType.CUSTOMER_UPDATED, facts, _person(body, customer_id), version),)
+    person, facts = _person(body, customer_id), ProfileFacts(attributes=_attributes(body))
+    changed = event(envelope, EventType.CUSTOMER_UPDATED, facts, person, version)
+    return (changed, *points(envelope, body, "point", person, version))
 
 
 def _attributes(body: Body) -> Mapping[str, str | int | float | bool]:

@@ -47,6 +47,7 @@ MAX_BODY = 65_536
 
 _SECRET = re.compile(rb'"secret"[ \t]*:[ \t]*"([A-Za-z0-9_-]{16,200})"')
 _EVENT = re.compile(r"[a-z_]{1,60}", re.ASCII)
+_NOT_DIGITS = re.compile(r"[,，円¥￥\s]")
 _Status = Literal["placed", "payment", "shipped", "out_for_delivery", "delivered", "failed", "cancelled", "other"]
 
 
@@ -145,7 +146,7 @@ def _order_id(body: Body) -> str:
 
 
 def _placed(envelope: Envelope, body: Body) -> Sequence[Event]:
-    total = read.amount(body, "total", CURRENCY)
+    total = _yen(body, "total")
     if total is None:
         raise RejectedError("an order needs its 'total'")
     times = read.count(body, "times")
@@ -159,6 +160,12 @@ def _placed(envelope: Envelope, body: Body) -> Sequence[Event]:
         delivery_number=times or None,
     )
     return (event(envelope, EventType.ORDER_PLACED, facts, _buyer(body)),)
+
+
+def _yen(body: Body, name: str) -> int | None:
+    """An amount as a template may print it: `4980`, `4980.0`, `4,980`, `4,980円`, `￥4,980`."""
+    written = read.text(body, name)
+    return read.amount({name: _NOT_DIGITS.sub("", written)}, name, CURRENCY) if written else None
 
 
 def _step(status: _Status, event_type: EventType) -> Callable[[Envelope, Body], Sequence[Event]]:

@@ -39,7 +39,7 @@ MAX_EVENTS = 100
 
 STOP_WORDS = frozenset({"配信停止", "停止", "解除", "stop", "unsubscribe"})
 
-_USER = re.compile(r"U[0-9a-f]{32}", re.ASCII)
+_USER = re.compile(r"[Uu][0-9a-f]{32}", re.ASCII)
 _EVENT_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}", re.ASCII)
 _NONCE = re.compile(r"[\x21-\x7e]{10,255}", re.ASCII)
 _TYPE = re.compile(r"[A-Za-z]{1,40}", re.ASCII)

@@ -115,6 +115,19 @@ def envelope_of(raw: bytes, received_at: datetime) -> Envelope:
     )
 
 
+_KEPT_OF_MAIL = ("timestamp", "messageId", "destination", "tags")
+
+
+def trimmed(record: Body) -> bytes:
+    """The record without what we wrote ourselves: headers, subject and SES's own tags are most of its bytes, two or
+    three times a mail, and nobody reads them again.
+    """
+    mail = _mail(record)
+    tags = {name: said for name, said in (read.inner(mail, "tags") or {}).items() if not name.startswith("ses:")}
+    kept = {name: mail[name] for name in _KEPT_OF_MAIL if name in mail} | {"tags": tags}
+    return json.dumps({**record, "mail": kept}, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+
+
 def kind_of(record: Body) -> str:
     """`Send`, `Delivery`, …: configuration sets write `eventType`, identities `notificationType`."""
     kind = read.text(record, "eventType") or read.text(record, "notificationType")

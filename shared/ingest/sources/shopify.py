@@ -119,6 +119,7 @@ PARCEL: Mapping[str, _Status] = {
 
 _EVENT_ID = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
 _TOPIC = re.compile(r"[a-z0-9_./]{1,100}", re.ASCII)
+_CLASSIC_TOPIC = re.compile(r"[/.]")
 _METHOD = re.compile(r"[a-z_]{1,40}", re.ASCII)
 _HTTPS = re.compile(r"https://[^\s<>\"']{1,2000}", re.ASCII)
 
@@ -210,7 +211,10 @@ def _header(request: Request, name: str) -> str:
 
 
 def _is_events_preview(request: Request) -> bool:
-    return "x-shopify-topic" not in request.headers and "shopify-topic" in request.headers
+    """Its topics are one word (`Order`) beside an action; `orders/create` without `x-` is a webhook like any other."""
+    if "x-shopify-topic" in request.headers or "shopify-topic" not in request.headers:
+        return False
+    return "shopify-action" in request.headers or not _CLASSIC_TOPIC.search(request.headers["shopify-topic"])
 
 
 def _event_id(request: Request, connection: Connection, topic: str) -> EventId:
@@ -295,7 +299,7 @@ def _order_facts(body: Body, cancelled_at: datetime | None) -> OrderFacts:
         lines=_subscribed(body, _lines(body, currency), tags),
         refunds=tuple(_refund(refund, currency) for refund in read.items(body, "refunds")),
         checkout_token=read.text(body, "checkout_token"),
-        cart_token=read.text(body, "cart_token"),
+        cart_token=_cart_token(body, "cart_token"),
         goods_total=_money(body, "subtotal_price", currency),
         discount=abs(_money(body, "total_discounts", currency) or 0),
         coupons=_coupons(body),
@@ -306,8 +310,15 @@ def _order_facts(body: Body, cancelled_at: datetime | None) -> OrderFacts:
 
 
 def _tags(body: Body) -> frozenset[str]:
-    """Tags of an order, in lower case: one text with commas."""
-    return frozenset(tag.strip().lower() for tag in (read.text(body, "tags") or "").split(","))
+    """Tags of an order, in lower case."""
+    return frozenset(tag.strip().lower() for tag in _tag_list(body))
+
+
+def _tag_list(body: Body) -> Sequence[str]:
+    """Tags of an order or customer: one text with commas, a list where an app writes it through GraphQL."""
+    if isinstance(body.get("tags"), list):
+        return read.strings(body, "tags")
+    return (read.text(body, "tags") or "").split(",")
 
 
 def _subscribed(body: Body, lines: tuple[Line, ...], tags: frozenset[str]) -> tuple[Line, ...]:
@@ -406,17 +417,29 @@ def _refunded(body: Body, currency: str) -> int:
     if moved:
         return sum(moved)
     lines = sum(_money(line, "subtotal", currency) or 0 for line in read.items(body, "refund_line_items"))
+    adjustments = read.items(body, "order_adjustments")
     # Adjustments are negative where money goes back (a shipping refund is "-600").
-    return lines - sum(_money(entry, "amount", currency) or 0 for entry in read.items(body, "order_adjustments"))
+    adjusted = sum(_money(entry, "amount", currency) or 0 for entry in adjustments)
+    return lines - adjusted + (0 if any(map(_is_shipping, adjustments)) else _refunded_shipping(body, currency))
+
+
+def _is_shipping(adjustment: Body) -> bool:
+    return read.word(adjustment, "kind") == "shipping_refund"
+
+
+def _refunded_shipping(body: Body, currency: str) -> int:
+    """Shipping given back: since 2024-10 no adjustment any more; some versions tell it in both places."""
+    return sum(_money(line, "subtotal_amount", currency) or 0 for line in read.items(body, "refund_shipping_lines"))
 
 
 def _refund_currency(body: Body) -> str | None:
-    for line in read.items(body, "refund_line_items"):
-        if found := _shop_currency(line, "subtotal"):
+    parts = (("refund_line_items", "subtotal"), ("refund_shipping_lines", "subtotal_amount"))
+    for found in (_shop_currency(line, amount) for name, amount in parts for line in read.items(body, name)):
+        if found:
             return found
     for transaction in read.items(body, "transactions"):
-        if found := read.currency(transaction):
-            return found
+        if paid_in := read.currency(transaction):
+            return paid_in
     duties = read.inner(body, "total_duties_set")
     return _set_currency(duties)
 
@@ -425,12 +448,14 @@ def _refund_currency(body: Body) -> str | None:
 
 
 def _money(body: Body, name: str, currency: str) -> int | None:
-    """An amount in the shop's currency: of three currencies in one order, only shop_money is revenue."""
+    """An amount in the shop's currency: of three currencies in one order, only shop_money is revenue.
+
+    Converted amounts come finer than the smallest coin (`"1523.45"` yen): rounded rather than an order lost.
+    """
     amounts = read.inner(body, f"{name}_set")
     shop_money = read.inner(amounts, "shop_money") if amounts else None
-    if shop_money:
-        return read.amount(shop_money, "amount", currency)
-    return read.amount(body, name, currency)
+    value = read.number(shop_money, "amount") if shop_money else read.number(body, name)
+    return None if value is None else read.rounded(value, currency)
 
 
 def _shop_currency(body: Body, name: str) -> str | None:
@@ -475,7 +500,7 @@ def _buyer(body: Body) -> Person:
         phone=read.text(body, "phone") or read.text(customer, "phone") or read.text(billing, "phone"),
         last_name=read.text(customer, "last_name") or read.text(billing, "last_name"),
         first_name=read.text(customer, "first_name") or read.text(billing, "first_name"),
-        anonymous_ids=_anonymous_ids(read.text(body, "checkout_token"), read.text(body, "cart_token")),
+        anonymous_ids=_anonymous_ids(read.text(body, "checkout_token"), _cart_token(body, "cart_token")),
         **_address(billing or read.inner(customer, "default_address") or {}),
     )
 
@@ -518,13 +543,27 @@ def _customer(envelope: Envelope, body: Body) -> Sequence[Event]:
     version = read.time(body, "updated_at")
     changed = event(envelope, EventType.CUSTOMER_UPDATED, _profile(body), person, version)
     spoken = ((_CONSENT_FIELD[channel], channel) for channel in _CONSENT_FIELD)
-    return (changed, *(each for name, channel in spoken for each in _consent(envelope, body, name, channel, person)))
+    said = [each for name, channel in spoken for each in _consent(envelope, body, name, channel, person)]
+    return (changed, *said, *(() if body.get("email_marketing_consent") else _old_consent(envelope, body, person)))
+
+
+def _old_consent(envelope: Envelope, body: Body, person: Person) -> Sequence[Event]:
+    """`accepts_marketing` of bodies before 2024-01. It does not say who ticked it: it never reverses an opt-out.
+
+    A false without a time is how a record begins, not something anybody said.
+    """
+    granted, at = body.get("accepts_marketing"), read.time(body, "accepts_marketing_updated_at")
+    if not isinstance(granted, bool) or not (granted or at):
+        return ()
+    facts = ConsentFacts(channel="email", granted=granted, method=f"{NAME}:accepts_marketing", by_customer=False)
+    said = event(envelope, EventType.CONSENT_CHANGED, facts, person, at, part="email")
+    return (replace(said, occurred_at=at or envelope.occurred_at),)
 
 
 def _profile(body: Body) -> ProfileFacts:
     """When the customer registered, and the tags that bodies before 2025-01 carried along."""
-    registered = read.day(body, "created_at")
-    tags = (media.code(tag) for tag in (read.text(body, "tags") or "").split(","))
+    registered = read.local_day(body, "created_at")
+    tags = (media.code(tag) for tag in _tag_list(body))
     attributes: dict[str, str | int | float | bool] = {f"tags/{tag}": True for tag in tags if tag}
     return ProfileFacts(
         attributes={"registered_on": registered.isoformat(), **attributes} if registered else attributes
@@ -732,7 +771,7 @@ def _billing(envelope: Envelope, body: Body) -> Sequence[Event]:
     facts = SubscriptionFacts(
         subscription_id=contract,
         state=SUBSCRIPTION_TOPICS[envelope.topic],
-        next_delivery_on=None if read.flag(body, "skipped") else read.day(body, "billing_attempt_expected_date"),
+        next_delivery_on=None if read.flag(body, "skipped") else read.local_day(body, "billing_attempt_expected_date"),
     )
     return (event(envelope, EventType.SUBSCRIPTION_UPDATED, facts, _subscriber(contract, None)),)
 
@@ -766,17 +805,20 @@ def _cart(envelope: Envelope, body: Body) -> Sequence[Event]:
     return (event(envelope, EventType.CART_UPDATED, facts, person, read.time(body, "updated_at")),)
 
 
-def _cart_token(body: Body) -> str | None:
-    return read.text(body, "token") or read.text(body, "id")
+def _cart_token(body: Body, *names: str) -> str | None:
+    """A cart's token; `?key=…`, which only some bodies and pages append to it, is no part of its name."""
+    written = (read.text(body, name) for name in names or ("token", "id"))
+    return next((token for each in written if each and (token := each.partition("?")[0])), None)
 
 
 def _checkout(envelope: Envelope, body: Body) -> Sequence[Event]:
     token = read.required(read.text(body, "token"), "token")
-    currency = read.currency(body)
+    # The documentation's own sample wraps it once more.
+    currency = read.currency(read.inner(body, "currency") or {} if isinstance(body.get("currency"), dict) else body)
     url = read.text(body, "abandoned_checkout_url")
     facts = CartFacts(
         token=token,
-        cart_token=read.text(body, "cart_token"),
+        cart_token=_cart_token(body, "cart_token"),
         currency=currency,
         total=max(0, _money(body, "total_price", currency) or 0) if currency else 0,
         lines=_lines(body, currency),

@@ -233,7 +233,7 @@ def _customer(envelope: Envelope, data: Body) -> Sequence[Event]:
 
 def _profile(customer: Body) -> ProfileFacts:
     """Birthday and the day of registration; a birthday without its year begins with 0000 and is none."""
-    days = {"birth_on": read.day(customer, "birthday"), "registered_on": read.day(customer, "created_at")}
+    days = {"birth_on": read.day(customer, "birthday"), "registered_on": read.local_day(customer, "created_at")}
     return ProfileFacts(attributes={name: found.isoformat() for name, found in days.items() if found})
 
 
@@ -345,9 +345,15 @@ def _whole_order(envelope: Envelope, order: Body) -> Sequence[Event]:
         offline="point of sale" in read.word(read.inner(order, "source") or {}, "name"),
     )
     said = EventType.ORDER_CANCELLED if state == "canceled" else EventType.ORDER_UPDATED
-    person = Person(source_customer_id=read.opaque_id(order, "customer_id"))
+    person = Person(source_customer_id=_customer_of(order))
     # Sorts behind every payment's version, which is a time.
     return (event(envelope, said, facts, person, f"order/{read.count(order, 'version'):012d}"),)
+
+
+def _customer_of(order: Body) -> str | None:
+    """The buyer: of the order, else of who paid for it."""
+    holders = (order, *read.items(order, "tenders"))
+    return next((found for each in holders if (found := read.opaque_id(each, "customer_id"))), None)
 
 
 def _is_settled(order: Body) -> bool:
@@ -442,7 +448,8 @@ def _subscription(envelope: Envelope, data: Body) -> Sequence[Event]:
     state = SUBSCRIPTION_STATES.get(read.word(contract, "status"), SubscriptionState.UNKNOWN)
     ends = read.day(contract, "canceled_date")
     cancelled = state is SubscriptionState.CANCELLED or ends is not None
-    price, plan = _money(contract, "price_override_money"), read.opaque_id(contract, "plan_variation_id")
+    price = _money(contract, "price_override_money")
+    plan = read.opaque_id(contract, "plan_variation_id") or read.opaque_id(contract, "plan_id")  # `plan_id`: until 2023
     facts = SubscriptionFacts(
         subscription_id=subscription_id,
         state=state,

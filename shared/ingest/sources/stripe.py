@@ -24,6 +24,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 
 from shared.core.clock import shop_day
 from shared.core.errors import RejectedError
@@ -65,9 +66,6 @@ SUBSCRIPTION_STATES: Mapping[str, SubscriptionState] = {
     "canceled": SubscriptionState.CANCELLED,
 }
 """Status of a subscription → ours; whatever is not here (`incomplete`: never paid) is UNKNOWN."""
-
-TIMEZONE = "Asia/Tokyo"
-"""The day of a period's end is of this zone: a body does not say its own."""
 
 _WORD = re.compile(r"[a-z_]{1,40}", re.ASCII)
 _EVENT_ID = re.compile(r"evt_[A-Za-z0-9_]{4,250}", re.ASCII)
@@ -205,7 +203,7 @@ def _of_subscription(topic: str, thing: Body) -> tuple[str, str] | None:
 def _customer(envelope: Envelope, customer: Body) -> Sequence[Event]:
     person = _person(customer, read.required(read.opaque_id(customer), "id"))
     created = read.epoch_time(customer, "created")
-    facts = ProfileFacts(attributes={"registered_on": shop_day(created, TIMEZONE).isoformat()} if created else {})
+    facts = ProfileFacts(attributes={"registered_on": shop_day(created, read.TIMEZONE).isoformat()} if created else {})
     return (event(envelope, EventType.CUSTOMER_UPDATED, facts, person),)
 
 
@@ -238,24 +236,28 @@ def _checkout(envelope: Envelope, session: Body) -> Sequence[Event]:
 def _subscription(envelope: Envelope, contract: Body) -> Sequence[Event]:
     subscription_id = read.required(read.opaque_id(contract), "id")
     state = _state(envelope.topic, contract)
-    ends = state is SubscriptionState.CANCELLED or read.flag(contract, "cancel_at_period_end")
+    items = _items(contract)
+    next_at, last_day = _period_end(contract, items), read.epoch_time(contract, "cancel_at")
+    # Flexible billing (2025) books the end of a period as its date only.
+    booked = last_day is not None and (next_at is None or last_day <= next_at)
+    ends = state is SubscriptionState.CANCELLED or read.flag(contract, "cancel_at_period_end") or booked
     asked = read.epoch_time(contract, "canceled_at") or read.epoch_time(contract, "ended_at") or envelope.occurred_at
-    currency = read.currency(contract)
-    items = read.items(read.inner(contract, "items") or {}, "data")
+    currency = read.currency(contract) or read.currency(_price(items[0]) if items else {})
     lines = tuple(_item(item) for item in items)
     rhythm = _rhythm(items)
     unit = read.word(rhythm, "interval")
-    next_at = _period_end(contract, items)
     facts = SubscriptionFacts(
         subscription_id=subscription_id,
         state=state,
         started_at=read.epoch_time(contract, "start_date") or read.epoch_time(contract, "created"),
         lines=lines,
         currency=currency,
-        amount=sum(line.unit_amount * line.quantity for line in lines) if lines else None,
+        amount=sum(line.unit_amount * line.quantity for line in lines)
+        if lines and all(map(_is_priced, items))
+        else None,
         interval_unit=unit if unit in ("day", "week", "month", "year") else None,  # type: ignore[arg-type]
         interval_count=read.count(rhythm, "interval_count") or None,
-        next_delivery_on=None if ends or next_at is None else shop_day(next_at, TIMEZONE),
+        next_delivery_on=None if ends or next_at is None else shop_day(next_at, read.TIMEZONE),
         cancelled_at=asked if ends else None,
         cancel_reason=_cancel_reason(contract) if ends else None,
     )
@@ -268,6 +270,22 @@ def _state(topic: str, contract: Body) -> SubscriptionState:
     state = SUBSCRIPTION_STATES.get(read.word(contract, "status"), SubscriptionState.UNKNOWN)
     paused = state is SubscriptionState.ACTIVE and read.inner(contract, "pause_collection")
     return SubscriptionState.PAUSED if paused else state
+
+
+def _items(contract: Body) -> Sequence[Body]:
+    """What is subscribed to; oldest bodies have the one `plan` on the contract itself."""
+    listed = read.items(read.inner(contract, "items") or {}, "data")
+    return listed or ((contract,) if read.inner(contract, "plan") else ())
+
+
+def _is_priced(item: Body) -> bool:
+    """Is it known beforehand what it costs? Not by consumption (metered) or by steps (tiers)."""
+    price = _price(item)
+    usage = read.word(read.inner(price, "recurring") or price, "usage_type")
+    return usage != "metered" and any(price.get(name) is not None for name in _UNIT_AMOUNTS)
+
+
+_UNIT_AMOUNTS = ("unit_amount", "unit_amount_decimal", "amount", "amount_decimal")
 
 
 def _price(item: Body) -> Body:
@@ -286,14 +304,14 @@ def _item(item: Body) -> Line:
         variant_id=price_id,
         title=name or read.text(price, "nickname") or "",
         quantity=1 if item.get("quantity") is None else read.count(item, "quantity"),
-        unit_amount=_minor(price, "unit_amount") or _minor(price, "amount"),
+        unit_amount=next((found for name in _UNIT_AMOUNTS if (found := _minor(price, name))), 0),
         subscription=True,
     )
 
 
 def _minor(body: Body, name: str) -> int:
-    """Stripe counts in the smallest unit already; yen are whole."""
-    return max(0, int(read.number(body, name) or 0))
+    """Stripe counts in the smallest unit already; yen are whole. `…_decimal` amounts are finer: rounded."""
+    return max(0, int((read.number(body, name) or Decimal(0)).quantize(Decimal(1), ROUND_HALF_UP)))
 
 
 def _rhythm(items: Sequence[Body]) -> Body:

@@ -24,10 +24,11 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 from enum import Enum
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from shared.core.clock import shop_day, to_iso
 from shared.core.errors import RejectedError
@@ -103,9 +104,6 @@ SUBSCRIPTION_STATES: Mapping[str, SubscriptionState] = {
 
 RENEWALS = ("_subscription_renewal", "_subscription_resubscribe", "_subscription_switch")
 """Meta of an order that names the contract it belongs to."""
-
-TIMEZONE = "Asia/Tokyo"
-"""Days of `…_gmt` times are of this zone: a body does not say its own."""
 
 _MAX_META = 500
 _KANA = re.compile(r"[ァ-ヶー・･ｦ-ﾟぁ-ゖ\s　]{1,100}")
@@ -256,11 +254,20 @@ def _known_id(body: Body) -> str | None:
 
 
 def _gmt(body: Body, name: str) -> datetime | None:
-    """A `…_gmt` time: UTC written without `Z`. Its local twin says no offset and is never used."""
+    """A `…_gmt` time: UTC written without `Z`. Its local twin says no offset."""
     written = body.get(name)
     if isinstance(written, str) and _NAIVE.fullmatch(written.strip()):
         return read.time({name: f"{written.strip()}Z"}, name)
     return read.time(body, name)
+
+
+def _local(body: Body, name: str) -> datetime | None:
+    """A shop's own time, for a body that lost the other (captured ones did): better hours off than an order lost."""
+    written = body.get(name)
+    if not isinstance(written, str) or not _NAIVE.fullmatch(written.strip()):
+        return None
+    at = read.time({name: f"{written.strip()}Z"}, name)
+    return at.replace(tzinfo=ZoneInfo(read.TIMEZONE)).astimezone(UTC) if at else None
 
 
 def _gmt_if_any(body: Body, name: str) -> datetime | None:
@@ -300,7 +307,7 @@ def _version(envelope: Envelope) -> str:
 def _order_facts(envelope: Envelope, body: Body, means: Meaning) -> OrderFacts:
     currency = read.required(read.currency(body), "currency")
     total = _money(body, "total", currency)
-    ordered_at = _gmt(body, "date_created_gmt")
+    ordered_at = _gmt(body, "date_created_gmt") or _local(body, "date_created")
     if ordered_at is None or total is None:
         raise RejectedError("an order needs 'date_created_gmt' and 'total'")
     return OrderFacts(
@@ -560,7 +567,7 @@ def _state(status: str, body: Body) -> SubscriptionState:
 
 
 def _shop_day(at: datetime | None) -> date | None:
-    return shop_day(at, TIMEZONE) if at else None
+    return shop_day(at, read.TIMEZONE) if at else None
 
 
 def _subscription_deleted(envelope: Envelope, body: Body) -> Sequence[Event]:

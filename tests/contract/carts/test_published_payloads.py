@@ -64,7 +64,7 @@ CASES = [
         "customer_payment_methods/update",
         [EventType.CUSTOMER_UPDATED],
     ),
-    ("captured/customer_2022.json", "customers/update", [EventType.CUSTOMER_UPDATED]),
+    ("captured/customer_2022.json", "customers/update", [EventType.CUSTOMER_UPDATED, EventType.CONSENT_CHANGED]),
     ("rest/order.json", "orders/updated", [EventType.ORDER_UPDATED]),
     ("rest/refund.json", "refunds/create", [EventType.ORDER_REFUNDED]),
     ("rest/customer.json", "customers/update", [EventType.CUSTOMER_UPDATED]),

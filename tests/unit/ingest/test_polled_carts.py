@@ -92,7 +92,8 @@ def test_the_mail_magazine_flag_is_consent_that_cannot_reverse_an_opt_out(
 
 def test_nobody_said_anything_is_no_consent_and_a_sale_never_is() -> None:
     assert [e.event_type for e in read("colorme", "customer", body("colorme", "customer@nothing-said"))] == [
-        EventType.CUSTOMER_UPDATED
+        EventType.CUSTOMER_UPDATED,
+        EventType.POINTS_CHANGED,
     ]
     assert [e.event_type for e in read("colorme", "sale", body("colorme", "sale"))] == [EventType.ORDER_UPDATED]
 

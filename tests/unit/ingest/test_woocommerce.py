@@ -176,11 +176,13 @@ def test_a_cancelled_order_says_when() -> None:
     assert order(SAMPLES["order.updated@cancelled"]).cancelled_at == datetime(2026, 11, 6, 3, tzinfo=UTC)
 
 
-def test_a_time_is_utc_though_it_does_not_say_so_and_the_local_one_is_never_used() -> None:
+def test_a_time_is_utc_though_it_does_not_say_so_and_the_local_one_counts_only_alone() -> None:
     facts = order(changed("order.created", date_created="2001-01-01T00:00:00"))
     assert facts.ordered_at == datetime(2026, 11, 3, 3, 0, 1, tzinfo=UTC)
+    alone = order(changed("order.created", date_created_gmt=None, date_created="2026-11-03T12:00:01"))
+    assert alone.ordered_at == datetime(2026, 11, 3, 3, 0, 1, tzinfo=UTC)
     with pytest.raises(RejectedError, match="date_created_gmt"):
-        order(changed("order.created", date_created_gmt=None))
+        order(changed("order.created", date_created_gmt=None, date_created=None))
 
 
 def test_the_later_change_wins_and_within_a_second_the_one_sent_last() -> None:
