@@ -89,8 +89,8 @@ ACCEPTED = (
     ),
     Accepted(
         "AwsSolutions-APIG4",
-        "A cart cannot sign in: webhooks are authenticated by HMAC over the body, unsubscribing by a signed token",
-        path=r".*/(POST|GET|HEAD)--v1--(hooks|unsubscribe|preferences)--.*",
+        "A cart cannot sign in: webhooks are authenticated by HMAC over the body, unsubscribing and links by a signed token",
+        path=r".*/(POST|GET|HEAD)--v1--(hooks|unsubscribe|preferences|c)--.*",
     ),
     Accepted(
         "AwsSolutions-APIG4",
