@@ -28,10 +28,11 @@ from shared.analytics.customers_of import customers_query
 from shared.analytics.definitions import SECTION, TEXT_LISTS, definitions_of
 from shared.analytics.lake import S3Objects
 from shared.analytics.meaning import Meaning, every_analysis, meaning, result_table
+from shared.analytics.models.cancellation import call_order
 from shared.analytics.nightly import RUN, STEPS
-from shared.analytics.reports import ReportStore
+from shared.analytics.reports import MODEL_AUDIT, ReportStore
 from shared.analytics.schema import Kind
-from shared.analytics.sql import Value
+from shared.analytics.sql import Value, parameter_names
 from shared.core.clock import SystemClock, shop_day
 from shared.core.errors import NotFoundError, RejectedError, UnavailableError
 from shared.core.shop import Shop
@@ -187,7 +188,10 @@ def _day(text: str | None, shop: Shop) -> date:
 
 def ask(deployment: Deployment, shop: Shop, name: str, as_of: date, known: Known = Known.NOW) -> Rows:
     """The rows of an analysis, over the base tables alone, in the order of its schema."""
-    query = catalog.standalone_query(name, every_analysis(), _values(shop, as_of, known))
+    values = _values(shop, as_of, known)
+    if "call_order" in parameter_names(catalog.query_text(name)):
+        values |= {"call_order": _call_order(deployment, shop)}
+    query = catalog.standalone_query(name, every_analysis(), values)
     rows = _typed(_asked(deployment, query), name)
     order = result_table(name).sort
     return sorted(rows, key=lambda row: [(row[column] is not None, row[column]) for column in order])
@@ -195,7 +199,15 @@ def ask(deployment: Deployment, shop: Shop, name: str, as_of: date, known: Known
 
 def _values(shop: Shop, as_of: date, known: Known) -> dict[str, Value]:
     before = catalog.end_of_day(as_of, shop.timezone) if known is Known.THEN else None
-    return catalog.parameters(shop.tenant, as_of, definitions_of(shop), shop.currency, known_before=before)
+    return catalog.parameters(
+        shop.tenant, as_of, definitions_of(shop), shop.currency, known_before=before, timezone=shop.timezone
+    )
+
+
+def _call_order(deployment: Deployment, shop: Shop) -> str:
+    """By what 解約見込み is ordered: what its last weekly audit says."""
+    store = ReportStore(deployment.outputs["ReportsTable"], deployment.client("dynamodb"))
+    return call_order(next((report for _, report in store.latest(shop.tenant, MODEL_AUDIT)), None))
 
 
 def _asked(deployment: Deployment, query: str) -> Iterator[list[str | None]]:

@@ -21,6 +21,9 @@ FOLDER = Path(__file__).parent / "analyses"
 NEVER = date(1990, 1, 1)
 """Stands for "no earlier run": a day no result is filed under."""
 
+THEN_DAYS = 28
+"""How long ago a prediction was made that is held against what has happened since: a delivery cycle, whole weeks."""
+
 ALWAYS = datetime(9999, 1, 1, tzinfo=UTC)
 """Stands for "as known now": whatever we know, we knew before."""
 
@@ -47,6 +50,8 @@ class Analysis:
     """Name → kind of those rows."""
     uses: tuple[str, ...] = ()
     """Results it waits for, and does without where they failed."""
+    then: bool = False
+    """Asked as things stood and were known `THEN_DAYS` before: what was said then is held against what happened."""
 
     def document(self) -> dict[str, Any]:
         """As it stands in the nightly machine's definition."""
@@ -65,6 +70,7 @@ def from_documents(documents: Iterable[Mapping[str, Any]]) -> list[Analysis]:
             each.get("made_by", ""),
             each.get("columns", {}),
             tuple(each.get("uses", ())),
+            each.get("then", False),
         )
         for each in documents
     ]
@@ -122,11 +128,15 @@ def parameters(
     previous_on: date | None = None,
     written_on: date | None = None,
     known_before: datetime | None = None,
+    timezone: str = "UTC",
+    call_order: str = "score",
 ) -> dict[str, Value]:
     """Everything a query may ask for. `previous_on` is the last complete run (statuses carry over from it),
     `written_on` the run whose scores the live state holds, `known_before` the instant before which something must have
-    reached us to count (as known then); without it everything counts (as known now).
+    reached us to count (as known then); without it everything counts (as known now). `timezone` is the shop's,
+    `call_order` what 解約見込み is ordered by: the score, or `newest` where its audit found that rule no worse.
     """
+    then_on = as_of - timedelta(days=THEN_DAYS)
     return {
         "tenant": tenant,
         "as_of": as_of,
@@ -135,6 +145,9 @@ def parameters(
         "previous_on": previous_on or NEVER,
         "written_on": written_on or NEVER,
         "known_before": known_before or ALWAYS,
+        "call_order": call_order,
+        "then_on": then_on,
+        "then_known_before": min(known_before or ALWAYS, end_of_day(then_on, timezone)),
         **definitions.parameters(),
     }
 
@@ -160,8 +173,9 @@ def standalone_query(name: str, catalog: Sequence[Analysis], values: Mapping[str
     """The SQL of an analysis over the base tables alone: the results it reads become common table expressions,
     so that it can be asked as of any day, whether or not that night has run.
     """
-    reads = next(analysis.reads for analysis in catalog if analysis.name == name)
-    return over_base_tables(bound_query(name, values), reads, catalog, values)
+    asked = next(analysis for analysis in catalog if analysis.name == name)
+    values = _as_then(values) if asked.then else values
+    return over_base_tables(bound_query(name, values), asked.reads, catalog, values)
 
 
 def nightly_query(name: str, catalog: Sequence[Analysis], values: Mapping[str, Value]) -> str:
@@ -186,10 +200,24 @@ def over_base_tables(query: str, reads: Sequence[str], catalog: Sequence[Analysi
     by_name = {analysis.name: analysis for analysis in catalog}
     common = [
         f"{each} AS (\nSELECT inlined.*, {literal(values['tenant'])} AS tenant, {literal(values['as_of'])} AS dt\n"
-        f"FROM (\n{bound_query(each, values)}\n) AS inlined\n)"
+        f"FROM (\n{_common(by_name[each], catalog, values)}\n) AS inlined\n)"
         for each in _inputs(reads, by_name)
     ]
     return f"WITH {', '.join(common)}\nSELECT answer.*\nFROM (\n{query}\n) AS answer" if common else query
+
+
+def _common(analysis: Analysis, catalog: Sequence[Analysis], values: Mapping[str, Value]) -> str:
+    """The SQL of a common table expression: of one asked as then, with all it reads inside it."""
+    if not analysis.then:
+        return bound_query(analysis.name, values)
+    return standalone_query(analysis.name, catalog, values)
+
+
+def _as_then(values: Mapping[str, Value]) -> dict[str, Value]:
+    """The same question some weeks ago, knowing no more than was known."""
+    then_on, known = values["then_on"], values["then_known_before"]
+    earlier = {"as_of": then_on, "as_of_month": f"{then_on:%Y-%m}", "known_before": known, "call_order": "score"}
+    return {**values, **earlier}
 
 
 def _inputs(reads: Sequence[str], by_name: Mapping[str, Analysis]) -> list[str]:
@@ -197,6 +225,7 @@ def _inputs(reads: Sequence[str], by_name: Mapping[str, Analysis]) -> list[str]:
     ordered: list[str] = []
     for read in reads:
         if read in by_name:
-            inner = [*_inputs(by_name[read].reads, by_name), read]
+            behind = () if by_name[read].then else by_name[read].reads
+            inner = [*_inputs(behind, by_name), read]
             ordered += [each for each in inner if each not in ordered]
     return ordered

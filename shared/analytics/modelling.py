@@ -20,6 +20,8 @@ PREFIX = "models/"
 """In the work bucket: predictions on their way into the lake."""
 
 GROUPS, SPEND, HOLDOUT = "model_groups_v1", "model_spend_v1", "model_holdout_v1"
+CALLS = "cancellation_holdout_v1"
+"""Without it the predictions are the same: a failure of it stops nothing, and the last verdict stays."""
 
 
 def fit(event: Mapping[str, Any], work: Objects, reports: Reports, now: datetime) -> dict[str, Any]:
@@ -29,7 +31,8 @@ def fit(event: Mapping[str, Any], work: Objects, reports: Reports, now: datetime
     """
     started = perf_counter()
     tenant, as_of = TenantId(event["tenant"]), date.fromisoformat(event["as_of"])
-    texts = {each["name"]: _text(each, work) for each in event["inputs"]}
+    known = [each for each in event["inputs"] if each["name"] != CALLS or each.get("location")]
+    texts = {each["name"]: _text(each, work) for each in known}
     if missing := [name for name in (GROUPS, SPEND, HOLDOUT) if name not in texts]:
         raise RejectedError(f"the models need {', '.join(missing)}")
     earlier = next((report for _, report in reports.latest(tenant, MODEL_AUDIT, before=as_of)), None)
@@ -39,7 +42,9 @@ def fit(event: Mapping[str, Any], work: Objects, reports: Reports, now: datetime
         tenant,
         MODEL_AUDIT,
         as_of,
-        found.report | {"as_of": as_of.isoformat(), "audited_on": audited_on, "made_at": now.isoformat()},
+        found.report
+        | {"as_of": as_of.isoformat(), "audited_on": audited_on, "made_at": now.isoformat()}
+        | {"cancellation": night.calls(texts.get(CALLS, ""), as_of, earlier)},
     )
     key = f"{PREFIX}{tenant}/{as_of}/{event['name']}.columns"
     work.put(key, found.predictions)

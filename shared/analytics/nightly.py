@@ -195,6 +195,7 @@ def advance(
         shop.currency,
         previous_on=night.previous_on,
         written_on=night.written_on,
+        timezone=shop.timezone,
     )
     failed = [outcome.name for outcome in outcomes if outcome.state != "done"]
     own = {analysis.name: segments.query(analysis.name, failed, analyses, values) for analysis in ready}

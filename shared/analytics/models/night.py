@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 from io import StringIO
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from shared.analytics.models import audit as auditing
 from shared.analytics.models.audit import Held
 from shared.analytics.models.bg_nbd import BgNbd
+from shared.analytics.models.cancellation import audited
 from shared.analytics.models.candidates import PurchaseFit, learn, learn_spend
 from shared.analytics.models.fitting import Fit
 from shared.analytics.models.gamma_gamma import GammaGamma, Spend
@@ -31,6 +33,7 @@ WITHIN_DAYS = (30.0, 90.0)
 GROUPS = ("x", "t_x", "t_cal", "customers", "log_gaps")
 SPEND = ("orders", "customers", "mean")
 HOLDOUT = ("x", "t_x", "t_cal", "later", "days", "customers")
+CALLS = ("days", "contracts", "cancelled", "called", "found", "found_newest")
 PREDICTIONS = (
     "x", "t_x", "t_cal", "p_alive", "p_order_30", "p_order_90", "orders_365", "value_scale", "value_mean",
     "value_low", "value_high", "model", "source",
@@ -56,6 +59,14 @@ class Night:
     """`model_audit`: which model is used and why, its parameters, what the hold-out said."""
     audited: bool
     """Whether the hold-out was scored tonight, rather than carried over."""
+
+
+def calls(text: str, on: date, earlier: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """解約見込み: the verdict of this week's hold-out; without one, that of the last report (None: never audited)."""
+    column = _columns(text, CALLS)
+    if not len(column["days"]):
+        return (earlier or {}).get("cancellation")
+    return audited(**{name: int(each[0]) for name, each in column.items()}) | {"audited_on": on.isoformat()}
 
 
 def run(groups_csv: str, spend_csv: str, holdout_csv: str, earlier: Mapping[str, Any] | None) -> Night:

@@ -19,6 +19,7 @@ from shared.admin.frame import frame_of
 from shared.admin.sources import Sources, Titles
 from shared.admin.views import VIEWS
 from shared.analytics.definitions import Definitions
+from shared.analytics.models.cancellation import audited
 from shared.analytics.nightly import RUN
 from shared.analytics.reports import MODEL_AUDIT, MemoryReportStore
 from shared.core.ids import ScenarioId, TenantId
@@ -71,7 +72,8 @@ def an_audit(word: str, scale: int = 1, **more: Any) -> dict[str, Any]:
     worse = {"mae": 0.94 * scale, "calibration_slope": None, "normalised_gini": 0.41}
     audit = {"verdict": "better", "use": word, "best": word, "customers": 23_570 * scale, "buyers": 11_506 * scale}
     audit |= {"holdout_days": 273, "scores": {"rate": worse, word: figures}}
-    return {"audit": audit | more, "fits": {}, "audited_on": ON.isoformat()}
+    calls = audited(28, 900 * scale, 90 * scale, 100, 30, 20) | {"audited_on": ON.isoformat()}
+    return {"audit": audit | more, "fits": {}, "audited_on": ON.isoformat(), "cancellation": calls}
 
 
 def nothing() -> Sources:
@@ -339,6 +341,21 @@ def test_a_model_that_is_not_better_or_not_tested_is_called_so(verdict: str, use
     sources = nothing()
     sources.reports.put(TENANT, MODEL_AUDIT, ON, an_audit(used, verdict=verdict))
     assert words in texts(ask(sources, view="model_audit"))
+
+
+@pytest.mark.parametrize(
+    ("found", "newest", "words"),
+    [
+        (30, 20, "✓ 点数の高い順に電話"),
+        (20, 30, "お届け回数の少ない順に電話（点数の方がよいとは言えない）"),
+    ],
+)
+def test_the_calls_are_held_against_what_the_contracts_did(found: int, newest: int, words: str) -> None:
+    sources, calls = nothing(), audited(28, 900, 90, 100, found, newest) | {"audited_on": ON.isoformat()}
+    sources.reports.put(TENANT, MODEL_AUDIT, ON, an_audit("rate") | {"cancellation": calls})
+    said = texts(ask(sources, view="model_audit"))
+    assert f"解約見込み{words}" in said
+    assert f"900 契約のうち 100 件に電話した場合の解約の割合は 点数順 {found}.0%、回数の少ない順 {newest}.0%" in said
 
 
 def test_a_small_shop_is_told_that_its_figures_lean_on_others() -> None:

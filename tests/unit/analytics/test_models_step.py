@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -10,15 +10,18 @@ import numpy as np
 import pytest
 
 from shared.analytics import meaning, stored_rows
+from shared.analytics.lake import MemoryObjects
+from shared.analytics.modelling import fit
 from shared.analytics.models import night
 from shared.analytics.parquet import arrow_schema
-from shared.analytics.reports import MODEL_AUDIT
+from shared.analytics.reports import MODEL_AUDIT, MemoryReportStore
 from shared.customers.model import LtvTier
 from shared.ingest.model import Event
 from tests.sql.lake_in_duckdb import lake_of
 from tests.unit.analytics.world import TENANT, World, an_order, customer_of, day
 
 START = date(2026, 1, 1)
+NOW = datetime(2026, 12, 20, 17, tzinfo=UTC)
 
 
 def beside_the_models() -> frozenset[str]:
@@ -128,3 +131,31 @@ def test_the_naive_rule_stands_where_the_audit_preferred_it() -> None:
     assert by_x[2]["orders_365"] == pytest.approx(2 / 40 * 365)
     assert by_x[1]["orders_365"] == 0  # silent for 295 days
     assert by_x[2]["p_alive"] is by_x[2]["value_mean"] is None
+
+
+def test_the_calls_are_audited_once_a_week_and_a_failure_of_that_stops_nothing() -> None:
+    work, reports = MemoryObjects("work"), MemoryReportStore()
+    for name, text in [
+        ("model_groups_v1", "x,t_x,t_cal,customers,log_gaps\n2,20,40,5,0\n"),
+        ("model_spend_v1", "orders,customers,mean\n"),
+        ("model_holdout_v1", "x,t_x,t_cal,later,days,customers\n"),
+        ("none", "days,contracts,cancelled,called,found,found_newest\n"),
+        ("some", "days,contracts,cancelled,called,found,found_newest\n28,900,90,100,30,20\n"),
+    ]:
+        work.put(f"athena/{name}.csv", text.encode())
+
+    def audited(on: str, calls: dict[str, Any]) -> Any:
+        names = ("model_groups_v1", "model_spend_v1", "model_holdout_v1")
+        inputs = [{"name": name, "location": f"s3://work/athena/{name}.csv"} for name in names]
+        event = {"tenant": TENANT, "as_of": on, "name": "model_predictions_v1"}
+        fit(event | {"inputs": [*inputs, {"name": "cancellation_holdout_v1"} | calls]}, work, reports, NOW)
+        report = reports.get(TENANT, MODEL_AUDIT, day(on))
+        assert report is not None
+        return report["cancellation"]
+
+    assert audited("2026-12-19", {"location": "s3://work/athena/none.csv"}) is None
+    sunday = audited("2026-12-20", {"location": "s3://work/athena/some.csv"})
+    assert (sunday["audited_on"], sunday["verdict"], sunday["contracts"]) == ("2026-12-20", "better", 900)
+    assert (sunday["score"]["precision"], sunday["newest"]["precision"]) == (0.3, 0.2)
+    assert audited("2026-12-21", {"location": "s3://work/athena/none.csv"}) == sunday
+    assert audited("2026-12-22", {"error": {"State": "FAILED"}}) == sunday

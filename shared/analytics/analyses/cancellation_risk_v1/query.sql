@@ -4,7 +4,8 @@
 --   factors  held (payment failed or delivery overdue) 2, paused 1.5, another contract of theirs cancelled 1.5, and the
 --            medium's share over the shop's (drawn together likewise)
 -- A reason is given where a factor is there, or a share is half again the shop's. No contract decided: nothing to learn,
--- the hazard is null and only the factors order the calls.
+-- the hazard is null and only the factors order the calls. Where the weekly audit found that fewest deliveries first (newest)
+-- finds no fewer cancellations than the score, the calls are ordered by that.
 WITH contracts AS (
   SELECT
     customer_id,
@@ -119,7 +120,15 @@ placed AS (
     hazard,
     score,
     reasons,
-    ROW_NUMBER() OVER (ORDER BY score DESC, call_by_on, customer_id, source, store, subscription_id) AS place
+    ROW_NUMBER() OVER (
+      ORDER BY
+        CASE WHEN :call_order = 'newest' THEN CAST(deliveries AS double) ELSE -score END,
+        call_by_on,
+        customer_id,
+        source,
+        store,
+        subscription_id
+    ) AS place
   FROM scored
 )
 SELECT

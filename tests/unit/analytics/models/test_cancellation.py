@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.analytics.models.cancellation import precision_at
+from shared.analytics.models.cancellation import audited, call_order, precision_at
 from shared.core.errors import RejectedError
 
 
@@ -25,3 +25,27 @@ def test_nobody_cancelled() -> None:
 def test_nothing_to_call_is_refused(ranked: list[str], capacity: int) -> None:
     with pytest.raises(RejectedError):
         precision_at(ranked, set(), capacity)
+
+
+@pytest.mark.parametrize(
+    ("counts", "verdict", "use"),
+    [
+        ((900, 90, 100, 30, 20), "better", "score"),
+        ((900, 90, 100, 20, 20), "not_better", "newest"),
+        ((900, 90, 100, 9, 5), "not_better", "newest"),  # ahead of the rule, behind calling at random
+        ((900, 19, 100, 12, 2), "untested", "score"),
+        ((90, 30, 90, 30, 30), "all_called", "score"),
+    ],
+)
+def test_the_calls_are_ordered_by_what_found_more(
+    counts: tuple[int, int, int, int, int], verdict: str, use: str
+) -> None:
+    found = audited(28, *counts)
+    assert (found["verdict"], found["use"]) == (verdict, use)
+    assert call_order({"cancellation": found}) == use
+    assert found["score"]["base_rate"] == counts[1] / counts[0]
+    assert found["newest"]["precision"] == counts[4] / counts[2]
+
+
+def test_what_was_never_audited_is_ordered_by_the_score() -> None:
+    assert call_order(None) == call_order({"audit": {}}) == call_order({"cancellation": None}) == "score"

@@ -1,0 +1,3 @@
+#fail placed_once: both orders are 1, 2, 3 …
+SELECT ABS(COUNT(*) - COALESCE(MAX(place), 0)) + ABS(COUNT(*) - COALESCE(MAX(newest_place), 0)) AS violations
+FROM cancellation_then_v1 WHERE tenant = :tenant AND dt = :as_of
