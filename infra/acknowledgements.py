@@ -89,7 +89,7 @@ ACCEPTED = (
     ),
     Accepted(
         "AwsSolutions-APIG4",
-        "A cart cannot sign in: webhooks are authenticated by HMAC over the body, unsubscribing and links by a signed token",
+        "A cart cannot sign in: webhooks are authenticated by HMAC over the body, links of a message by a signed token",
         path=r".*/(POST|GET|HEAD)--v1--(hooks|unsubscribe|preferences|c)--.*",
     ),
     Accepted(
