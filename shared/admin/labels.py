@@ -34,6 +34,7 @@ REASONS: Mapping[Reason, Label] = {
     Reason.ERASED: Label("個人情報を削除済み", "personal data erased"),
     Reason.FREQUENCY_CAP: Label("配信回数の上限に達した", "contact cap reached"),
     Reason.PAUSED: Label("本人の希望でお休み中", "paused at the person's wish"),
+    Reason.OUTRANKED: Label("優先する配信に譲った", "gave way to a scenario of higher priority"),
     Reason.TOPIC_OFF: Label("この内容は希望されていない", "this topic is not wanted"),
     Reason.WARM_UP: Label("送信元のウォームアップ中", "sending domain is warming up"),
     Reason.QUIET_HOURS: Label("夜間は送らない", "quiet hours"),

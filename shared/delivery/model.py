@@ -42,6 +42,8 @@ class Reason(StrEnum):
     COMPLAINED = "complained"
     ERASED = "erased"
     FREQUENCY_CAP = "frequency_cap"
+    OUTRANKED = "outranked"
+    """the slot is kept for a scenario of higher priority that is due to the same person today"""
     PAUSED = "paused"
     """they asked for a rest of 30 days (preference centre)"""
     TOPIC_OFF = "topic_off"
@@ -111,6 +113,8 @@ class SendRequest:
     expires_at: datetime | None = None
     """After this it is too late to be welcome (I6)."""
     staged: bool = False
+    rivals: int = 0
+    """Scenarios of higher priority that are due to this person today: so many slots under the caps are theirs."""
     identity: str = ""
     """What stands for the channel in `send_id` where one of several may carry it: so that a person gets one."""
 

@@ -8,6 +8,9 @@ Section `delivery` of the shop's settings:
      "topics": [...] (preferences.py), "warm_up": {...} (warm_up.py)}
 
 `caps` are rolling windows of 1 to 31 × 24 hours beside the two, each over all channels and topics unless it names some.
+Where several scenarios want the same person, the one of higher `priority` has the slot: a message is held back
+(`outranked`) when it would take the last slots that scenarios of higher priority, due to this person on the same shop
+day, need. What was sent before they became due stays sent: it is counted like any other.
 A cap is a whole number of at least 1, or `null` for no limit. 0 is refused, because people read it both ways: to send
 nothing, pause the scenario. `null` quiet hours, or the same time twice, mean none.
 """

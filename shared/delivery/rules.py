@@ -176,14 +176,14 @@ def in_window(contact: Contact, send_id: SendId, now: datetime, timezone: str) -
     return sum(shop_day(at, timezone) == today for at in others), sum(abs(at - now) < WEEK for at in others)
 
 
-def full(cap: Cap, contact: Contact, request: SendRequest, topic: str, now: datetime) -> bool:
-    """Does a rolling window leave no room for one more message of this channel and topic?"""
+def full(cap: Cap, contact: Contact, request: SendRequest, topic: str, now: datetime, kept: int = 0) -> bool:
+    """Does a rolling window, of which `kept` slots are somebody else's, leave no room for one more such message?"""
     if not cap.counts(request.channel, topic):
         return False
     others = [other for other, at in contact.slots.items() if abs(at - now) < timedelta(days=cap.days)]
     known = contact.about
     counted = sum(other != request.send_id and (other not in known or cap.counts(*known[other])) for other in others)
-    return counted >= cap.at_most
+    return counted + kept >= cap.at_most
 
 
 def with_slot(contact: Contact, request: SendRequest, at: datetime, policy: ContactPolicy, days: int) -> Contact:
@@ -240,13 +240,23 @@ def _too_often(
 ) -> Decision | None:
     if request.channel in UNLESS_REFUSED:
         return None  # a letter or a call is no mail too many: 解約見込み starts all channels at once (D16)
+    if _over(person, request, contact, policy, now):
+        return Decision(Action.HOLD, Reason.FREQUENCY_CAP)
+    if request.rivals and _over(person, request, contact, policy, now, kept=request.rivals):
+        return Decision(Action.HOLD, Reason.OUTRANKED)
+    return None
+
+
+def _over(
+    person: PersonState, request: SendRequest, contact: Contact, policy: ContactPolicy, now: datetime, kept: int = 0
+) -> bool:
+    """Is any window full, when `kept` of its slots are somebody else's?"""
     today, week = in_window(contact, request.send_id, now, policy.timezone)
-    over_day = policy.per_day is not None and today >= policy.per_day
-    over_week = policy.per_week is not None and week >= policy.per_week
+    over_day = policy.per_day is not None and today + kept >= policy.per_day
+    over_week = policy.per_week is not None and week + kept >= policy.per_week
     monthly = (MONTHLY,) if wishes_of(person.attributes).frequency is Frequency.MONTHLY else ()
     topic = policy.topic(request.scenario)
-    over = over_day or over_week or any(full(cap, contact, request, topic, now) for cap in (*policy.caps, *monthly))
-    return Decision(Action.HOLD, Reason.FREQUENCY_CAP) if over else None
+    return over_day or over_week or any(full(c, contact, request, topic, now, kept) for c in (*policy.caps, *monthly))
 
 
 def _too_cold(person: PersonState, request: SendRequest, policy: ContactPolicy, now: datetime) -> Decision | None:

@@ -100,9 +100,14 @@ class Options:
     """Below the 5 minutes an Express child may take."""
 
 
-def compile_scenario(scenario: Scenario, step_function_arn: str, options: Options | None = None) -> Machine:
-    """The state machine of a scenario. Raises RejectedError when it would outgrow Step Functions."""
-    machine = _Compiler(scenario, step_function_arn, options or Options()).machine()
+def compile_scenario(
+    scenario: Scenario, step_function_arn: str, options: Options | None = None, others: Iterable[Scenario] = ()
+) -> Machine:
+    """The state machine of a scenario; `others` are those that may want the same people.
+
+    Raises RejectedError when it would outgrow Step Functions.
+    """
+    machine = _Compiler(scenario, step_function_arn, options or Options(), scenario.above(others)).machine()
     if (count := count_states(machine)) > MAX_STATES:
         raise RejectedError(
             f"scenario {scenario.id} compiles to {count} states, more than {MAX_STATES}: "
@@ -163,6 +168,7 @@ class _Compiler:
     scenario: Scenario
     function: str
     options: Options
+    above: tuple[str, ...]
 
     def machine(self) -> Machine:
         lane = _Lane("")
@@ -225,6 +231,7 @@ class _Compiler:
                 "expires_after_seconds": int(send.expires_after.total_seconds()),
                 "staged": self.scenario.status is LiveStatus.STAGED,
                 "last": not rest,
+                **({"above": list(self.above)} if self.above else {}),
             },
         }
         asked, later, again = (lane.name(f"{send.send} {word}") for word in ("done?", "later", "again"))

@@ -9,6 +9,8 @@ carries whoever is left along one of its arms; what follows the fork is done in 
     entry: …                      # below
     reentry: once                 # once | always (per cart, order, contract) | 30d (once in so long, per person)
     sweep_every: 15m              # how often the due are collected: 1m to 1d, a cost setting
+    priority: 5                   # 1 to 9: where several want the same person and the caps leave no room for all,
+                                  # the higher goes (of those due on the same shop day); the other is `outranked`
     period: {from: 2026-12-01, until: 2026-12-25}     # shop days; outside nobody enters and nothing is sent
     exit_when: [order_placed, unsubscribed, {contract: [cancelled]}]    # rules by name, or conditions
     goal: {ordered: {}}           # a condition: whoever meets it has arrived, and leaves with `goal`
@@ -58,6 +60,7 @@ Conditions (a mapping; everything in it must hold; the first arm whose condition
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -133,6 +136,7 @@ class Scenario(Part):
     """How often the due are collected: a cost setting, because every collection that finds someone is an execution."""
     reentry: Reentry | None = None
     """`once`, `always` (per cart, order, contract), or at most once in so long."""
+    priority: Annotated[int, Field(strict=True, ge=1, le=9)] = 5
     period: Period | None = None
     exit_when: tuple[ExitWhen, ...] = Field(min_length=1)
     """Rules by name, or conditions."""
@@ -149,9 +153,13 @@ class Scenario(Part):
     @property
     def version(self) -> str:
         """Digest of what decides: two files that do the same have the same version, whatever their words."""
-        decides = {"id", "entry", "reentry", "period", "exit_when", "goal", "steps"}
+        decides = {"id", "entry", "reentry", "priority", "period", "exit_when", "goal", "steps"}
         said = self.model_dump(mode="json", include=decides, by_alias=True, exclude_defaults=True)
         return digest(json.dumps(_without_notes(said), sort_keys=True))[:12]
+
+    def above(self, others: Iterable[Scenario]) -> tuple[str, ...]:
+        """Which of these scenarios go before this one."""
+        return tuple(e.id for e in others if e.priority > self.priority and e.status is LiveStatus.LIVE)
 
     @property
     def again_after(self) -> timedelta | None:

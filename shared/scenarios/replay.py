@@ -161,7 +161,7 @@ class _Replay:
         self.deps = deps
         self.tenant = deps.shop.tenant
         self.scenarios = {scenario.id: scenario for scenario in scenarios}
-        self.machines = {scenario.id: compile_scenario(scenario, _FUNCTION) for scenario in scenarios}
+        self.machines = {each.id: compile_scenario(each, _FUNCTION, others=scenarios) for each in scenarios}
         self.clock = FixedClock(_EPOCH)
         self.timeline = Timeline(self.clock)
         self.customers = MemoryCustomerStore(self.clock)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from shared.core.clock import shop_day
 from shared.customers.model import Cart, Order, PersonState
 from shared.delivery.model import Outcome, Reason, SendState
 from shared.scenarios.conditions import View, holds
@@ -154,6 +155,19 @@ def entered_before(mine: Enrolment, others: Iterable[Enrolment], again_after: ti
         if at is not None and first and (earliest is None or at > earliest):
             return True
     return False
+
+
+def rivals(others: Iterable[Enrolment], now: datetime, timezone: str) -> int:
+    """How many scenarios these places of a person are due in today: not collected yet, or before their first step."""
+    today = shop_day(now, timezone)
+
+    def wants(other: Enrolment) -> bool:
+        if other.state is EnrolmentState.ARMED:
+            return other.due_at is not None and shop_day(other.due_at, timezone) <= today
+        first = other.state is EnrolmentState.ENTERED and not other.step
+        return first and other.entered_at is not None and shop_day(other.entered_at, timezone) == today
+
+    return len({other.scenario for other in others if wants(other)})
 
 
 def _values(on: Subject, person: PersonState) -> Collection[str]:

@@ -80,6 +80,8 @@ class _Send(_Part):
     expires_after_seconds: int
     staged: bool
     last: bool
+    above: tuple[str, ...] = ()
+    """Scenarios of higher priority."""
 
 
 class _Branch(_Part):
@@ -295,7 +297,7 @@ class _Step:
                 self.deps.enrolments.arm(later)
         again = load_again(call.again_seconds)
         if again is not None:
-            others = self.deps.enrolments.of_customer(call.tenant, enrolment.customer_id)
+            others = self.deps.enrolments.of_customer(call.tenant, enrolment.customer_id, [call.scenario])
             if rules.entered_before(enrolment, others, again):
                 return rules.ENTERED_BEFORE
         if entry is None and call.period is None:
@@ -366,6 +368,7 @@ class _Step:
         if reason is not None:
             outcome = hold_back(request, reason, self.deps.sending, self.now)
         else:
+            request = replace(request, rivals=self._rivals(enrolment))
             outcome = deliver(request, person, self.deps.sending, self.now)
         if outcome.state is SendState.RESERVED:
             return _Met(WAITING, enrolment)
@@ -404,6 +407,14 @@ class _Step:
             staged=send.staged,
             identity="+".join(send.channels),
         )
+
+    def _rivals(self, enrolment: Enrolment) -> int:
+        """How many scenarios of higher priority are due to this person today."""
+        above = self._send().above
+        if not above:
+            return 0
+        others = self.deps.enrolments.of_customer(self.call.tenant, enrolment.customer_id, above)
+        return rules.rivals(others, self.now, self._timezone())
 
     def _channel(self, enrolment: Enrolment, person: PersonState | None) -> tuple[str, str]:
         """The first channel that reaches them, else the first; with the store whose consent counts."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol
@@ -64,8 +64,10 @@ class EnrolmentStore(Protocol):
         """Enrolments by occurrence, strongly consistent; those that do not exist are missing."""
         ...
 
-    def of_customer(self, tenant: TenantId, customer_id: CustomerId) -> list[Enrolment]:
-        """Every enrolment of a person, in every scenario."""
+    def of_customer(
+        self, tenant: TenantId, customer_id: CustomerId, scenarios: Collection[str] | None = None
+    ) -> list[Enrolment]:
+        """Every enrolment of a person, in every scenario or in these."""
         ...
 
     def forget(self, tenant: TenantId, customer_id: CustomerId) -> int:
@@ -196,26 +198,28 @@ class DynamoEnrolmentStore:
         """Enrolments by occurrence, strongly consistent."""
         return {e.occurrence: e for e in self._read([_key(tenant, scenario, o) for o in dict.fromkeys(occurrences)])}
 
-    def of_customer(self, tenant: TenantId, customer_id: CustomerId) -> list[Enrolment]:
-        """Every enrolment of a person."""
+    def of_customer(
+        self, tenant: TenantId, customer_id: CustomerId, scenarios: Collection[str] | None = None
+    ) -> list[Enrolment]:
+        """Every enrolment of a person; the index knows the keys alone, so that only what is asked for is read."""
+        keys = self._keys_of(tenant, customer_id)
+        if scenarios is not None:
+            begins = tuple(f"{tenant}#{scenario}#" for scenario in scenarios)
+            keys = [key for key in keys if key["pk"]["S"].startswith(begins)]
+        return sorted(self._read(keys), key=lambda enrolment: (enrolment.touched_at, enrolment.scenario))
+
+    def _keys_of(self, tenant: TenantId, customer_id: CustomerId) -> list[Any]:
         query = {
             "TableName": self._table,
             "IndexName": "by_customer",
             "KeyConditionExpression": "customer_key = :key",
             "ExpressionAttributeValues": _texts({":key": f"{tenant}#{customer_id}"}),
         }
-        keys = [{name: item[name] for name in ("pk", "sk")} for item in self._query(query)]
-        return sorted(self._read(keys), key=lambda enrolment: (enrolment.touched_at, enrolment.scenario))
+        return [{name: item[name] for name in ("pk", "sk")} for item in self._query(query)]
 
     def forget(self, tenant: TenantId, customer_id: CustomerId) -> int:
         """Delete every enrolment of a person (erasure)."""
-        query = {
-            "TableName": self._table,
-            "IndexName": "by_customer",
-            "KeyConditionExpression": "customer_key = :key",
-            "ExpressionAttributeValues": _texts({":key": f"{tenant}#{customer_id}"}),
-        }
-        keys = [{name: item[name] for name in ("pk", "sk")} for item in self._query(query)]
+        keys = self._keys_of(tenant, customer_id)
         for key in keys:
             with domain_errors("forget an enrolment"):
                 self._client.delete_item(TableName=self._table, Key=key)
@@ -419,9 +423,12 @@ class MemoryEnrolmentStore:
         found = {occurrence: self.get(tenant, scenario, occurrence) for occurrence in occurrences}
         return {occurrence: enrolment for occurrence, enrolment in found.items() if enrolment}
 
-    def of_customer(self, tenant: TenantId, customer_id: CustomerId) -> list[Enrolment]:
+    def of_customer(
+        self, tenant: TenantId, customer_id: CustomerId, scenarios: Collection[str] | None = None
+    ) -> list[Enrolment]:
         """Every enrolment of a person."""
         mine = [row for row in self._rows.values() if (row.tenant, row.customer_id) == (tenant, customer_id)]
+        mine = [row for row in mine if scenarios is None or row.scenario in scenarios]
         return sorted(mine, key=lambda enrolment: (enrolment.touched_at, enrolment.scenario))
 
     def forget(self, tenant: TenantId, customer_id: CustomerId) -> int:

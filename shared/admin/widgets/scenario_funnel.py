@@ -43,6 +43,7 @@ REASON_COLOURS: Mapping[Reason, str] = {
     Reason.ERASED: "#78838f",
     Reason.FREQUENCY_CAP: "#7a5cd6",
     Reason.PAUSED: "#8e7cc3",
+    Reason.OUTRANKED: "#a98f5f",
     Reason.TOPIC_OFF: "#b39b6c",
     Reason.WARM_UP: "#c98a55",
     Reason.QUIET_HOURS: "#5566c9",

@@ -122,6 +122,8 @@ def test_a_cart_that_moved_to_another_person_is_theirs(store: EnrolmentStore, te
     assert store.arm(armed(tenant, customer="hanako"))
     assert [e.occurrence for e in store.of_customer(tenant, HANAKO)] == ["c1"]
     assert store.of_customer(tenant, CustomerId("visitor")) == []
+    assert [e.occurrence for e in store.of_customer(tenant, HANAKO, [CART, "others"])] == ["c1"]
+    assert store.of_customer(tenant, HANAKO, [CART[:-1], "others"]) == store.of_customer(tenant, HANAKO, []) == []
 
 
 def test_a_claim_is_for_one_execution_and_repeatable_by_it(store: EnrolmentStore, tenant: TenantId) -> None:

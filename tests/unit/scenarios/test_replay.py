@@ -62,7 +62,7 @@ SCENARIOS = [
         f"  - {sending('carts_1')}\n  - wait: {{for: 4h, until: '10:00', on: business_day}}\n"
         f"  - split: test\n    shares: {{a: 40, b: 40, holdout: 20}}\n"
         f"    arms: {{a: [{sending('carts_2')}], b: [{sending('carts_3')}]}}",
-    ),
+    ).model_copy(update={"priority": 7}),
     a_scenario(
         "pages",
         "{event: page_viewed, after: 30m, page_type: price, at_least: 2, within: 1d,"
@@ -184,7 +184,8 @@ class Live:
         if execution in self.started:
             return False
         self.started.add(execution)
-        machine = compile_scenario(next(each for each in self.scenarios if each.id == scenario), ARN)
+        mine = next(each for each in self.scenarios if each.id == scenario)
+        machine = compile_scenario(mine, ARN, others=self.scenarios)
         rehearsal = Rehearsal(lambda call: run_step(call, self.steps()), self.files.get, self.clock)
         self.timeline.start(rehearsal.run(machine, dict(document)))
         return True

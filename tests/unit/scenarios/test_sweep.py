@@ -219,6 +219,28 @@ def test_the_trigger_reads_the_stream_and_sets_poison_aside() -> None:
     assert len(store.of_customer(TENANT, CustomerId("hanako"))) == 2
 
 
+def test_the_trigger_reads_a_batch_at_once_and_sees_what_it_wrote_itself() -> None:
+    class Counted(MemoryEnrolmentStore):
+        asked = 0
+
+        def get(self, *which: Any) -> Any:
+            raise AssertionError("a read for one row")
+
+        def get_many(self, tenant: Any, scenario: Any, occurrences: Any) -> Any:
+            self.asked += 1
+            found = {each: MemoryEnrolmentStore.get(self, tenant, scenario, each) for each in occurrences}
+            return {each: enrolment for each, enrolment in found.items() if enrolment}
+
+    store = Counted()
+    deps = TriggerDeps(entry_rules([preset()]), store)
+    event = stream(*(cart_row(f"c{number}") for number in range(5)), cart_row("c1", "taro"))
+    assert trigger_function.handler(event, None, deps) == {"batchItemFailures": []}
+    assert store.asked == 1
+    owners = {row.instance.key: row.customer_id for row in store.of_customer(TENANT, CustomerId("hanako"))}
+    assert sorted(owners) == ["c0", "c2", "c3", "c4"]
+    assert [row.instance.key for row in store.of_customer(TENANT, CustomerId("taro"))] == ["c1"]
+
+
 def test_a_removed_row_is_not_an_event() -> None:
     batch = {"Records": [{"eventID": "0", "eventName": "REMOVE", "dynamodb": {"SequenceNumber": "0"}}]}
     answer = trigger_function.handler(batch, None, deps=TriggerDeps(entry_rules([preset()]), MemoryEnrolmentStore()))
