@@ -19,6 +19,8 @@ from infra.house import House, dead_letter_queue, on_stream
 from infra.names import ATHENA_WORKGROUP, GLUE_DATABASE, NIGHTLY_MACHINE
 from infra.nightly import NightlyParts, nightly_machine
 from shared.analytics.catalog import made_by_functions
+from shared.analytics.feeds import FEEDS
+from shared.analytics.feeds import PREFIX as FEED_PREFIX
 from shared.analytics.meaning import analyses, night_catalog, result_tables
 from shared.analytics.nightly import CHANGES
 from shared.analytics.schema import BASE_TABLES, EVENT_TABLES, ORDER_LINES, ORDER_STATES, STATE_TABLES, Table
@@ -298,9 +300,10 @@ class Analytics(Construct):
         publish_reports = self._function("publish_reports", lake | reports)
         tables.reports.grant(publish_reports, "dynamodb:GetItem", "dynamodb:PutItem")
         for analysis in analyses():
-            if analysis.report:
+            if analysis.report or analysis.name in FEEDS:
                 house.grant_list(publish_reports, house.lake, f"{analysis.name}/")
                 house.grant_objects(publish_reports, house.lake, f"{analysis.name}/", "s3:GetObject")
+        house.grant_objects(publish_reports, house.lake, FEED_PREFIX, "s3:PutObject")
         return {
             "plan_night": plan_night,
             "compact": compact,

@@ -15,6 +15,7 @@ from constructs import Construct
 from infra.customers import STORE_READS
 from infra.house import House, dead_letter_queue, on_queue, on_schedule, work_queue
 from infra.names import CONFIGURATION_SET
+from shared.analytics.feeds import PREFIX as FEEDS
 from shared.delivery.links import ROUTE
 from shared.delivery.store import INDEX
 from shared.delivery.tray import PREFIX as TRAY
@@ -61,6 +62,11 @@ class Delivery(Construct):
     def grant_tray(self, function: lambda_.Function) -> None:
         """What leaves as a file waits in the work bucket: letters, call tasks."""
         self._house.grant_objects(function, self._house.work, f"{TRAY}/", "s3:PutObject")
+
+    def grant_catalogues(self, function: lambda_.Function) -> None:
+        """What a shop sells, as its last night left it. Who may not list is told that a missing object is forbidden."""
+        self._house.grant_objects(function, self._house.lake, FEEDS, "s3:GetObject")
+        self._house.grant_list(function, self._house.lake, FEEDS)
 
     def _grant_channels(self, function: lambda_.Function) -> None:
         """LINE and the shops' endpoints are known by their secrets; SMS is AWS's own."""

@@ -72,6 +72,7 @@ class Scenarios(Construct):
                 "customers_table": tables.customers.table_name,
                 "deliveries_table": tables.deliveries.table_name,
                 "work_bucket": self._house.work.bucket_name,
+                "lake_bucket": self._house.lake.bucket_name,
                 "configuration_set": delivery.configuration_set,
                 "keys_secret": self._house.keys.secret_arn,
                 "prefix": self._house.prefix,
@@ -88,6 +89,7 @@ class Scenarios(Construct):
         self._house.grant_shops(function)
         delivery.grant_send(function)
         delivery.grant_tray(function)
+        delivery.grant_catalogues(function)
         return function
 
     def _grant_by_customer(self, function: lambda_.Function) -> None:

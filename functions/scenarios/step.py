@@ -27,6 +27,7 @@ class Settings:
     customers_table: str
     deliveries_table: str
     work_bucket: str
+    lake_bucket: str
     configuration_set: str
     keys_secret: str
     prefix: str
@@ -40,7 +41,9 @@ def _dependencies() -> StepDeps:
         DynamoEnrolmentStore(at.scenarios_table),
         S3CohortFiles(at.work_bucket, client("s3")),
         people.person,
-        live_send_deps(at.deliveries_table, people, at.keys_secret, at.configuration_set, at.prefix, at.work_bucket),
+        live_send_deps(
+            at.deliveries_table, people, at.keys_secret, at.configuration_set, at.prefix, at.work_bucket, at.lake_bucket
+        ),
         SystemClock(),
         tag=live_tags(at.events_table),
         count=lambda name, value: metrics("delivery").add_metric(name, "Count", value),

@@ -88,6 +88,8 @@ def _product(event: Event, facts: ProductFacts, shop: Shop) -> Row:
         "currency": facts.currency,
         "stock": facts.stock,
         "deleted": facts.deleted,
+        "url": facts.url,
+        "image_url": facts.image_url,
         "version": event.version,
         **_times(event, shop),
         "written_at": event.received_at,

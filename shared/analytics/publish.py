@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.analytics import catalog, nightly
+from shared.analytics.feeds import FEEDS, feed_key, write_feed
 from shared.analytics.lake import Objects
 from shared.analytics.nightly import Night, result_prefix
 from shared.analytics.parquet import decode
@@ -15,13 +16,16 @@ from shared.analytics.scores import total
 
 
 def publish(event: Mapping[str, Any], lake: Objects, reports: Reports, now: datetime) -> dict[str, Any]:
-    """Reports of what was done (a failed analysis keeps its last good report), then the record."""
+    """Reports and feeds of what was done (a failed analysis keeps its last good one), then the record."""
     night = nightly.parse_night(event["night"])
     done = {outcome.name for outcome in night.outcomes if outcome.state == "done"}
     analyses = catalog.from_documents(event["catalog"])
     for analysis in analyses:
         if analysis.report and analysis.name in done:
             reports.put(night.tenant, report_name(analysis.name), night.as_of, _report(analysis.name, night, lake, now))
+    for name in FEEDS:
+        if name in done:
+            lake.put(feed_key(night.tenant, name), write_feed(_rows(name, night, lake)))
     begun = reports.get(night.tenant, nightly.RUN, night.as_of) or {}
     titles = {analysis.name: analysis.title for analysis in analyses}
     applied, started_at = _applied(event["applied"]), begun.get("started_at", "")
@@ -37,12 +41,20 @@ def report_name(analysis: str) -> str:
 
 
 def _report(name: str, night: Night, lake: Objects, now: datetime) -> dict[str, Any]:
-    rows = [
+    return {
+        "analysis": name,
+        "as_of": night.as_of.isoformat(),
+        "made_at": now.isoformat(),
+        "rows": _rows(name, night, lake),
+    }
+
+
+def _rows(name: str, night: Night, lake: Objects) -> list[dict[str, Any]]:
+    return [
         row
         for stored in lake.list(result_prefix(name, night.tenant, night.as_of))
         for row in decode(lake.get(stored.key)).to_pylist()
     ]
-    return {"analysis": name, "as_of": night.as_of.isoformat(), "made_at": now.isoformat(), "rows": rows}
 
 
 def _applied(applied: Any) -> Mapping[str, Any]:

@@ -342,6 +342,8 @@ PRODUCTS = Table(
         ("occurred_at", Kind.TIMESTAMP, "when it was so"),
         ("occurred_on", Kind.DATE, "shop day of occurred_at"),
         ("written_at", Kind.TIMESTAMP, "when we heard of it"),
+        ("url", Kind.STRING, "its page in the shop"),
+        ("image_url", Kind.STRING, "its picture"),
     ),
 )
 

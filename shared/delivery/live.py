@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from shared.core.aws import SINGLE_ATTEMPT, client
+from shared.analytics.lake import S3Objects
+from shared.core.aws import SINGLE_ATTEMPT, client, domain_errors
 from shared.core.ids import TenantId
 from shared.core.keys import load_key_ring
 from shared.core.shop import Shop, load_shop
@@ -20,8 +21,10 @@ from shared.delivery.channels.postal import PostalChannel
 from shared.delivery.channels.ses import SesChannel
 from shared.delivery.channels.sms import TEXT, SmsChannel, origination, plain, segments
 from shared.delivery.channels.webhook import WebhookChannel
+from shared.delivery.content.catalogue import EMPTY
 from shared.delivery.content.coupon_store import DynamoCoupons
 from shared.delivery.content.coupons import Coupons
+from shared.delivery.content.feed import Catalogues
 from shared.delivery.endpoints import load_endpoint, required_endpoint
 from shared.delivery.link_store import DynamoLinks
 from shared.delivery.policy import SECTION
@@ -40,8 +43,11 @@ def live_send_deps(
     configuration_set: str,
     prefix: str,
     work_bucket: str = "",
+    lake_bucket: str = "",
 ) -> SendDeps:
-    """The real thing. Without `work_bucket` there are no letters and no call tasks: nothing could hold them."""
+    """The real thing. Without `work_bucket` there are no letters and no call tasks: nothing could hold them; without
+    `lake_bucket` no products are shown.
+    """
 
     keys = load_key_ring(keys_secret)
 
@@ -76,8 +82,20 @@ def live_send_deps(
         channels=Channels(makers),
         renderer=TemplateStore(),
         keys=keys,
+        read_catalogue=live_catalogues(lake_bucket).of if lake_bucket else lambda _tenant: EMPTY,
         turns=live_turns(deliveries_table),
     )
+
+
+def live_catalogues(lake_bucket: str) -> Catalogues:
+    """What the shops sell, from the objects their nights leave in the lake bucket."""
+    lake = S3Objects(lake_bucket, client("s3"))
+
+    def read(key: str) -> bytes:
+        with domain_errors("read a catalogue"):
+            return lake.get(key)
+
+    return Catalogues(read)
 
 
 def live_coupons(deliveries_table: str, prefix: str) -> Coupons:

@@ -1,16 +1,20 @@
 """The products a shop sells now, and what is bought together: what mails show (商品フィード).
 
-Made whole and read whole, as one JSON document a shop: a step that sends to a million people reads it once a worker.
+Made every night (analysis `catalogue_v1`) and read whole, one object a shop: a step that sends to a million people
+reads it once a worker and five minutes. Prices and stock are those of the last night.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
-from shared.core.clock import from_iso, to_iso
+BEST_SELLERS = 50
+"""More than anybody owns of them."""
+
+_FIELDS = ("product_id", "title", "price", "currency", "stock", "url", "image_url", "category")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +31,8 @@ class Product:
     url: str | None = None
     image_url: str | None = None
     category: str | None = None
-    first_seen_at: datetime | None = None
-    """When we first heard of it; None: with the shop's first import, so it is no news."""
+    new_on: date | None = None
+    """The shop's day on which we first heard of it; None: with the shop's first products, so it is no news."""
 
     @property
     def sold_out(self) -> bool:
@@ -63,38 +67,22 @@ class Catalogue:
 EMPTY = Catalogue()
 
 
-def to_document(catalogue: Catalogue) -> dict[str, Any]:
-    """As it is kept."""
-    return {
-        "products": [_product_document(product) for product in catalogue.products.values()],
-        "bought_with": {
-            base: [[companion.product_id, companion.rate] for companion in companions]
-            for base, companions in catalogue.bought_with.items()
-        },
-        "best_sellers": list(catalogue.best_sellers),
-    }
-
-
-def from_document(document: Mapping[str, Any]) -> Catalogue:
-    """What `to_document` wrote."""
-    products = [_product(fields) for fields in document["products"]]
+def from_feed(rows: Iterable[Mapping[str, Any]]) -> Catalogue:
+    """From the rows of the night (analysis `catalogue_v1`)."""
+    known = list(rows)
+    best = sorted((row for row in known if "place" in row), key=lambda row: int(row["place"]))
     return Catalogue(
-        products={product.product_id: product for product in products},
-        bought_with={
-            base: tuple(Companion(product_id, rate) for product_id, rate in companions)
-            for base, companions in document["bought_with"].items()
-        },
-        best_sellers=tuple(document["best_sellers"]),
+        products={row["product_id"]: _product(row) for row in known if row["sold"]},
+        bought_with={row["product_id"]: _companions(row) for row in known if "companions" in row},
+        best_sellers=tuple(row["product_id"] for row in best[:BEST_SELLERS]),
     )
 
 
-def _product_document(product: Product) -> dict[str, Any]:
-    known = {name: value for name, value in asdict(product).items() if value is not None}
-    if product.first_seen_at:
-        known["first_seen_at"] = to_iso(product.first_seen_at)
-    return known
+def _product(row: Mapping[str, Any]) -> Product:
+    fields = {name: row[name] for name in _FIELDS if name in row}
+    return Product(**fields, new_on=date.fromisoformat(row["new_on"]) if "new_on" in row else None)
 
 
-def _product(fields: Mapping[str, Any]) -> Product:
-    at = fields.get("first_seen_at")
-    return Product(**{**fields, "first_seen_at": from_iso(at) if at else None})
+def _companions(row: Mapping[str, Any]) -> tuple[Companion, ...]:
+    pairs = zip(row["companions"], row["rates"], strict=True)
+    return tuple(Companion(product_id, rate / 10_000) for product_id, rate in pairs)

@@ -39,9 +39,9 @@ def arrivals(person: PersonState, catalogue: Catalogue, count: int = SHOWN) -> t
     """What came into the shop last (新着), newest first, without what the person already has."""
     owned = set(_bought_at(person))
     dated = [
-        (product.first_seen_at, product)
+        (product.new_on, product)
         for product in catalogue.products.values()
-        if product.first_seen_at and not product.sold_out and product.product_id not in owned
+        if product.new_on and not product.sold_out and product.product_id not in owned
     ]
     newest = sorted(dated, key=lambda each: (each[0], each[1].product_id), reverse=True)
     return tuple(product for _, product in newest[:count])
