@@ -12,7 +12,7 @@ from shared.core.clock import SystemClock
 from shared.core.settings import load
 from shared.core.shop import load_shop
 from shared.scenarios.store import DynamoEnrolmentStore
-from shared.scenarios.trigger import TriggerDeps, follow_change, load_rules
+from shared.scenarios.trigger import TriggerDeps, follow_change, load_rules, read_ahead
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ def _dependencies() -> TriggerDeps:
 
 def handler(event: dict[str, Any], _context: object, deps: TriggerDeps | None = None) -> Any:
     """One batch of the stream: a record that cannot be read is set aside, the others count."""
-    ports = deps or _dependencies()
+    changes = [record["dynamodb"] for record in event["Records"]]
+    ports = read_ahead(changes, deps or _dependencies(), SystemClock().now())
 
     def each(record: Any) -> None:
         follow_change(record.raw_event["dynamodb"], ports, SystemClock().now())

@@ -26,8 +26,9 @@ def pack(raw: bytes) -> bytes:
 
 @cache
 def _primed() -> Any:
-    # Reading the dictionary is most of the work: done once. Level 5 takes a fifth of the time for 10 % more bytes.
-    return zlib.compressobj(level=5, memLevel=9, zdict=_WORDS[NEWEST])
+    # Reading the dictionary is most of the work: done once. Level 3 takes half the time of level 5 for 5 % more bytes,
+    # and what is copied for each body is small with this memLevel.
+    return zlib.compressobj(level=3, memLevel=7, zdict=_WORDS[NEWEST])
 
 
 def unpack(packed: bytes, dictionary: int, most: int) -> bytes:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
+from shared.core.errors import MatakiteError
 from shared.core.ids import CustomerId, ScenarioId, TenantId
 from shared.customers.model import Cart, Order, PersonState, Profile
 from shared.customers.store import ChangedRow, read_row
@@ -19,15 +21,41 @@ from shared.scenarios.entries import Arrival, arrivals, rows_of
 from shared.scenarios.language.entries import Entry, Trigger
 from shared.scenarios.model import LiveStatus, Scenario
 from shared.scenarios.rules import EntryRule, entered_before, entering
-from shared.scenarios.store import EnrolmentStore
 
 Timezones = Callable[[TenantId], str]
+_Asked = tuple[TenantId, ScenarioId, str]
+
+
+class DueIndex(Protocol):
+    """The part of the enrolments that a changed row touches (`EnrolmentStore`)."""
+
+    def get(self, tenant: TenantId, scenario: ScenarioId, occurrence: str) -> Enrolment | None:
+        """One enrolment."""
+        ...
+
+    def get_many(self, tenant: TenantId, scenario: ScenarioId, occurrences: Iterable[str]) -> dict[str, Enrolment]:
+        """Enrolments by occurrence; those that do not exist are missing."""
+        ...
+
+    def of_customer(
+        self, tenant: TenantId, customer_id: CustomerId, scenarios: Collection[str] | None = None
+    ) -> list[Enrolment]:
+        """Every enrolment of a person, or those in these scenarios."""
+        ...
+
+    def arm(self, enrolment: Enrolment) -> bool:
+        """Make someone due. Did it?"""
+        ...
+
+    def disarm(self, tenant: TenantId, scenario: ScenarioId, occurrence: str, reason: str, at: datetime) -> bool:
+        """Take someone out before they are collected. Did it?"""
+        ...
 
 
 def follow(
     row: ChangedRow | None,
     rules: Sequence[EntryRule],
-    store: EnrolmentStore,
+    store: DueIndex,
     now: datetime,
     *,
     timezone: Timezones = lambda _: "Asia/Tokyo",
@@ -58,7 +86,7 @@ class TriggerDeps:
     """What following the stream needs."""
 
     rules: Sequence[EntryRule]
-    store: EnrolmentStore
+    store: DueIndex
     timezone: Timezones = lambda _: "Asia/Tokyo"
 
 
@@ -74,6 +102,84 @@ def follow_change(change: Mapping[str, Any], deps: TriggerDeps, now: datetime) -
     follow(row, deps.rules, deps.store, now, timezone=deps.timezone, before=before)
 
 
+# --- a batch at once -------------------------------------------------------------------------------------------------
+def read_ahead(changes: Iterable[Mapping[str, Any]], deps: TriggerDeps, now: datetime) -> TriggerDeps:
+    """The same, with what following these records will ask for read at once: a call per scenario, not per row.
+
+    What is asked for is found by following them once over an index that knows nobody. A record that cannot be read is
+    left for its turn to say so.
+    """
+    asking = _Asking()
+    for change in changes:
+        with suppress(MatakiteError, LookupError, TypeError, ValueError):
+            follow_change(change, replace(deps, store=asking), now)
+    wanted: dict[tuple[TenantId, ScenarioId], list[str]] = {}
+    for tenant, scenario, occurrence in asking.asked:
+        wanted.setdefault((tenant, scenario), []).append(occurrence)
+    known: dict[_Asked, Enrolment | None] = dict.fromkeys(asking.asked)
+    for (tenant, scenario), occurrences in wanted.items():
+        found = deps.store.get_many(tenant, scenario, occurrences)
+        known |= {(tenant, scenario, occurrence): enrolment for occurrence, enrolment in found.items()}
+    return replace(deps, store=_ReadAhead(deps.store, known))
+
+
+class _Asking:
+    """A due index that knows nobody and remembers who was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: dict[_Asked, None] = {}
+
+    def get(self, tenant: TenantId, scenario: ScenarioId, occurrence: str) -> Enrolment | None:
+        self.asked[tenant, scenario, occurrence] = None
+        return None
+
+    def get_many(self, tenant: TenantId, scenario: ScenarioId, occurrences: Iterable[str]) -> dict[str, Enrolment]:
+        self.asked |= dict.fromkeys((tenant, scenario, occurrence) for occurrence in occurrences)
+        return {}
+
+    def of_customer(self, *_which: object) -> list[Enrolment]:
+        return []
+
+    def arm(self, _enrolment: Enrolment) -> bool:
+        return False
+
+    def disarm(self, *_which: object) -> bool:
+        return False
+
+
+class _ReadAhead:
+    """The due index, some of it read already; where somebody else wrote meanwhile it is read anew."""
+
+    def __init__(self, store: DueIndex, known: dict[_Asked, Enrolment | None]) -> None:
+        self._store, self._known = store, known
+
+    def get(self, tenant: TenantId, scenario: ScenarioId, occurrence: str) -> Enrolment | None:
+        if (tenant, scenario, occurrence) in self._known:
+            return self._known[tenant, scenario, occurrence]
+        return self._store.get(tenant, scenario, occurrence)
+
+    def get_many(self, tenant: TenantId, scenario: ScenarioId, occurrences: Iterable[str]) -> dict[str, Enrolment]:
+        return self._store.get_many(tenant, scenario, occurrences)
+
+    def of_customer(
+        self, tenant: TenantId, customer_id: CustomerId, scenarios: Collection[str] | None = None
+    ) -> list[Enrolment]:
+        return self._store.of_customer(tenant, customer_id, scenarios)
+
+    def arm(self, enrolment: Enrolment) -> bool:
+        which = (enrolment.tenant, enrolment.scenario, enrolment.occurrence)
+        self._known.pop(which, None)
+        done = self._store.arm(enrolment)
+        if done:
+            self._known[which] = enrolment
+        return done
+
+    def disarm(self, tenant: TenantId, scenario: ScenarioId, occurrence: str, reason: str, at: datetime) -> bool:
+        self._known.pop((tenant, scenario, occurrence), None)
+        return self._store.disarm(tenant, scenario, occurrence, reason, at)
+
+
+# --- one row ----------------------------------------------------------------------------------------------------------
 def _part(row: ChangedRow) -> PersonState | None:
     """As much of the person as the row says; None for one that is found to be another."""
     if row.merged_into is not None:
@@ -87,7 +193,7 @@ def _part(row: ChangedRow) -> PersonState | None:
     )
 
 
-def enrol(tenant: TenantId, customer_id: CustomerId, arrival: Arrival, rule: EntryRule, store: EnrolmentStore) -> bool:
+def enrol(tenant: TenantId, customer_id: CustomerId, arrival: Arrival, rule: EntryRule, store: DueIndex) -> bool:
     """Make somebody due unless they already are, were, or may not be again so soon. Did it?"""
     scenario = ScenarioId(rule.scenario)
     mine = Enrolment(
@@ -101,12 +207,14 @@ def enrol(tenant: TenantId, customer_id: CustomerId, arrival: Arrival, rule: Ent
     )
     if store.get(tenant, scenario, arrival.occurrence) is not None:
         return False
-    if rule.again_after is not None and entered_before(mine, store.of_customer(tenant, customer_id), rule.again_after):
+    if rule.again_after is not None and entered_before(
+        mine, store.of_customer(tenant, customer_id, [scenario]), rule.again_after
+    ):
         return False
     return store.arm(mine)
 
 
-def _follow_cart(row: ChangedRow, cart: Cart, rule: EntryRule, store: EnrolmentStore, now: datetime) -> None:
+def _follow_cart(row: ChangedRow, cart: Cart, rule: EntryRule, store: DueIndex, now: datetime) -> None:
     scenario, occurrence = ScenarioId(rule.scenario), cart_occurrence(cart)
     decision = entering(cart, rule, now, historical=row.historical)
     if decision.due_at is not None:
@@ -129,13 +237,13 @@ def _follow_cart(row: ChangedRow, cart: Cart, rule: EntryRule, store: EnrolmentS
         _disarm(row, scenario, occurrence, store, now)
 
 
-def _disarm(row: ChangedRow, scenario: ScenarioId, occurrence: str, store: EnrolmentStore, now: datetime) -> None:
+def _disarm(row: ChangedRow, scenario: ScenarioId, occurrence: str, store: DueIndex, now: datetime) -> None:
     known = store.get(row.tenant, scenario, occurrence)
     if known is not None and known.state is EnrolmentState.ARMED:
         store.disarm(row.tenant, scenario, occurrence, Reason.ORDERED, now)
 
 
-def _follow_order(row: ChangedRow, order: Order, rule: EntryRule, store: EnrolmentStore, now: datetime) -> None:
+def _follow_order(row: ChangedRow, order: Order, rule: EntryRule, store: DueIndex, now: datetime) -> None:
     """Spares the sweep the carts that became orders; other orders of the person are found at the step."""
     for occurrence in order_occurrences(order):
         _disarm(row, ScenarioId(rule.scenario), occurrence, store, now)

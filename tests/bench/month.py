@@ -1,6 +1,8 @@
 """A month of webhooks of a Shopify shop, at the size and in the mix that a shop has, and what each writes.
 
 Per address 60 deliveries (the bill's assumption): five visits of which two end in an order. One address in ten is new.
+What a shopper does is minutes apart; what Shopify says of one act (an order that is placed, paid and counted with its
+customer; a parcel that leaves) arrives within two seconds.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from shared.core.keys import KeyRing
 from shared.core.shop import Shop
 from shared.customers.fold import apply
 from shared.customers.rows import MemoryRows, Put, Row, Write, encode_item
-from shared.customers.store import MemoryCustomerStore, read_row
+from shared.customers.store import MemoryCustomerStore
 from shared.customers.stream import FoldDeps, fold_records
 from shared.ingest.adapter import Connection, Request
 from shared.ingest.model import Envelope
@@ -30,7 +32,7 @@ from shared.ingest.registry import adapter, events_of
 from shared.ingest.store import encode_item as event_item
 from shared.scenarios.read import read_presets
 from shared.scenarios.store import MemoryEnrolmentStore
-from shared.scenarios.trigger import entry_rules, follow
+from shared.scenarios.trigger import TriggerDeps, entry_rules, follow_change, read_ahead
 
 BODIES = Path(__file__).parents[1] / "samples" / "sized" / "shopify"
 STORE = "example-shop.myshopify.com"
@@ -38,12 +40,20 @@ START = datetime(2026, 11, 1, tzinfo=UTC)
 CONNECTION = Connection(ConnectionId("abcdefghijklmnopqrstuvwxyz"), TenantId("mise"), "shopify", STORE, "secret")
 KEYS = KeyRing(personal=b"a key of this test", links={"1": b"another"})
 SHOP = Shop(TenantId("mise"), "見本商店")
+MOST_AT_ONCE = 100
+"""Records of a stream that a function is handed."""
+FOLLOWED = frozenset({"cart", "order", "profile", "subscription", "visits"})
+"""Rows that the trigger's event source lets through."""
 
 
 def units(item: Mapping[str, Any]) -> int:
     """Write units of an item: each started KB of names and values."""
-    size = sum(len(name) + len(_bytes(value)) for name, value in item.items())
-    return math.ceil(size / 1024)
+    return math.ceil(size(item) / 1024)
+
+
+def size(item: Mapping[str, Any]) -> int:
+    """Bytes of an item as DynamoDB counts them."""
+    return sum(len(name) + len(_bytes(value)) for name, value in item.items())
 
 
 def _read_units(rows: Sequence[Row]) -> int:
@@ -109,18 +119,35 @@ class CountedEnrolments(MemoryEnrolmentStore):
     def __init__(self) -> None:
         super().__init__()
         self.units = 0
+        self.calls: Counter[str] = Counter()
 
     def arm(self, enrolment: Any) -> bool:
-        known = self.get(enrolment.tenant, enrolment.scenario, enrolment.occurrence)
+        known = super().get(enrolment.tenant, enrolment.scenario, enrolment.occurrence)
         done = super().arm(enrolment)
         self.units += 3 if done else 1
+        self.calls["write"] += 1
         assert done or known
         return done
 
     def disarm(self, *which: Any) -> bool:
         done = super().disarm(*which)
         self.units += 2 if done else 1
+        self.calls["write"] += 1
         return done
+
+    def get(self, *which: Any) -> Any:
+        self.calls["read"] += 1
+        return super().get(*which)
+
+    def get_many(self, tenant: Any, scenario: Any, occurrences: Any) -> Any:
+        self.calls["read"] += 1
+        every = super().get
+        found = {each: every(tenant, scenario, each) for each in occurrences}
+        return {each: enrolment for each, enrolment in found.items() if enrolment}
+
+    def of_customer(self, *which: Any) -> Any:
+        self.calls["read"] += 1
+        return super().of_customer(*which)
 
 
 def month(addresses: int, seed: int = 1) -> Iterator[tuple[bool, str, bytes, datetime]]:
@@ -144,14 +171,24 @@ def _address(rng: random.Random, number: int) -> Iterator[tuple[bool, str, bytes
             "9007199254740993": str(9_007_200_000_000_000 + rng.randrange(10**12)),
             "00000000000000000000000000order1": rng.randbytes(16).hex(),
         }
-        topics = ["carts/create", *["carts/update"] * 2, "checkouts/create", *["checkouts/update"] * 3]
-        if visit in {1, 3}:
-            topics += ["orders/create", "orders/paid", "orders/updated", "orders/fulfilled", "customers/update"]
-            topics += ["orders/updated", *(["refunds/create"] if visit == 3 and number % 5 == 0 else [])]
-        topics += ["customers/update"] * 2
-        for step, topic in enumerate(topics):
-            when = at + timedelta(minutes=2 * step)
-            yield new, topic, _body(topic, {**who, **tokens}, when), when
+        for acts_at, topics in _acts(at, ordered=visit in {1, 3}, refunded=visit == 3 and number % 5 == 0):
+            for step, topic in enumerate(topics):
+                when = acts_at + timedelta(seconds=0.5 * step)
+                yield new, topic, _body(topic, {**who, **tokens}, when), when
+
+
+def _acts(at: datetime, *, ordered: bool, refunded: bool) -> Iterator[tuple[datetime, tuple[str, ...]]]:
+    """What a shopper and the shop do, and what Shopify says of each."""
+    browsing = ("carts/create", *["carts/update"] * 2, "checkouts/create", *["checkouts/update"] * 3)
+    for step, topic in enumerate(browsing):
+        yield at + timedelta(minutes=2 * step), (topic,)
+    paid_at = at + timedelta(minutes=14)
+    if ordered:
+        yield paid_at, ("orders/create", "orders/paid", "orders/updated", "customers/update")
+        yield paid_at + timedelta(days=1), ("orders/fulfilled", "orders/updated")
+    if refunded:
+        yield paid_at + timedelta(days=2), ("refunds/create",)
+    yield paid_at + timedelta(minutes=2), ("customers/update", "customers/update")
 
 
 def _body(topic: str, changes: Mapping[str, str], at: datetime) -> bytes:
@@ -177,31 +214,37 @@ def _body(topic: str, changes: Mapping[str, str], at: datetime) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def play(addresses: int, batch: int = 1) -> dict[str, float]:
+def play(addresses: int, batch: int = 1, window: timedelta | None = None) -> dict[str, float]:
     """Write units and calls per delivery of the month; who is not new was here a month before.
 
-    The stream brings `batch` deliveries at a time: neighbours in time, so of different people.
+    The stream brings `batch` deliveries at a time, neighbours in time; with a `window`, only what follows the first of
+    them within it.
     """
     store, enrolments, oversize = MemoryCustomerStore(), CountedEnrolments(), MemoryOversize()
     store.rows = rows = CountedRows()
-    rules = entry_rules(read_presets())
+    trigger = TriggerDeps(entry_rules(read_presets()), enrolments)
     calls = list(month(addresses))
     for new, topic, body, at in calls:
         if not new and topic == "customers/update":
-            _fold(_envelope(topic, re.sub(rb"2026-11", b"2026-10", body), at - timedelta(days=30), -1), store)
+            _fold(_envelope(topic, re.sub(rb"2026-1[12]", b"2026-10", body), at - timedelta(days=32), -1), store)
     rows.units, rows.calls, rows.stream = 0, Counter(), []
     events = 0
     deps = FoldDeps(store, oversize, KEYS, lambda _tenant: SHOP)
-    for start in range(0, len(calls), batch):
+    for together in _batches(list(enumerate(calls)), batch, window):
         records = []
-        for number, (_, topic, body, at) in enumerate(calls[start : start + batch], start):
+        for number, (_, topic, body, at) in together:
             item = event_item(_envelope(topic, body, at, number), oversize, attempt="0" * 16)
             events += units(item)
             records.append({"dynamodb": {"SequenceNumber": str(number), "NewImage": item}})
         assert fold_records(records, deps) == []
-        while rows.stream:
-            row = rows.stream.pop(0)
-            follow(read_row(encode_item(row)), rules, enrolments, at)
+        now = together[-1][1][3]
+        for start in range(0, len(rows.stream), MOST_AT_ONCE):
+            changes = [{"NewImage": encode_item(row)} for row in rows.stream[start : start + MOST_AT_ONCE]]
+            changes = [change for change in changes if change["NewImage"]["kind"]["S"] in FOLLOWED]
+            ahead = read_ahead(changes, trigger, now) if changes else trigger
+            for change in changes:
+                follow_change(change, ahead, now)
+        rows.stream.clear()
     each = len(calls)
     return {
         "deliveries": each,
@@ -212,7 +255,25 @@ def play(addresses: int, batch: int = 1) -> dict[str, float]:
         "fold reads": rows.calls["read"] / each,
         "read units": rows.calls["read units"] / each,
         "fold writes": rows.calls["write"] / each,
+        "trigger reads": enrolments.calls["read"] / each,
+        "trigger writes": enrolments.calls["write"] / each,
     }
+
+
+_Numbered = tuple[int, tuple[bool, str, bytes, datetime]]
+
+
+def _batches(calls: Sequence[_Numbered], most: int, window: timedelta | None) -> Iterator[list[_Numbered]]:
+    """As the stream hands them over."""
+    together: list[_Numbered] = []
+    for call in calls:
+        late = window is not None and together and call[1][3] - together[0][1][3] > window
+        if together and (late or len(together) == most):
+            yield together
+            together = []
+        together.append(call)
+    if together:
+        yield together
 
 
 def _fold(envelope: Envelope, store: MemoryCustomerStore) -> None:

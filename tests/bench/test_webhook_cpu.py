@@ -42,8 +42,7 @@ ENVIRONMENT = {
 }
 REQUESTS = 2_000
 ROUND = 10
-LIMIT = 1.75
-"""The aim is 1.5."""
+LIMIT = 1.5
 SECRET = "sample-secret"
 STORE = "example-shop.myshopify.com"
 ORDER = Path(__file__).parents[1] / "samples" / "sized" / "shopify" / "orders_create.json"
