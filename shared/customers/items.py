@@ -387,12 +387,10 @@ def shown(person: StoredPerson) -> Profile:
     """A person's profile, with what follows from their other rows."""
     record = person.record
     card = rules.contact(record)
-    values = {each.name: getattr(card, each.name) for each in fields(Card) if each.name in _SHOWN}
-    return Profile(
+    profile = Profile(
         tenant=person.tenant,
         customer_id=person.customer_id,
         refs=record.refs,
-        **values,
         summary=rules.summary(record.orders.values(), person.currency),
         scores=person.scores,
         segments=person.segments,
@@ -400,12 +398,18 @@ def shown(person: StoredPerson) -> Profile:
         aliases=person.aliases,
         joins=person.joins,
         decisions=tuple(sorted(record.decisions.values(), key=lambda each: (each.at, each.event_id))),
-        erased=record.erased_at is not None and not any(values.values()),
+        erased=record.erased_at is not None and not any(getattr(card, name) for name in _SHOWN),
         rev=person.rev,
     )
+    return with_card(profile, card)
 
 
-_SHOWN = frozenset(each.name for each in fields(Profile))
+def with_card(profile: Profile, card: Card) -> Profile:
+    """A profile with the names and addresses of a card."""
+    return replace(profile, **{name: getattr(card, name) for name in _SHOWN})
+
+
+_SHOWN = {each.name for each in fields(Profile)} & {each.name for each in fields(Card)}
 
 
 def state_of(person: StoredPerson, suppressed: frozenset[str] = frozenset()) -> PersonState:

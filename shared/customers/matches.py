@@ -40,20 +40,21 @@ class Match:
     because: str
 
 
-def matches(people: Iterable[Profile]) -> list[Match]:
-    """Every pair worth a look, each once, in a fixed order."""
+def matches(people: Iterable[Profile], most_sharing: int = MOST_SHARING) -> list[Match]:
+    """Every pair worth a look, each once, in a fixed order. Somebody may be there with several cards."""
     living = [person for person in people if not person.erased]
-    found = {(one, other): because for one, other, because in (*_by_address(living), *_by_phone(living))}
+    pairs = (*_by_address(living), *_by_phone(living, most_sharing))
+    found = {(one, other): because for one, other, because in pairs}
     return [Match(one, other, because) for (one, other), because in sorted(found.items())]
 
 
-def _by_phone(people: Iterable[Profile]) -> Iterator[tuple[CustomerId, CustomerId, str]]:
+def _by_phone(people: Iterable[Profile], most_sharing: int) -> Iterator[tuple[CustomerId, CustomerId, str]]:
     groups: dict[str, list[Profile]] = defaultdict(list)
     for person in people:
         if phone := normalise_phone(person.phone):
             groups[phone].append(person)
     for group in groups.values():
-        if len(group) <= MOST_SHARING:
+        if len({person.customer_id for person in group}) <= most_sharing:
             yield from _pairs(group, PHONE, lambda a, b: _same(a, b) or not (_named(a) and _named(b)))
 
 
@@ -70,7 +71,7 @@ def _pairs(
     group: list[Profile], because: str, alike: Callable[[Profile, Profile], bool]
 ) -> Iterator[tuple[CustomerId, CustomerId, str]]:
     for one, other in combinations(sorted(group, key=lambda person: person.customer_id), 2):
-        if alike(one, other):
+        if one.customer_id != other.customer_id and alike(one, other):
             yield one.customer_id, other.customer_id, because
 
 

@@ -15,6 +15,7 @@ from shared.customers.fold import apply
 from shared.customers.rows import Key, MemoryRows, Put, Row, Write
 from shared.customers.store import MemoryCustomerStore
 from shared.ingest.model import Event
+from tests.amount import amount
 from tests.unit.customers.test_browsers import browsing, erasing
 from tests.unit.customers.test_fold import apply_all, everyone, fold
 from tests.unit.customers.world import KEYS, SHOP, a_cart, a_customer, a_person, an_order
@@ -66,7 +67,7 @@ def fold_batch(events: Sequence[Event], store: MemoryCustomerStore) -> bool:
     return False
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=amount(150, sample=60))
 @given(st.one_of(browsing(), erasing()), st.randoms(use_true_random=False))
 def test_batches_of_any_size_give_the_state_of_the_set(
     story: tuple[list[Event], list[Event]], chance: random.Random
@@ -80,7 +81,7 @@ def test_batches_of_any_size_give_the_state_of_the_set(
     assert everyone(store) == fold(events)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=amount(100, sample=40))
 @given(browsing(), st.randoms(use_true_random=False))
 def test_whoever_writes_in_between_is_not_overwritten(
     story: tuple[list[Event], list[Event]], chance: random.Random

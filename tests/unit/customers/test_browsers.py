@@ -15,6 +15,7 @@ from shared.customers.identity import customer_ref
 from shared.customers.model import PersonState
 from shared.customers.store import MemoryCustomerStore
 from shared.ingest.model import Event, EventType, LoginFacts, PageFacts, Person
+from tests.amount import amount
 from tests.unit.customers.test_fold import apply_all, everyone, fold, folded
 from tests.unit.customers.world import (
     EVENTS,
@@ -96,7 +97,7 @@ def erasing(draw: st.DrawFn) -> tuple[list[Event], list[Event]]:
     return events, list(draw(st.permutations([*events, *again])))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=amount(100, sample=50))
 @given(browsing())
 def test_any_order_and_repetition_with_browsers_gives_the_state_of_the_set(
     story: tuple[list[Event], list[Event]],
@@ -110,7 +111,7 @@ def test_any_order_and_repetition_with_browsers_gives_the_state_of_the_set(
     assert everyone(at_once) == fold(events)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=amount(100, sample=50))
 @given(erasing())
 def test_any_order_with_erasures_gives_the_state_of_the_set(story: tuple[list[Event], list[Event]]) -> None:
     store = MemoryCustomerStore()
@@ -118,7 +119,7 @@ def test_any_order_with_erasures_gives_the_state_of_the_set(story: tuple[list[Ev
     assert everyone(store) == fold(story[0])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=amount(100, sample=50))
 @given(browsing())
 def test_a_cookie_joins_nobody(story: tuple[list[Event], list[Event]]) -> None:
     events = story[0]
@@ -131,7 +132,7 @@ def test_a_cookie_joins_nobody(story: tuple[list[Event], list[Event]]) -> None:
     assert known(events) == known(bare)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=amount(60, sample=30))
 @given(browsing())
 def test_every_visit_is_read_with_exactly_one_person(story: tuple[list[Event], list[Event]]) -> None:
     events = story[0]

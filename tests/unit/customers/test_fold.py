@@ -20,6 +20,7 @@ from shared.customers.model import ConsentStatus, PersonState
 from shared.customers.rows import MemoryRows, Write
 from shared.customers.store import CustomerStore, MemoryCustomerStore
 from shared.ingest.model import Event, EventType, UnknownFacts
+from tests.amount import amount
 from tests.unit.customers.world import (
     EVENTS,
     KEYS,
@@ -68,7 +69,7 @@ def folded(*events: Event) -> PersonState:
     return state
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=amount(1_000, sample=200))
 @given(deliveries())
 def test_any_order_and_repetition_of_events_gives_the_state_of_the_set(
     story: tuple[list[Event], list[Event]],
@@ -79,7 +80,7 @@ def test_any_order_and_repetition_of_events_gives_the_state_of_the_set(
     assert everyone(store) == fold(events)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=amount(150, sample=80))
 @given(deliveries())
 def test_a_replay_writes_nothing(story: tuple[list[Event], list[Event]]) -> None:
     events, arriving = story
@@ -89,7 +90,7 @@ def test_a_replay_writes_nothing(story: tuple[list[Event], list[Event]]) -> None
     assert load(events, store, KEYS, SHOP).rows_written == 0
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=amount(200, sample=80))
 @given(deliveries(), st.integers(0, 12))
 def test_loading_a_history_equals_applying_its_events(story: tuple[list[Event], list[Event]], cut: int) -> None:
     events, arriving = story
@@ -119,7 +120,7 @@ class DyingRows(MemoryRows):
         super().transact(writes)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=amount(200, sample=80))
 @given(deliveries(), st.randoms(use_true_random=False))
 def test_a_worker_may_die_at_any_write_and_the_retry_finishes(
     story: tuple[list[Event], list[Event]], chance: random.Random
@@ -152,7 +153,7 @@ class InterleavingRows(MemoryRows):
         super().transact(writes)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=amount(200, sample=80))
 @given(deliveries())
 def test_workers_that_overtake_each_other_converge(story: tuple[list[Event], list[Event]]) -> None:
     events, arriving = story
@@ -232,7 +233,7 @@ def test_eight_threads_on_the_same_people_converge() -> None:
     assert everyone(store) == fold(events)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=amount(200, sample=80))
 @given(st.lists(EVENTS, min_size=1, max_size=10), st.integers(0, 12), st.randoms(use_true_random=False))
 def test_an_erasure_in_the_order_of_events_equals_the_reference_and_survives_replays(
     events: list[Event], at: int, chance: random.Random
@@ -251,7 +252,7 @@ def test_an_erasure_in_the_order_of_events_equals_the_reference_and_survives_rep
     assert everyone(store) == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=amount(200, sample=80))
 @given(st.lists(EVENTS, min_size=1, max_size=10), st.randoms(use_true_random=False))
 def test_nothing_personal_from_before_an_erasure_survives_in_any_order(
     events: list[Event], chance: random.Random
@@ -477,7 +478,7 @@ def test_a_bounce_blocks_the_address_it_happened_at_not_the_next_one() -> None:
     assert mended.suppressed == frozenset()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=amount(100, sample=60))
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 40)), max_size=6), st.randoms(use_true_random=False))
 def test_bounces_in_any_order_block_alike(bounces: list[tuple[bool, int]], chance: random.Random) -> None:
     store = MemoryCustomerStore()

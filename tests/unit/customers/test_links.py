@@ -13,10 +13,12 @@ from shared.core.errors import NotFoundError
 from shared.core.ids import CustomerId, EventId
 from shared.customers.fold import apply, fold_all
 from shared.customers.model import PersonState
+from shared.customers.rows import MemoryRows, Row
 from shared.customers.store import MemoryCustomerStore
 from shared.ingest.model import Event, EventType, PersonLinkFacts
 from shared.ingest.registry import events_of
 from shared.ingest.sources.admin import link_envelope
+from tests.amount import amount
 from tests.unit.customers.test_fold import apply_all, everyone
 from tests.unit.customers.world import (
     KEYS,
@@ -50,7 +52,7 @@ def people(events: list[Event]) -> dict[CustomerId, PersonState]:
     return {each: undecided(comparable(state)) for each, state in fold_all(events, KEYS, SHOP).items()}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=amount(200, sample=80))
 @given(deliveries(), deliveries(most=5), st.randoms(use_true_random=False))
 def test_unify_undo_unify_is_exact_on_any_history(
     story: tuple[list[Event], list[Event]], later: tuple[list[Event], list[Event]], chance: random.Random
@@ -79,7 +81,7 @@ def test_unify_undo_unify_is_exact_on_any_history(
     assert everyone(store) == {i: comparable(s) for i, s in fold_all([*events, *after, *steps], KEYS, SHOP).items()}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=amount(150, sample=60))
 @given(deliveries(), st.randoms(use_true_random=False))
 def test_merging_is_associative(story: tuple[list[Event], list[Event]], chance: random.Random) -> None:
     events = story[0]
@@ -92,7 +94,7 @@ def test_merging_is_associative(story: tuple[list[Event], list[Event]], chance: 
     assert left == right
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=amount(200, sample=80))
 @given(deliveries())
 def test_no_two_live_persons_have_a_strong_key_in_common(story: tuple[list[Event], list[Event]]) -> None:
     store = MemoryCustomerStore()
@@ -133,6 +135,30 @@ def test_a_decision_goes_through_the_events_table_like_any_event() -> None:
         "a",
         PersonLinkFacts(other_customer_id="b", joined=False, actor="店長"),
     )
+
+
+def test_the_review_finds_guests_by_their_orders_and_reads_only_who_is_alike() -> None:
+    store = MemoryCustomerStore()
+    for number in range(30):
+        who = a_person(
+            None, f"p{number}@example.com", last_name="見本", first_name=f"{number}号", phone=f"090-0000-{number:04}"
+        )
+        apply(an_order(f"o{number}", number, person=who), store, KEYS, SHOP)
+    twin = a_person("77", "twin@example.com", last_name="見本", first_name="3号", phone="090-0000-0003")
+    apply(a_customer(40, twin), store, KEYS, SHOP)
+    rows = store.rows
+    read: list[str] = []
+
+    class Counted(MemoryRows):
+        def partition(self, pk: str) -> list[Row]:
+            read.append(pk)
+            return rows.partition(pk)
+
+    counted = Counted()
+    counted.partitions = rows.partitions  # type: ignore[attr-defined]
+    (match,) = store.over(counted).find_matches(TENANT)
+    assert match.because == "phone_and_name"
+    assert len(read) == 3, "the two, and the queue"
 
 
 def test_the_review_queue_forgets_whom_somebody_decided_about() -> None:
