@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 
 import duckdb
 import pyarrow as pa
@@ -25,6 +26,7 @@ from shared.core.ids import CustomerId
 from shared.customers.fold import fold_all
 from shared.customers.model import PersonState
 from shared.ingest.model import Event, Refund
+from tests.amount import amount
 from tests.sql.lake_in_duckdb import to_duckdb
 from tests.unit.analytics.world import KEYS, SHOP, TENANT, World, an_order
 
@@ -85,6 +87,14 @@ def live(world: World, events: Sequence[Event], by: date) -> dict[CustomerId, Bo
     return summary(((customer_id, state) for customer_id, state in states.items() if state), by)
 
 
+@cache
+def athena() -> duckdb.DuckDBPyConnection:
+    """Opened once: each question brings its rows along."""
+    connection = duckdb.connect(":memory:")
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
 def asked(lake: MemoryObjects, as_of: date, *, then: bool) -> dict[CustomerId, Bought]:
     """`buyers_v1` over everything the lake holds by now."""
     parts = []
@@ -96,10 +106,9 @@ def asked(lake: MemoryObjects, as_of: date, *, then: bool) -> dict[CustomerId, B
     known = catalog.end_of_day(as_of, SHOP.timezone) if then else None
     values = catalog.parameters(TENANT, as_of, Definitions(), "JPY", known_before=known)
     query = to_duckdb(catalog.standalone_query("buyers_v1", every_analysis(), values))
-    with duckdb.connect(":memory:") as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.register("order_states", pa.concat_tables(parts))
-        rows = connection.sql(query).to_arrow_table().to_pylist()
+    connection = athena()
+    connection.register("order_states", pa.concat_tables(parts))
+    rows = connection.sql(query).to_arrow_table().to_pylist()
     return {row["customer_id"]: (row["orders"], row["amount"], row["first_on"], row["last_on"]) for row in rows}
 
 
@@ -109,7 +118,7 @@ def hear(world: World, told: Told) -> None:
     world.hear(told.event)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=amount(100, sample=20))
 @given(told=lives_of_orders(in_order=False), compacted=st.booleans())
 def test_the_evening_of_any_day_is_remembered_as_known_then(told: list[Told], compacted: bool) -> None:
     world = World()
@@ -129,7 +138,7 @@ def test_the_evening_of_any_day_is_remembered_as_known_then(told: list[Told], co
     assert asked(world.lake, last, then=False) == evenings[last]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=amount(100, sample=20))
 @given(told=lives_of_orders(in_order=True), days=st.integers(0, 70), compacted=st.booleans())
 def test_any_day_as_known_now_is_a_recompute_of_what_had_happened_by_then(
     told: list[Told], days: int, compacted: bool

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Literal
+from zlib import crc32
 
 from shared.analytics import catalog
 from shared.analytics.definitions import Definitions
@@ -100,7 +101,7 @@ def _at(on: date, rng: random.Random) -> datetime:
 
 def _event(kind: EventType, facts: Any, at: datetime, customer: str, **changes: Any) -> Event:
     store = changes.pop("store", STORES[0])
-    event_id = changes.pop("event_id", f"{kind}-{customer}-{to_iso(at)}-{abs(hash(repr(facts))) % 10**9}")
+    event_id = changes.pop("event_id", f"{kind}-{customer}-{to_iso(at)}-{crc32(repr(facts).encode())}")
     return Event(
         tenant=SHOP.tenant,
         event_id=EventId(event_id),

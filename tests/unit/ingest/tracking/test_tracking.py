@@ -31,6 +31,7 @@ from shared.ingest.model import (
 )
 from shared.ingest.registry import events_of
 from shared.ingest.tracking.proof import proof_of
+from tests.amount import amount
 from tests.unit.ingest.tracking.world import KEY, NOW, SECRET_KEY, SHOP, SITE, STORE, Site, call, connected, iso
 
 KEYS = KeyRing(personal=b"a key of this test", links={"1": b"another"})
@@ -408,11 +409,13 @@ def hostile_call(rng: random.Random) -> dict[str, Any]:
     return body | {rng.choice(FIELDS): anything(3) for _ in range(rng.randint(1, 6))}
 
 
-def test_ten_thousand_hostile_bodies_are_read_or_refused() -> None:
+def test_hostile_bodies_are_read_or_refused() -> None:
+    """A sample; 10,000 bodies with `MATAKITE_FULL=1`."""
+    bodies = amount(10_000, sample=2_000)
     rng = random.Random(4)
     statuses: dict[int, int] = {}
     site = Site()
-    for number in range(10_000):
+    for number in range(bodies):
         kind = rng.choice(("track", "page", "identify", "alias", "batch", "t", "p", "i", "screen"))
         body: Any = hostile_call(rng)
         if kind == "batch":
@@ -426,7 +429,7 @@ def test_ten_thousand_hostile_bodies_are_read_or_refused() -> None:
         status = site.post(kind, raw, key=rng.choice((KEY, SECRET_KEY)))["statusCode"]
         statuses[status] = statuses.get(status, 0) + 1
     assert statuses.keys() <= {200, 400, 401}
-    assert statuses[200] > 8_000
+    assert statuses[200] > 0.8 * bodies
     for envelope in site.store.envelopes():
         assert "@" not in envelope.subject + envelope.event_id
         for event in events_of(envelope):
