@@ -19,6 +19,11 @@ from shared.analytics.models.summary import OrderLog
 from shared.core.errors import RejectedError
 
 SHOWN = 10
+MOST_ORDERS = 10_000
+"""Repeat purchases of one customer: more is a till or a test account, and no history of anybody."""
+_YEARS = range(1900, 2200)
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+"""How Excel's "Unicode text" begins."""
 _ENCODINGS = ("utf-8-sig", "cp932")
 
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -158,14 +163,18 @@ def _summary(rows: _Rows, customer: str | None, skip: bool) -> Histories:
 def _possible(row: Mapping[str, Any]) -> None:
     """What `Groups.of` asks of a history, row by row. Raises ValueError."""
     x, t_x, t_cal, count = row["x"], row["t_x"], row["T"], row.get("count", 1.0)
-    if x < 0 or x % 1:
-        raise ValueError(f"x={x:g} is not a number of repeat purchases: 0, 1, 2, …")
+    if x < 0 or x % 1 or x > MOST_ORDERS:
+        raise ValueError(f"x={x:g} is not a number of repeat purchases: 0, 1, 2, … at most {MOST_ORDERS:,}")
     if not 0 <= t_x <= t_cal:
         raise ValueError(f"t_x={t_x:g} is not between 0 and T={t_cal:g}")
     if x == 0 and t_x:
         raise ValueError(f"t_x={t_x:g} without a repeat purchase: it is 0 then")
     if count < 1 or count % 1:
         raise ValueError(f"count={count:g} is not a number of customers: 1, 2, …")
+    if row.get("mean_value", 0.0) < 0:
+        raise ValueError(
+            f"mean_value={row['mean_value']:g} is negative: it is what repeat orders were worth on average"
+        )
 
 
 def _survivors(rows: _Rows) -> Cohorts:
@@ -181,7 +190,8 @@ def _refuse(bad: Sequence[tuple[int, str]], skip: bool) -> None:
     if bad and not skip:
         shown = "".join(f"\n  line {line}: {reason}" for line, reason in bad[:SHOWN])
         more = f"\n  … and {len(bad) - SHOWN:,} more" if len(bad) > SHOWN else ""
-        raise RejectedError(f"{len(bad):,} rows cannot be read (--skip-bad-rows leaves them out):{shown}{more}")
+        rows = "1 row" if len(bad) == 1 else f"{len(bad):,} rows"
+        raise RejectedError(f"{rows} cannot be read (--skip-bad-rows leaves them out):{shown}{more}")
 
 
 # --- cells -----------------------------------------------------------------------------------------------------------
@@ -205,9 +215,12 @@ def parse_day(value: Any) -> date:
     text = str(value).strip().replace("T", " ").split(" ")[0].replace("/", "-").replace(".", "-")
     try:
         parts = [int(part) for part in text.split("-")]
-        return date(*parts) if len(parts) == 3 else date.fromisoformat(text)
+        day = date(*parts) if len(parts) == 3 else date.fromisoformat(text)
     except (ValueError, TypeError):
         raise ValueError(f"date {value!r} is not a day such as 2026-11-21") from None
+    if day.year not in _YEARS:
+        raise ValueError(f"date {value!r} is in no year in which somebody ordered")
+    return day
 
 
 def _text(value: Any) -> str:
@@ -247,8 +260,10 @@ def _csv(path: Path) -> _Rows:
     else:
         reader = csv.reader(StringIO(text, newline=""), delimiter=separator)
         cells = ((reader.line_num, row) for row in reader if row)
-    _, header = next(cells)
-    return _Rows([name.strip() for name in header], cells)
+    header = [name.strip() for name in next(cells)[1]]
+    if twice := sorted({name for name in header if name and header.count(name) > 1}):
+        raise RejectedError(f"{path} has more than one column {', '.join(twice)}: which of them counts?")
+    return _Rows(header, cells)
 
 
 def _decoded(path: Path) -> str:
@@ -256,12 +271,12 @@ def _decoded(path: Path) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise RejectedError(f"{path} cannot be read: {error.strerror}") from None
-    for encoding in _ENCODINGS:
+    for encoding in ("utf-16",) if content.startswith(_UTF_16) else _ENCODINGS:
         try:
             return content.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise RejectedError(f"{path} is neither UTF-8 nor CP932 (Shift_JIS)")
+    raise RejectedError(f"{path} is neither UTF-8 nor CP932 (Shift_JIS) nor UTF-16")
 
 
 def _parquet(path: Path) -> _Rows:

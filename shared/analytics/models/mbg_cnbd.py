@@ -20,6 +20,9 @@ from shared.core.errors import RejectedError
 MOST_REGULAR = 4
 """k is sought among 1 … this: Erlang-4 gaps already vary by half of their mean."""
 
+FEWEST_GAPS = 20
+"""Of fewer gaps nobody can say how regular they are: k is 1."""
+
 _NEGLIGIBLE = 1e-13
 _MOST_ORDERS = 20_000
 
@@ -40,7 +43,8 @@ class MbgCnbd:
         if groups.log_gaps is None:
             raise RejectedError("how regular purchases are is in the gaps between them: an order log is needed")
         best = cls.of_regularity(1, groups, prior)
-        for k in range(2, MOST_REGULAR + 1):
+        most = MOST_REGULAR if groups.count @ groups.x >= FEWEST_GAPS else 1
+        for k in range(2, most + 1):
             found = cls.of_regularity(k, groups, prior)
             if found.log_likelihood <= best.log_likelihood:
                 break

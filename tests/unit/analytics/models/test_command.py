@@ -89,6 +89,12 @@ def test_japanese_headings_dates_and_amounts(write: Write) -> None:
     assert other["customers"] == 39
 
 
+def test_a_file_of_excels_unicode_text_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "受注.txt"
+    file.write_bytes(ORDERS.replace(",", "\t").encode("utf-16"))
+    assert run("fit", file)["customers"] == 39
+
+
 def test_bad_rows_are_named_by_line(write: Write) -> None:
     file = write("orders.csv", ORDERS + "c1,2026-02-30,100\nc2,2026-02-03,-5\n,2026-02-03,5\nc3\n")
     line = ORDERS.count("\n") + 1
@@ -114,6 +120,10 @@ def test_impossible_histories_are_named_by_line(write: Write) -> None:
         ("customer,date\n", "no orders"),
         ("x,t_x,T\n", "no customers"),
         ("period,survivors\n1,10\n2,9\n", "periods must be 0, 1, 2"),
+        ("customer,customer,date\na,b,2026-01-01\n", "more than one column customer"),
+        ("x,t_x,T,mean_value\n1,2,4,-3\n", "line 2: mean_value=-3 is negative"),
+        ("x,t_x,T\n1000000,2,4\n", "line 2: x=1e\\+06 is not a number of repeat purchases"),
+        ("customer,date\na,9999-12-31\n", "line 2: date '9999-12-31' is in no year"),
     ],
 )
 def test_files_that_say_nothing_are_refused(write: Write, content: str, reason: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from shared.analytics.models import beta_geometric
+from shared.analytics.models import beta_geometric, priors
 from shared.analytics.models.groups import Groups
 from shared.analytics.models.mbg_cnbd import MbgCnbd
 from shared.analytics.models.mbg_nbd import MbgNbd
@@ -107,3 +107,10 @@ def test_gaps_are_needed() -> None:
 def test_a_log_knows_its_gaps() -> None:
     assert summary().log_gaps == pytest.approx(groups().log_gaps)
     assert groups().log_gaps is not None
+
+
+def test_of_a_few_gaps_nobody_says_how_regular_they_are() -> None:
+    clockwork = replace(Groups.of([4] * 4, [28.0] * 4, [30.0] * 4), log_gaps=16 * np.log(7.0))
+    assert MbgCnbd.fit(clockwork).model.k == 1
+    nobody = replace(Groups.of([0] * 40, [0.0] * 40, [30.0] * 40), log_gaps=0.0)
+    assert MbgCnbd.fit(nobody, priors.of_purchases("mbg_cnbd", 7.0)).model.k == 1
