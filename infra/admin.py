@@ -44,6 +44,10 @@ ADVICE = {
     "sends-overdue": "送るはずの配信が時間を過ぎても送られていません。シナリオの実行と関数のエラーを確認してください。",
     "nightly-failed": "夜間集計が失敗しました。実行履歴を見て直し、matakite nightly run で再実行してください。",
     "webhook-slow": "Webhookの応答が2秒を超えています。遅いとカートが送信をやめます。関数のログを確認してください。",
+    "carts-in-trouble": (
+        "カートを読み取れないか、カート側のWebhookが止まっています。matakite connection list で理由を見て、"
+        "トークンの再認証（connection authorize）かWebhookの再登録をしてください。抜けた分は自動で取り戻します。"
+    ),
     "api-errors": "公開APIが5xxを返しました。ログを確認してください。カートは送り直すので、直れば失われません。",
 }
 """Runbook anchor → what to do, in the alarm's own text: whoever is woken reads nothing else first."""
@@ -121,7 +125,7 @@ class Admin(Construct):
         """What must wake someone. One metric each: the account's first ten are free, then $0.10 a month."""
         api = {"ApiId": self._house.api.api_id}
         nightly = {"StateMachineArn": self._machine_arn(NIGHTLY_MACHINE)}
-        slow = _aws("AWS/ApiGateway", "Latency", api, statistic="p99")
+        slow = self._receiver().metric_duration(statistic="p99", period=FIVE_MINUTES)
         return [
             *(self._alarm(f"DeadLetters{name}", "dead-letters", _depth(queue))
               for name, queue in self._watched.dead_letters.items()),
@@ -132,6 +136,7 @@ class Admin(Construct):
             self._alarm("SendsOverdue", "sends-overdue", _custom("SendsOverdue", "delivery", statistic="Maximum")),
             self._alarm("NightlyFailed", "nightly-failed", _aws("AWS/States", "ExecutionsFailed", nightly)),
             self._alarm("WebhookSlow", "webhook-slow", slow, threshold=2_000, periods=3),
+            self._alarm("CartsInTrouble", "carts-in-trouble", _custom("CartsInTrouble", "ingest", hours=3)),
             self._alarm("ApiErrors", "api-errors", _aws("AWS/ApiGateway", "5xx", api)),
         ]  # fmt: skip
 
@@ -151,6 +156,10 @@ class Admin(Construct):
         )
         alarm.add_alarm_action(actions.SnsAction(self.alerts))
         return alarm
+
+    def _receiver(self) -> lambda_.Function:
+        """The intake: it answers at its own address, too, which the API's figures know nothing of."""
+        return next(each for each in self._watched.functions if each.node.id == "ReceiveWebhook")
 
     def _machine_arn(self, name: str) -> str:
         return Arn.format(
@@ -199,10 +208,16 @@ class Admin(Construct):
         watched = self._watched
         return [
             _graph("Webhook 受信", [
-                _custom("WebhooksAccepted", "ingest", "受け付けた"),
+                self._receiver().metric_invocations(label="届いた", period=FIVE_MINUTES),
                 _custom("WebhooksDuplicate", "ingest", "重複（無視した）"),
                 _custom("WebhooksRefused", "ingest", "拒否した"),
                 _custom("WebhooksFailed", "ingest", "失敗した"),
+            ]),
+            _graph("カートの読み取り", [
+                _custom("PollsDone", "ingest", "読み終えた"),
+                _custom("PollsFailed", "ingest", "読めなかった"),
+                _custom("WebhooksLost", "ingest", "Webhookの抜けを取り戻した"),
+                _custom("WebhooksOff", "ingest", "Webhookが止まっていた"),
             ]),
             _graph("メール配信", [
                 _custom("SendsSent", "delivery", "送信した"),
@@ -255,9 +270,12 @@ def _age(reader: lambda_.Function, label: str | None = None) -> cloudwatch.IMetr
     return reader.metric("IteratorAge", label=label, period=FIVE_MINUTES, statistic="Maximum")
 
 
-def _custom(name: str, service: str, label: str | None = None, statistic: str = "Sum") -> cloudwatch.Metric:
-    """One of the product's own metrics (shared/core/telemetry.py)."""
-    return _aws(NAMESPACE, name, {"service": service}, label=label, statistic=statistic)
+def _custom(
+    name: str, service: str, label: str | None = None, statistic: str = "Sum", hours: int = 0
+) -> cloudwatch.Metric:
+    """One of the product's own metrics (shared/core/telemetry.py); over hours where it is told of only so often."""
+    metric = _aws(NAMESPACE, name, {"service": service}, label=label, statistic=statistic)
+    return metric.with_(period=Duration.hours(hours)) if hours else metric
 
 
 def _aws(

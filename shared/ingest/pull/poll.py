@@ -44,6 +44,8 @@ CHANGES = "PollChanges"
 REPAIRED = "WebhooksLost"
 UNREADABLE = "PollUnreadable"
 WEBHOOK_OFF = "WebhooksOff"
+IN_TROUBLE = "CartsInTrouble"
+"""What the alarm hears: a cart that needs somebody, once for each poll until it does not."""
 
 LEASE_MARGIN = timedelta(seconds=30)
 
@@ -152,6 +154,8 @@ class _Run:
             health = rules.succeeded(health, self.now, self.tally.repaired)
             self.deps.count(POLLED, 1)
         self.deps.store.save_health(self.connection, health)
+        if rules.needs_somebody(health):
+            self.deps.count(IN_TROUBLE, 1)
         self._count()
         return self.tally
 

@@ -19,6 +19,8 @@ MAX_RESTARTS = 3
 """A list that shifts more often than this is left to the next walk's overlap."""
 LONGEST_BACKOFF = timedelta(hours=2)
 FIRST_BACKOFF = timedelta(minutes=1)
+FAILURES_TOLERATED = 6
+"""Polls that stop in a row before somebody is called: half an hour and more, with the pauses between them."""
 CHECK_EVERY = timedelta(hours=6)
 EARLY = timedelta(seconds=30)
 """Ticks come a little early or late: a poll due within this is due."""
@@ -188,6 +190,14 @@ def failed(health: Health, now: datetime, problem: str, blocked_seconds: float |
         blocked_until=now + timedelta(seconds=blocked_seconds) if blocked_seconds else None,
         repaired=health.repaired + repaired,
     )
+
+
+def needs_somebody(health: Health) -> bool:
+    """Does the cart not come round by itself: unreadable several times in a row, or its webhook off?
+
+    Shops are maintained at night, and vendors fail for minutes. What was lost is repaired afterwards.
+    """
+    return health.failures >= FAILURES_TOLERATED or health.webhook_problem is not None
 
 
 def is_check_due(health: Health, now: datetime) -> bool:

@@ -266,7 +266,7 @@ class EcCube(Api):
 
 
 class Shopify(Api):
-    """Admin REST: pages by a Link header whose page_info takes no other filter beside it."""
+    """Admin REST: pages by a Link header whose page_info takes no other filter beside it, and knows the last row."""
 
     def __init__(self, page: int = 250) -> None:
         super().__init__()
@@ -280,16 +280,26 @@ class Shopify(Api):
         cursor = asked.query.get("page_info")
         if cursor and set(asked.query) - {"limit", "page_info"}:
             return Said(400, {"errors": {"page_info": "Invalid value."}})
-        since, start = cursor.split("|") if cursor else (asked.query.get("updated_at_min", ""), "0")
+        since, last = cursor.split("|") if cursor else (asked.query.get("updated_at_min", ""), "")
         rows = self.lists[name]
         if since:
-            rows = sorted((r for r in rows if utc(r["updated_at"]) >= utc(since)), key=lambda r: utc(r["updated_at"]))
-        first = int(start)
+            rows = sorted((r for r in rows if utc(r["updated_at"]) >= utc(since)), key=self._place)
+        rows = [row for row in rows if not last or self._place(row) > self._place_of(last)]
         headers = {}
-        if first + self.page < len(rows):
-            following = f"https://elsewhere.example.com/x.json?limit=250&page_info={since}%7C{first + self.page}"
-            headers["link"] = f'<{following}>; rel="next"'
-        return Said(200, {name: rows[first : first + self.page]}, headers)
+        if self.page < len(rows):
+            shown = rows[self.page - 1]
+            following = f"{since}%7C{shown.get('updated_at', '')}~{shown['id']}"
+            headers["link"] = f'<https://elsewhere.example.com/x.json?limit=250&page_info={following}>; rel="next"'
+        return Said(200, {name: rows[: self.page]}, headers)
+
+    @staticmethod
+    def _place(row: dict[str, Any]) -> tuple[datetime, int]:
+        return utc(row["updated_at"]), int(row["id"])
+
+    @staticmethod
+    def _place_of(last: str) -> tuple[datetime, int]:
+        at, _, number = last.partition("~")
+        return utc(at), int(number)
 
 
 class WooCommerce(Api):

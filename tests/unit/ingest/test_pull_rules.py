@@ -218,3 +218,17 @@ def test_every_vendor_says_what_it_needs() -> None:
 def test_an_address_may_be_given_with_its_root_or_without(source: str, given: str | None, base: str) -> None:
     connection = Connection(ConnectionId("c"), TENANT, source, "shop.example.jp", "s", api_url=given)
     assert vendor(source).address(connection) == base
+
+
+@pytest.mark.parametrize(
+    ("health", "needs"),
+    [
+        (Health(), False),
+        (Health(failures=rules.FAILURES_TOLERATED - 1, problem="503"), False),
+        (Health(failures=rules.FAILURES_TOLERATED, problem="503"), True),
+        (Health(webhook_problem="switched off"), True),
+        (Health(repaired=12), False),
+    ],
+)
+def test_somebody_is_called_when_a_cart_does_not_come_round_by_itself(health: Health, needs: bool) -> None:
+    assert rules.needs_somebody(health) is needs
