@@ -57,8 +57,8 @@ def _of_shop(tenant: TenantId, dynamodb: Any, table: str) -> list[dict[str, Any]
 
 
 def _erase_objects(tenant: TenantId, bucket: Objects) -> int:
-    """`…/tenant=<id>/…` of the lake, `…/<id>/…` of the others."""
-    mine = re.compile(rf"(^|/)(tenant=)?{re.escape(tenant)}/")
-    keys = [each.key for each in bucket.list("") if mine.search(each.key)]
+    """`<table>/tenant=<id>/…` of the lake, `<folder>/<id>/…` of the others: a shop may be called like a folder."""
+    mine = re.compile(rf"[^/]+/(tenant=)?{re.escape(tenant)}/")
+    keys = [each.key for each in bucket.list("") if mine.match(each.key)]
     bucket.delete(keys)
     return len(keys)
