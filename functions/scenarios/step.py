@@ -11,7 +11,7 @@ from shared.core.clock import SystemClock
 from shared.core.settings import load
 from shared.core.telemetry import metrics
 from shared.customers.store import CustomerStore
-from shared.delivery.live import live_send_deps
+from shared.delivery.live import live_coupons, live_send_deps
 from shared.scenarios.cohorts import S3CohortFiles
 from shared.scenarios.step import StepDeps, run_step
 from shared.scenarios.store import DynamoEnrolmentStore
@@ -46,6 +46,7 @@ def _dependencies() -> StepDeps:
         ),
         SystemClock(),
         tag=live_tags(at.events_table),
+        coupons=live_coupons(at.deliveries_table, at.prefix),
         count=lambda name, value: metrics("delivery").add_metric(name, "Count", value),
     )
 

@@ -53,7 +53,13 @@ app = typer.Typer(name="scenario", help="Check and list scenarios / シナリオ
 _console = Console(soft_wrap=True, highlight=False)
 
 PARTS = ("subject.txt", "mail.txt", "mail.mjml")
-_PARTS = {"email": PARTS, "line": ("line.json",), "sms": ("sms.txt",)}
+_PARTS = {
+    "email": PARTS,
+    "line": ("line.json",),
+    "sms": ("sms.txt",),
+    "webhook": ("webhook.json",),
+    "notify": ("notify.txt",),
+}
 
 
 @app.command()
@@ -300,7 +306,7 @@ def compiled_templates(source: Path = render.ROOT) -> Iterator[TemplateStore]:
 
 def missing_templates(scenario: Scenario, source: Path = render.ROOT) -> list[str]:
     """Files of templates that the scenario sends and that do not exist."""
-    wanted = [source / send.template / part for send in scenario.sends() for part in parts_of(send)]
+    wanted = [source / send.template / part for send in scenario.messages() for part in parts_of(send)]
     return [str(path.relative_to(source)) for path in wanted if not path.exists()]
 
 
@@ -311,9 +317,10 @@ def parts_of(send: Send) -> list[str]:
 
 def unprovided(scenario: Scenario, file: Path, source: Path = render.ROOT) -> list[Mistake]:
     """Variables of templates that nothing in this scenario brings."""
-    given, mistakes = provided(scenario.entry), []
+    mistakes = []
     lines = file.read_text("utf-8").splitlines()
-    for send in scenario.sends():
+    for send in scenario.messages():
+        given = provided(scenario, send)
         parts = [source / send.template / part for part in parts_of(send)]
         used = set().union(*(lint.used_variables(part) for part in parts if part.exists()))
         line = next((number for number, text in enumerate(lines, 1) if send.template in text), 1)

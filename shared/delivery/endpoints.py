@@ -15,7 +15,7 @@ from shared.core.shop import MAX_AGE_SECONDS
 from shared.delivery.channels.channel import NotSentError
 from shared.delivery.outbound import SECRET_BEGINS, Endpoint, check_url, key_of
 
-NAMES = ("webhook", "call")
+NAMES = ("webhook", "call", "notify")
 
 
 def parameter_name(prefix: str, tenant: TenantId, name: str) -> str:

@@ -16,6 +16,8 @@ from shared.customers.store import CustomerStore
 from shared.delivery.account import live_turns
 from shared.delivery.channels.call import CallChannel
 from shared.delivery.channels.channel import Channel, Message
+from shared.delivery.channels.handover import TEXT as NOTICE
+from shared.delivery.channels.handover import HandoverChannel
 from shared.delivery.channels.line import LineChannel, load_account
 from shared.delivery.channels.postal import PostalChannel
 from shared.delivery.channels.ses import SesChannel
@@ -74,6 +76,10 @@ def live_send_deps(
     }
     if work_bucket:
         makers["postal"] = lambda: PostalChannel(tray(), lambda tenant: shop_url(read_shop(tenant)))
+        makers["notify"] = lambda: HandoverChannel(
+            "notify", tray(), (NOTICE,), lambda tenant: load_endpoint(prefix, tenant, "notify")
+        )
+        makers["export"] = lambda: HandoverChannel("export", tray())
         makers["call"] = lambda: CallChannel(lambda tenant: load_endpoint(prefix, tenant, "call"), tray())
     return SendDeps(
         ledger=DynamoLedgerStore(deliveries_table, client("dynamodb")),

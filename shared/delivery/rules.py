@@ -143,7 +143,7 @@ def address(person: PersonState, channel: str) -> str | None:
             return person.profile.line_user_id
         case "postal":
             return _postal_address(person)
-        case "webhook":
+        case "webhook" | "notify" | "export":
             return person.profile.customer_id
         case _:
             return None

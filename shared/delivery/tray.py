@@ -20,7 +20,7 @@ from shared.delivery.channels.channel import AmbiguousError, NotSentError
 from shared.delivery.model import SendKey
 
 PREFIX = "outbox"
-KINDS = ("postal", "postal-undeliverable", "call")
+KINDS = ("postal", "postal-undeliverable", "call", "notify", "export")
 """What waits in it."""
 KEPT = timedelta(days=30)
 """How long the work bucket keeps an object."""

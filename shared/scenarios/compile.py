@@ -31,7 +31,10 @@ from shared.scenarios.language.conditions import Condition
 from shared.scenarios.language.entries import Trigger
 from shared.scenarios.language.steps import (
     Branch,
+    Couponing,
     Exit,
+    Export,
+    Notify,
     Send,
     Split,
     Step,
@@ -39,6 +42,8 @@ from shared.scenarios.language.steps import (
     Wait,
     WaitFor,
     WaitUntil,
+    Webhook,
+    step_kind,
     step_name,
     wait_text,
 )
@@ -190,9 +195,12 @@ class _Compiler:
                 return self._fork(lane, step, rest, enter=enter)
             case WaitFor():
                 return self._way(lane, step.rounds() + rest, enter=enter)
-            case Tagging():
-                call = {"action": "tag", "step": f"tag {step.tag}", "tag": step.tag}
-                name = f"tag {step.tag} ({len(lane.states)})"
+            case Notify() | Webhook() | Export():
+                return self._send(lane, step.as_send, rest, enter=enter)
+            case Tagging() | Couponing():
+                kind, word = str(step_kind(step)), step_name(step)
+                call = {"action": kind, "step": f"{kind} {word}", kind: word}
+                name = f"{kind} {word} ({len(lane.states)})"
                 return self._task(lane, name, call, lambda: self._way(lane, rest), enter=enter)
             case Exit():
                 return self._task(lane, f"exit {step.exit}", {"action": "exit", "step": step.exit}, None, enter=enter)
@@ -232,6 +240,7 @@ class _Compiler:
                 "staged": self.scenario.status is LiveStatus.STAGED,
                 "last": not rest,
                 **({"above": list(self.above)} if self.above else {}),
+                **({"coupons": list(campaigns)} if (campaigns := self.scenario.coupons_before(send.send)) else {}),
             },
         }
         asked, later, again = (lane.name(f"{send.send} {word}") for word in ("done?", "later", "again"))
@@ -428,15 +437,13 @@ def _lines(steps: tuple[Step, ...], indent: str) -> Iterator[str]:
                 late = format_duration(step.expires_after)
                 by = " else ".join(step.channel)
                 yield f"{indent}send {step.send}: {by} {step.template}, not later than {late}{note}"
-            case Exit():
-                yield f"{indent}exit {step.exit}{note}"
-            case Tagging():
-                yield f"{indent}tag {step.tag}{note}"
-            case _:
+            case Branch() | Split() | WaitFor():
                 yield f"{indent}{_asks(step)}{note}"
                 for arm, path in step.paths():
                     yield f"{indent}  {arm}:" + ("" if path else " (goes on)")
                     yield from _lines(path, f"{indent}    ")
+            case _:
+                yield f"{indent}{step_kind(step)} {step_name(step)}{note}"
 
 
 def _asks(fork: Branch | Split | WaitFor) -> str:

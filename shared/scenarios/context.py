@@ -7,16 +7,19 @@ from typing import Any
 from shared.customers.model import PersonState
 from shared.delivery.context import LIVE, cart_context, contract_context, order_context
 from shared.scenarios.enrolment import Enrolment
-from shared.scenarios.language.entries import Entry, Trigger
+from shared.scenarios.language.entries import Trigger
+from shared.scenarios.language.steps import Send
+from shared.scenarios.model import Scenario
 from shared.scenarios.rules import carts_of
 
 EVERYWHERE = frozenset({"person", "shop", "sender", "unsubscribe_url", *LIVE})
 """What every message may speak of (`shared/delivery/context.py`)."""
 
 
-def provided(entry: Entry) -> frozenset[str]:
-    """The variables a template of this scenario may use: only a cart has to be brought."""
-    return EVERYWHERE | ({"cart"} if entry.event is Trigger.CART_ABANDONED else frozenset())
+def provided(scenario: Scenario, send: Send) -> frozenset[str]:
+    """The variables the template of this message may use: a cart and a coupon have to be brought."""
+    cart = {"cart"} if scenario.entry.event is Trigger.CART_ABANDONED else set()
+    return EVERYWHERE | cart | ({"coupon"} if scenario.coupons_before(send.send) else set())
 
 
 def context_of(enrolment: Enrolment, person: PersonState, timezone: str) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from shared.customers.model import (
 )
 from shared.customers.store import ChangedRow
 from shared.delivery.channels.fake import FakeChannel
+from shared.delivery.content.coupons import Coupon
 from shared.delivery.render import Renderer
 from shared.delivery.send import SendDeps
 from shared.delivery.store import MemoryLedgerStore
@@ -46,7 +47,7 @@ from shared.scenarios.language.steps import HOLDOUT
 from shared.scenarios.model import LiveStatus, Scenario
 from shared.scenarios.rehearse import Rehearsal, Timeline
 from shared.scenarios.rules import NOT_ELIGIBLE, entering
-from shared.scenarios.step import TAGGED, StepDeps, run_step
+from shared.scenarios.step import GIVEN, TAGGED, StepDeps, run_step
 from shared.scenarios.store import MemoryEnrolmentStore
 from shared.scenarios.stories import begin
 from shared.scenarios.sweep import SweepDeps, sweep
@@ -72,8 +73,32 @@ SHOP = Shop(
 )
 
 
-PARTS = {"line": ("line.json",), "sms": ("sms.txt",), "postal": ("postal.txt",), "call": ("call.json",)}
+PARTS = {
+    "line": ("line.json",),
+    "sms": ("sms.txt",),
+    "postal": ("postal.txt",),
+    "call": ("call.json",),
+    "webhook": ("webhook.json",),
+    "notify": ("notify.txt",),
+    "export": (),
+}
 """What a template is made of for the channels besides mail."""
+
+
+class SampleCoupons:
+    """Coupons that no cart takes: an example or a replay uses up no code of the shop's."""
+
+    def __init__(self) -> None:
+        self._given: dict[tuple[str, ...], Coupon] = {}
+
+    def issue(self, tenant: TenantId, campaign: str, customer: CustomerId, occurrence: str, now: datetime) -> Coupon:
+        """See Coupons."""
+        coupon = Coupon(campaign, f"MIHON-{len(self._given):04}", "見本", "", None, now)
+        return self._given.setdefault((tenant, campaign, customer, occurrence), coupon)
+
+    def held(self, tenant: TenantId, campaign: str, customer: CustomerId, occurrence: str) -> Coupon | None:
+        """See Coupons."""
+        return self._given.get((tenant, campaign, customer, occurrence))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +166,7 @@ class _Journal(MemoryEnrolmentStore):
     def record(self, enrolment: Enrolment, step: str, outcome: str, state: EnrolmentState, at: datetime) -> bool:
         recorded = super().record(enrolment, step, outcome, state, at)
         # Exits and tags say nothing that an example promises; being held out is a decision.
-        if recorded and (outcome not in {step, TAGGED} or step == HOLDOUT):
+        if recorded and (outcome not in {step, TAGGED, GIVEN} or step == HOLDOUT):
             self.journal.append(Happened(step, outcome, at))
         return recorded
 
@@ -158,6 +183,7 @@ class _World:
     files: MemoryCohortFiles = field(default_factory=MemoryCohortFiles)
     ledger: MemoryLedgerStore = field(default_factory=MemoryLedgerStore)
     channels: dict[str, FakeChannel] = field(default_factory=dict)
+    coupons: SampleCoupons = field(default_factory=SampleCoupons)
 
     def __post_init__(self) -> None:
         self.touched_at = _instant(self.example.cart.touched_at)
@@ -279,7 +305,16 @@ class _World:
 
     def start(self, scenario: str, execution: str, document: Mapping[str, Any]) -> bool:
         """`Machines`: a rehearsal in this world's time."""
-        deps = StepDeps(self.enrolments, self.files, self._read, self._sending(), self.clock, tag=self._tag, workers=1)
+        deps = StepDeps(
+            self.enrolments,
+            self.files,
+            self._read,
+            self._sending(),
+            self.clock,
+            tag=self._tag,
+            coupons=self.coupons,
+            workers=1,
+        )
         rehearsal = Rehearsal(lambda call: run_step(call, deps), self.files.get, self.clock)
         self.timeline.start(rehearsal.run(self.machine, dict(document)))
         return True

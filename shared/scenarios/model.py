@@ -43,7 +43,10 @@ Steps:
     branch: reacted · when: {clicked: {clicked: mail_1}, opened: {opened: mail_1}} · arms: {clicked: […], …} · else: […]
     split: subject · shares: {a: 45, b: 45, holdout: 10} · arms: {a: […], b: […]}      by person, for ever the same
     send: mail_1 · channel: email, or [line, email]: the first that reaches them · template: folder/name
-    tag: vip_offered · exit: word
+    tag: vip_offered · exit: word · coupon: spring       one of the campaign's codes each: `coupon` of later templates
+    notify: staff · template: folder/name     tell the staff (endpoint `notify`, or `matakite scenario handed ID`)
+    webhook: crm · template: folder/name      post to the shop's endpoint
+    export: list                              a line for each, fetched as a file by `matakite scenario handed ID`
 
 Conditions (a mapping; everything in it must hold; the first arm whose condition holds is taken):
 
@@ -72,7 +75,7 @@ from shared.delivery.model import Reason
 from shared.scenarios.language.conditions import Condition
 from shared.scenarios.language.entries import KEYED, DateOf, Entry
 from shared.scenarios.language.examples import Example
-from shared.scenarios.language.steps import Send, Step, walk
+from shared.scenarios.language.steps import HANDOVERS, Couponing, Send, Step, preceded, step_name, walk
 from shared.scenarios.language.words import Duration, Name, Part, format_duration, parse_duration
 
 
@@ -156,6 +159,16 @@ class Scenario(Part):
         decides = {"id", "entry", "reentry", "priority", "period", "exit_when", "goal", "steps"}
         said = self.model_dump(mode="json", include=decides, by_alias=True, exclude_defaults=True)
         return digest(json.dumps(_without_notes(said), sort_keys=True))[:12]
+
+    def messages(self) -> list[Send]:
+        """Everything that goes through the ledger: sends, and what is handed to the shop."""
+        found = (step.as_send if isinstance(step, HANDOVERS) else step for step in walk(self.steps))
+        return [step for step in found if isinstance(step, Send)]
+
+    def coupons_before(self, name: str) -> tuple[str, ...]:
+        """Campaigns whose coupon somebody may have when they come to a message."""
+        found = (before for step, before in preceded(self.steps) if step_name(step) == name)
+        return tuple(dict.fromkeys(e.coupon for before in found for e in before if isinstance(e, Couponing)))
 
     def above(self, others: Iterable[Scenario]) -> tuple[str, ...]:
         """Which of these scenarios go before this one."""

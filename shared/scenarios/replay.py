@@ -33,7 +33,7 @@ from shared.ingest.model import Event, EventType, MessageFacts
 from shared.scenarios.cohorts import MemoryCohortFiles
 from shared.scenarios.compile import compile_scenario
 from shared.scenarios.enrolment import Enrolment
-from shared.scenarios.examples import PARTS
+from shared.scenarios.examples import PARTS, SampleCoupons
 from shared.scenarios.model import LiveStatus, Scenario
 from shared.scenarios.rehearse import Rehearsal, Timeline
 from shared.scenarios.step import StepDeps, run_step
@@ -170,6 +170,7 @@ class _Replay:
         self.files = MemoryCohortFiles()
         self.ledger = MemoryLedgerStore()
         self.trigger = TriggerDeps(entry_rules(scenarios), self.enrolments, lambda _: deps.shop.timezone)
+        self.coupons = SampleCoupons()
         self.ticks: set[tuple[str, datetime]] = set()
         self.sending = self._sending()
 
@@ -223,7 +224,14 @@ class _Replay:
 
     def _step(self, call: Mapping[str, Any]) -> Mapping[str, Any]:
         ports = StepDeps(
-            self.enrolments, self.files, self._person, self.sending, self.clock, tag=lambda *_: None, workers=1
+            self.enrolments,
+            self.files,
+            self._person,
+            self.sending,
+            self.clock,
+            tag=lambda *_: None,
+            coupons=self.coupons,
+            workers=1,
         )
         return run_step(call, ports)
 

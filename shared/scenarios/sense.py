@@ -11,6 +11,7 @@ from shared.scenarios.language.examples import ENTRY, ExpectSend, ExpectSkip
 from shared.scenarios.language.steps import (
     ARMS,
     FORKS,
+    HANDOVERS,
     HOLDOUT,
     OTHERWISE,
     Branch,
@@ -72,7 +73,7 @@ _OF_EVERY_ENTRY = ("event", "after", "expires_after", "where")
 def _names(steps: tuple[Step, ...], at: Path_, seen: dict[str, Path_]) -> Iterator[Said]:
     for number, step in enumerate(steps):
         here = (*at, number)
-        if isinstance(step, Send | Branch | Split | WaitFor):
+        if isinstance(step, (Send, *HANDOVERS, *FORKS)):
             name = step_name(step)
             if name in seen or name in RESERVED:
                 yield here, f"the step name {name!r} is taken", "Every send and branch needs a name of its own"
@@ -209,7 +210,7 @@ def _reactions(scenario: Scenario) -> Iterator[Said]:
 
 
 def _examples(scenario: Scenario) -> Iterator[Said]:
-    steps = {send.send for send in scenario.sends()}
+    steps = {send.send for send in scenario.messages()}
     held_out = any(isinstance(step, Split) and HOLDOUT in step.shares for step in walk(scenario.steps))
     expected = [expect for example in scenario.examples for expect in example.expect]
     for kind, word in ((ExpectSend, "send"), (ExpectSkip, "skip")):

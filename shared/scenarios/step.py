@@ -5,6 +5,7 @@
     branch  decide everyone's way once, and write the arms
     exit    take everyone who came here out; a hold-out with a row in the ledger that says so
     tag     mark everyone
+    coupon  give everyone one of their own; whoever can be given none leaves
     until   how long the whole cohort waits for the next time of day, weekday or business day
     gather  put together what the batches of a large cohort answered
 
@@ -25,15 +26,16 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from shared.core.clock import Clock, shop_day
 from shared.core.errors import MisconfiguredError, UnavailableError
-from shared.core.ids import CustomerId, ScenarioId, TenantId
+from shared.core.ids import CustomerId, ScenarioId, TenantId, digest
 from shared.core.telemetry import logger
 from shared.customers.model import PersonState
+from shared.delivery.content.coupons import Coupon, NoCouponError, coupon_context
 from shared.delivery.model import Outcome, Purpose, Reason, SendKey, SendRequest, SendState, send_id
 from shared.delivery.rules import latest_store, reaches
 from shared.delivery.send import SendDeps, deliver, hold_back, quiet_seconds
@@ -65,6 +67,8 @@ SENDS_SENT = "SendsSent"
 SENDS_HELD_BACK = "SendsHeldBack"
 ENTERED = "entered"
 TAGGED = "tagged"
+GIVEN = "given"
+NO_COUPON = "no_coupon"
 NO_CHANNEL = "none"
 """Of a decision that no channel was to carry."""
 
@@ -82,6 +86,8 @@ class _Send(_Part):
     last: bool
     above: tuple[str, ...] = ()
     """Scenarios of higher priority."""
+    coupons: tuple[str, ...] = ()
+    """Campaigns whose coupon a message may speak of."""
 
 
 class _Branch(_Part):
@@ -109,7 +115,7 @@ class _Cohort(_Part):
 class StepCall(_Part):
     """What the state machine asks for (compile.py writes these)."""
 
-    action: Literal["enter", "send", "branch", "exit", "gather", "tag", "until"]
+    action: Literal["enter", "send", "branch", "exit", "gather", "tag", "coupon", "until"]
     of: Literal["send", "branch"] | None = None
     tenant: TenantId
     scenario: ScenarioId
@@ -135,6 +141,7 @@ class StepCall(_Part):
     send: _Send | None = None
     branch: _Branch | None = None
     tag: str = ""
+    coupon: str = ""
     until: WaitUntil | None = None
     answers: tuple[int, ...] = ()
 
@@ -147,6 +154,18 @@ class StepCall(_Part):
 
 def _no_tags(*_: object) -> None:
     raise MisconfiguredError("no tags can be written here")
+
+
+class Coupons(Protocol):
+    """Coupons of one's own (`shared/delivery/content/coupons.py`)."""
+
+    def issue(self, tenant: TenantId, campaign: str, customer: CustomerId, occurrence: str, now: datetime) -> Coupon:
+        """This person's coupon for this occasion; asked again, the same. Raises NoCouponError."""
+        ...
+
+    def held(self, tenant: TenantId, campaign: str, customer: CustomerId, occurrence: str) -> Coupon | None:
+        """What they were given."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -163,6 +182,7 @@ class StepDeps:
     workers: int = 16
     """People worked on at once: a person is about ten calls to AWS and 12 ms of computing; more threads wait for it."""
     tag: Tags = _no_tags
+    coupons: Coupons | None = None
     count: Callable[[str, int], None] = lambda _name, _value: None
     """Counts SENDS_SENT and SENDS_HELD_BACK."""
 
@@ -230,6 +250,8 @@ class _Step:
                 self._finish(here, self._each(here, self._take_out))
             case "tag":
                 self._finish(here, self._each(here, self._tag_one))
+            case "coupon":
+                self._finish(here, self._each(here, self._coupon_one))
             case _:
                 self._count(Counter({ENTERED: len(here)}), len(here))
         return _answer()
@@ -368,7 +390,8 @@ class _Step:
         if reason is not None:
             outcome = hold_back(request, reason, self.deps.sending, self.now)
         else:
-            request = replace(request, rivals=self._rivals(enrolment))
+            context = {**request.context, **self._coupon(enrolment)}
+            request = replace(request, context=context, rivals=self._rivals(enrolment))
             outcome = deliver(request, person, self.deps.sending, self.now)
         if outcome.state is SendState.RESERVED:
             return _Met(WAITING, enrolment)
@@ -478,6 +501,34 @@ class _Step:
         if enrolment.step != self.call.step:
             self.deps.tag(self.call.tenant, enrolment.customer_id, self.call.tag, enrolment.occurrence, self.now)
         return self._record(enrolment, TAGGED, EnrolmentState.ENTERED)
+
+    def _coupon_one(self, enrolment: Enrolment) -> _Met:
+        if enrolment.step == self.call.step:
+            return _Met(enrolment.outcome)
+        try:
+            self._coupons().issue(*self._occasion(self.call.coupon, enrolment), self.now)
+        except NoCouponError:
+            return self._record(enrolment, NO_COUPON, EnrolmentState.EXITED)
+        return self._record(enrolment, GIVEN, EnrolmentState.ENTERED)
+
+    def _coupon(self, enrolment: Enrolment) -> dict[str, Any]:
+        """`coupon` of a template: the one given last on the way here."""
+        campaigns = self._send().coupons
+        if not campaigns:
+            return {}
+        held = (self._coupons().held(*self._occasion(campaign, enrolment)) for campaign in campaigns)
+        last = max((each for each in held if each), key=lambda each: each.given_at, default=None)
+        return {"coupon": coupon_context(last) if last else None}
+
+    def _occasion(self, campaign: str, enrolment: Enrolment) -> tuple[TenantId, str, CustomerId, str]:
+        """One coupon for each person, scenario and occasion."""
+        occasion = digest(self.call.scenario, enrolment.occurrence)
+        return self.call.tenant, campaign, enrolment.customer_id, occasion
+
+    def _coupons(self) -> Coupons:
+        if self.deps.coupons is None:
+            raise MisconfiguredError("no coupons can be given here")
+        return self.deps.coupons
 
     def _take_out(self, enrolment: Enrolment) -> _Met:
         if enrolment.step == self.call.step:

@@ -6,15 +6,15 @@ The task's id is the send id. What came of the call returns with it (sources/cal
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from shared.core.clock import Clock, SystemClock
 from shared.core.ids import TenantId
 from shared.delivery.channels.channel import Accepted, Message, RefusedError
-from shared.delivery.model import SendKey
-from shared.delivery.outbound import Answer, Endpoint, Outbound, signed_headers, taken
+from shared.delivery.handing import Leave, Poster, post_or_leave
+from shared.delivery.outbound import Endpoint, Outbound
 from shared.delivery.tray import REPEATS
 
 PART = "call.json"
@@ -22,22 +22,6 @@ PART = "call.json"
 KIND = "call"
 FIELDS = ("title", "name", "reason", "ltv", "deadline", "script")
 _NEEDED = ("reason", "script")
-
-
-class Poster(Protocol):
-    """Posts once (outbound.Outbound)."""
-
-    def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
-        """See Outbound.post."""
-        ...
-
-
-class Leave(Protocol):
-    """Where tasks wait (tray.Tray)."""
-
-    def put(self, kind: str, key: SendKey, document: Mapping[str, Any]) -> None:
-        """See Tray.put."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -56,12 +40,7 @@ class CallChannel:
         """See Channel."""
         task = _task(message)
         endpoint = self.endpoint_of(message.key.tenant)
-        if endpoint is None:
-            self.tray.put(KIND, message.key, task)
-            return Accepted(f"call-{message.key.send_id}")
-        body = json.dumps({"type": "call.task", **task}, ensure_ascii=False, separators=(",", ":")).encode()
-        headers = signed_headers(message.key.send_id, body, endpoint.secret, self.clock.now())
-        taken(self.poster.post(endpoint.url, body, headers), "the call centre")
+        post_or_leave(KIND, message.key, task, endpoint, self.tray, self.poster, self.clock.now())
         return Accepted(f"call-{message.key.send_id}")
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from shared.customers.model import LtvTier, Status
-from shared.scenarios.language.words import ChannelName, Duration, Part
+from shared.scenarios.language.words import Duration, Part
 
 ENTRY = "entry"
 """Stands for "before the first step" where an example names a step."""
@@ -79,7 +79,7 @@ class ExpectSend(Part):
     send: str
     at: datetime | None = None
     """Shop time, checked when given."""
-    channel: ChannelName | None = None
+    channel: str | None = None
     """Checked when given."""
 
 

@@ -19,6 +19,7 @@ from shared.scenarios.language.words import (
     Duration,
     Name,
     Part,
+    Template,
     TimeOfDay,
     format_duration,
     one_or_more,
@@ -76,7 +77,7 @@ class Send(Part):
     send: Name
     channel: Annotated[tuple[ChannelName, ...], BeforeValidator(one_or_more), Field(min_length=1, max_length=5)]
     """One, or several in order: the first that reaches the person carries it, never two."""
-    template: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+(/[a-z0-9_]+)+$")]
+    template: Template
     expires_after: Duration = Field(default=timedelta(hours=12), gt=timedelta(0))
     """Later than this after its planned time it is no longer welcome and is not sent."""
     purpose: Purpose = Purpose.MARKETING
@@ -93,6 +94,57 @@ class Tagging(Part):
 
     tag: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
     note: str = ""
+
+
+class Couponing(Part):
+    """Give everyone a coupon of their own (個別クーポン) of a campaign; messages after it speak of it as `coupon`.
+
+    Whoever can be given none leaves here with `no_coupon`: what follows would promise one.
+    """
+
+    coupon: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+    note: str = ""
+
+
+class _Handover(Part):
+    """People handed to the shop itself, once each: no message to them, so neither consent nor a cap is asked for."""
+
+    note: str = ""
+
+    @property
+    def as_send(self) -> Send:
+        """The same through the ledger, so that nobody is handed over twice."""
+        return Send.model_construct(
+            send=step_name(self),
+            channel=(step_kind(self),),  # type: ignore[arg-type]
+            template=getattr(self, "template", ""),
+            purpose=Purpose.TRANSACTIONAL,
+            expires_after=timedelta(days=7),
+            note=self.note,
+        )
+
+
+class Notify(_Handover):
+    """Tell the shop's staff (社内通知): `notify.txt` of the template."""
+
+    notify: Name
+    template: Template
+
+
+class Webhook(_Handover):
+    """Tell another system: `webhook.json` of the template, to the shop's endpoint."""
+
+    webhook: Name
+    template: Template
+
+
+class Export(_Handover):
+    """Put them on a list that the shop fetches as a file (リスト出力)."""
+
+    export: Name
+
+
+HANDOVERS = (Notify, Webhook, Export)
 
 
 class WaitFor(Part):
@@ -187,6 +239,10 @@ KINDS: Mapping[str, type[Part]] = {
     "split": Split,
     "wait_for": WaitFor,
     "tag": Tagging,
+    "coupon": Couponing,
+    "notify": Notify,
+    "webhook": Webhook,
+    "export": Export,
 }
 
 
@@ -205,11 +261,15 @@ Step = Annotated[
     | Annotated[Exit, Tag("exit")]
     | Annotated[Split, Tag("split")]
     | Annotated[WaitFor, Tag("wait_for")]
-    | Annotated[Tagging, Tag("tag")],
+    | Annotated[Tagging, Tag("tag")]
+    | Annotated[Couponing, Tag("coupon")]
+    | Annotated[Notify, Tag("notify")]
+    | Annotated[Webhook, Tag("webhook")]
+    | Annotated[Export, Tag("export")],
     Discriminator(
         step_kind,
         custom_error_type="step",
-        custom_error_message="a step is exactly one of wait, send, branch, split, wait_for, tag or exit",
+        custom_error_message=f"a step is exactly one of {', '.join(KINDS)}",
     ),
 ]
 
@@ -223,7 +283,17 @@ def walk(steps: tuple[Step, ...]) -> Iterator[Step]:
                 yield from walk(path)
 
 
-def step_name(step: Step) -> str:
+def preceded(steps: tuple[Step, ...], before: tuple[Step, ...] = ()) -> Iterator[tuple[Step, tuple[Step, ...]]]:
+    """Every step with those that may have been done before it."""
+    for step in steps:
+        yield step, before
+        if isinstance(step, FORKS):
+            for _, path in step.paths():
+                yield from preceded(path, before)
+        before = (*before, *walk((step,)))
+
+
+def step_name(step: Part) -> str:
     """How a step is called: its own name, or `wait 1d`."""
     if isinstance(step, Wait):
         return f"wait {wait_text(step)}"

@@ -66,6 +66,8 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,30}$")]
 Arm = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
 
 
+Template = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+(/[a-z0-9_]+)+$")]
+"""A folder of `shared/delivery/templates`."""
 ChannelName = Literal["email", "line", "sms", "postal", "call"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun", "weekday", "weekend", "business_day"]
 

@@ -24,6 +24,7 @@ from tests.contract.delivery.providers import (
     LocalPostal,
     LocalSes,
     LocalSms,
+    NotifyEndpoint,
 )
 
 
@@ -117,3 +118,8 @@ def local_webhook(endpoint: EndpointStandIn, authority: trustme.CA) -> LocalEndp
 @pytest.fixture
 def call_endpoint(endpoint: EndpointStandIn, authority: trustme.CA) -> CallEndpoint:
     return CallEndpoint(endpoint, authority)
+
+
+@pytest.fixture
+def notify_endpoint(endpoint: EndpointStandIn, authority: trustme.CA) -> NotifyEndpoint:
+    return NotifyEndpoint(endpoint, authority)

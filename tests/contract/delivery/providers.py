@@ -24,6 +24,8 @@ from shared.delivery.channels.call import PART as CALL_PART
 from shared.delivery.channels.call import CallChannel
 from shared.delivery.channels.channel import Channel, Message
 from shared.delivery.channels.fake import FakeChannel, Fault
+from shared.delivery.channels.handover import TEXT as NOTIFY_TEXT
+from shared.delivery.channels.handover import HandoverChannel
 from shared.delivery.channels.line import MESSAGES, LineAccount, LineChannel, retry_key
 from shared.delivery.channels.postal import KIND as POSTAL
 from shared.delivery.channels.postal import TEXT as POSTAL_TEXT
@@ -284,3 +286,15 @@ class CallEndpoint(LocalEndpoint):
     def message(self) -> Message:
         task = {"reason": "解約見込み", "script": "お話しを伺う"}
         return replace(a_mail(), to="+818000000001", parts={CALL_PART: json.dumps(task)})
+
+
+class NotifyEndpoint(LocalEndpoint):
+    """Words to the shop's staff, posted to where they read."""
+
+    def __init__(self, endpoint: EndpointStandIn, authority: trustme.CA) -> None:
+        super().__init__(endpoint, authority)
+        where = Endpoint(self.url, SECRET)
+        self.channel = HandoverChannel("notify", MemoryTray(), (NOTIFY_TEXT,), lambda tenant: where, self.outbound())
+
+    def message(self) -> Message:
+        return replace(a_mail(), to="c1", parts={NOTIFY_TEXT: "優良のお客様がカートを離れました"})

@@ -12,7 +12,16 @@ from shared.delivery.channels.channel import Accepted, AmbiguousError, Message, 
 from shared.delivery.channels.fake import Fault
 from tests.contract.delivery.providers import InMemory, Provider
 
-PROVIDERS = ["local_ses", "local_sms", "local_line", "local_postal", "local_call", "local_webhook", "call_endpoint"]
+PROVIDERS = [
+    "local_ses",
+    "local_sms",
+    "local_line",
+    "local_postal",
+    "local_call",
+    "local_webhook",
+    "call_endpoint",
+    "notify_endpoint",
+]
 
 
 @pytest.fixture(params=["memory", "memory with repeats", *PROVIDERS])

@@ -27,6 +27,11 @@ def templates() -> TemplateStore:
     (root / "t" / "one").mkdir(parents=True)
     for part in ("subject.txt", "mail.html", "mail.txt", "sms.txt"):
         (root / "t" / "one" / part).write_text("{{ person.name }}")
+    for name, text in (("mail.txt", "{{ coupon.code }}"), ("subject.txt", "c"), ("mail.html", "c")):
+        (root / "t" / "coupon").mkdir(exist_ok=True)
+        (root / "t" / "coupon" / name).write_text(text)
+    (root / "t" / "one" / "webhook.json").write_text('{"name": {{ person.name | json }}}')
+    (root / "t" / "one" / "notify.txt").write_text("{{ person.name }}")
     (root / "t" / "one" / "line.json").write_text('{"type": "text", "text": "x"}')
     return TemplateStore(root)
 
@@ -201,6 +206,20 @@ STEPS = {
         "  - {title: b, person: {id: p3}, expect: [{send: two}]}\n"
         "  - {title: h, person: {id: p11}, expect: [{skip: holdout, reason: holdout}]}\n",
     ),
+    "with a coupon, from the step that gives it": (
+        "  - branch: who\n    on: buyer\n    arms: {repeat: [{coupon: spring}]}\n    else: []\n"
+        "  - {send: one, channel: email, template: t/coupon}",
+        "  - {title: a, person: {orders: 1}, expect: [{send: one}]}\n"
+        "  - {title: b, expect: [{skip: one, reason: template}]}\n",
+    ),
+    "handed to the shop, whatever they consented to": (
+        "  - {webhook: crm, template: t/one}\n  - {notify: staff, template: t/one}\n  - {export: posters}\n"
+        f"  - {SEND}",
+        "  - {title: a, expect: [{send: crm, channel: webhook}, {send: staff, channel: notify},"
+        " {send: posters, channel: export}, {send: one, channel: email}]}\n"
+        "  - {title: b, person: {consent: opt_out},"
+        " expect: [{send: crm}, {send: staff}, {send: posters}, {skip: one, reason: opted_out}]}\n",
+    ),
     "marked by a tag": (
         f"  - tag: offered\n  - branch: who\n    when: {{marked: {{attribute: {{name: tags/offered, is: 'true'}}}}}}\n"
         f"    arms: {{marked: [{SEND}]}}\n    else: []",
@@ -363,4 +382,6 @@ def test_a_template_variable_that_no_event_brings_is_refused_with_the_line_of_it
         (7, "uses 'cart', which logged_in does not bring"),
         (7, "uses 'coupon', which logged_in does not bring"),
     ]
+    given = read_text(scenario_of(LOGIN, f"  - coupon: spring\n  - {SEND}", AN_EXAMPLE))
+    assert [mistake.reason for mistake in unprovided(given, file, tmp_path)] == [mistakes[0].reason]
     assert "person" in mistakes[0].suggestion

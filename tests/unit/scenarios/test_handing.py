@@ -1,0 +1,108 @@
+"""Coupons given, and people handed to the shop: once each, however often a step is repeated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from shared.delivery.channels.channel import AmbiguousError
+from shared.delivery.channels.handover import TEXT, HandoverChannel
+from shared.delivery.content.coupon_store import MemoryCoupons
+from shared.delivery.content.coupons import Coupons, Terms
+from shared.delivery.model import SendKey
+from shared.delivery.send import SendDeps
+from shared.delivery.tray import Document, MemoryTray, waiting
+from shared.scenarios.enrolment import EnrolmentState
+from shared.scenarios.model import LiveStatus, Scenario
+from shared.scenarios.read import read_text
+from shared.scenarios.step import StepDeps
+from tests.unit.scenarios.test_places import Shop
+from tests.unit.scenarios.test_words import AN_EXAMPLE, SEND, scenario_of
+from tests.unit.scenarios.world import TENANT
+
+
+def of_steps(*steps: str) -> Scenario:
+    text = scenario_of("{event: logged_in, after: 1h}", "\n".join(f"  - {step}" for step in steps), AN_EXAMPLE)
+    return read_text(text).model_copy(update={"status": LiveStatus.LIVE})
+
+
+@dataclass
+class WithCoupons(Shop):
+    """Two codes, and a step that dies once after each person."""
+
+    books: MemoryCoupons = field(default_factory=MemoryCoupons)
+    dies: bool = True
+
+    def step_deps(self) -> StepDeps:
+        return replace(super().step_deps(), coupons=self)
+
+    def issue(self, *occasion: Any) -> Any:
+        """Gives, and then the worker dies."""
+        coupon = Coupons(self.books, lambda _: "Asia/Tokyo").issue(*occasion)
+        self.dies = not self.dies
+        if not self.dies:
+            raise KeyError("the worker died")
+        return coupon
+
+    def held(self, *occasion: Any) -> Any:
+        """What they have."""
+        return self.books.given(*occasion)
+
+
+def test_everyone_gets_one_code_whatever_dies_and_who_gets_none_is_promised_none() -> None:
+    shop = WithCoupons(scenario=of_steps("coupon: spring", "{send: one, channel: email, template: t/coupon}"))
+    shop.books.add(TENANT, "spring", Terms("10%引き"), ["CODE-A", "CODE-B"])
+    for customer in ("hanako", "taro", "jiro"):
+        shop.logs_in(customer)
+    shop.at("2026-03-02 11:00", shop.sweeps)
+    shop.play()
+    texts = {message.key.customer_id: message.parts["mail.txt"].strip() for message in shop.ses.accepted}
+    assert sorted(texts.values()) == ["CODE-A", "CODE-B"]
+    (without,) = {"hanako", "taro", "jiro"} - set(texts)
+    assert (shop.enrolment(without).state, shop.enrolment(without).outcome) == (EnrolmentState.EXITED, "no_coupon")
+
+
+class FlakyTray(MemoryTray):
+    """Takes the document, and its answer is lost the first time."""
+
+    def put(self, kind: str, key: SendKey, document: Document) -> None:
+        """See Tray."""
+        again = (kind, key) in self.documents
+        super().put(kind, key, document)
+        if not again:
+            raise AmbiguousError("the bucket's answer was lost")
+
+
+class WithTray(Shop):
+    """A shop without an endpoint: everything handed over waits in the tray."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.tray = FlakyTray()
+
+    def sends(self, deps: SendDeps) -> SendDeps:
+        kinds = {"notify": (TEXT,), "export": ()}
+        handed = {kind: HandoverChannel(kind, self.tray, parts, clock=self.clock) for kind, parts in kinds.items()}
+        return replace(deps, channels={"email": self.ses, **handed})
+
+
+def test_people_are_handed_over_once_with_ids_alone() -> None:
+    shop = WithTray(scenario=of_steps("{notify: staff, template: t/one}", "{export: posters}", SEND))
+    shop.logs_in("hanako", times=2)
+    shop.at("2026-03-02 11:00", shop.sweeps)
+    shop.play()
+    assert shop.ledger_states("hanako") == {"staff": "sent", "posters": "sent", "one": "sent"}
+    (notice,), (line,) = waiting(shop.tray, TENANT, "notify"), waiting(shop.tray, TENANT, "export")
+    assert (notice["customer_id"], notice["step"], notice["notify"].strip()) == ("hanako", "staff", "見本")
+    assert set(line) == {"send_id", "customer_id", "scenario", "step", "at"}
+    assert shop.tray.forget(TENANT, line["customer_id"]) == 2
+
+
+def test_a_staged_scenario_hands_nobody_over() -> None:
+    staged = of_steps("{export: posters}", SEND).model_copy(update={"status": LiveStatus.STAGED})
+    shop = WithTray(scenario=staged)
+    shop.logs_in("hanako")
+    shop.at("2026-03-02 11:00", shop.sweeps)
+    shop.play()
+    assert shop.ledger_states("hanako") == {"posters": "staged", "one": "staged"}
+    assert waiting(shop.tray, TENANT, "export") == []
