@@ -61,13 +61,16 @@ def connected(shop: Stage, source: str, store: str, key: cart_api.Key) -> Connec
 
 def orders(shop: Stage, source: str) -> dict[str, dict[str, Any]]:
     """The order rows of the shop in the customers table: order → its body."""
-    client, table = shop.deployment.client("dynamodb"), shop.deployment.outputs["CustomersTable"]
-    found = client.scan(
-        TableName=table,
-        FilterExpression="begins_with(pk, :pk) AND begins_with(sk, :sk)",
-        ExpressionAttributeValues={":pk": {"S": f"{shop.shop.tenant}#"}, ":sk": {"S": f"order#{source}/"}},
+    pages = (
+        shop.deployment.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(
+            TableName=shop.deployment.outputs["CustomersTable"],
+            FilterExpression="begins_with(pk, :pk) AND begins_with(sk, :sk)",
+            ExpressionAttributeValues={":pk": {"S": f"{shop.shop.tenant}#"}, ":sk": {"S": f"order#{source}/"}},
+        )
     )
-    return {item["sk"]["S"].rpartition("/")[2]: item for item in found["Items"]}
+    return {item["sk"]["S"].rpartition("/")[2]: item for page in pages for item in page["Items"]}
 
 
 def wait_for_orders(shop: Stage, source: str, count: int) -> dict[str, dict[str, Any]]:
