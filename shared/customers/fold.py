@@ -15,7 +15,7 @@ from shared.core.keys import KeyRing
 from shared.core.shop import Shop
 from shared.core.telemetry import logger
 from shared.customers import identity, rules
-from shared.customers.items import RefRow, StoredPerson, email_ref, is_visitor, state_of
+from shared.customers.items import RefRow, StoredPerson, address_of, is_visitor, state_of, suppressible
 from shared.customers.links import as_one, read_with
 from shared.customers.model import Claim, Join, PersonState, Record, Suppressed, Suppression
 from shared.customers.plan import Change
@@ -266,8 +266,8 @@ def _suppress(event: Event, store: CustomerStore, keys: KeyRing) -> tuple[str, .
     facts = event.facts
     if not isinstance(facts, MessageFacts):
         return ()
-    address = _address(event, store, keys)
-    if address is None:
+    address = _address(event, facts.channel, store, keys)
+    if not address:
         return ()
     said = suppression_of(event)
     return ("suppressed",) if store.add_suppression(event.tenant, facts.channel, Ref(address), said) else ()
@@ -282,13 +282,14 @@ def suppression_of(event: Event) -> Suppression:
     return Suppression(soft_bounces={event.event_id: event.occurred_at})
 
 
-def _address(event: Event, store: CustomerStore, keys: KeyRing) -> str | None:
+def _address(event: Event, channel: str, store: CustomerStore, keys: KeyRing) -> str:
+    """Digest of the address a report is about: SES repeats it, a receipt of a text does not."""
     said = rules.normalise_email(event.person.email)
     if said:
         return identity.address_ref(event.tenant, said, keys)
     named = identity.named_person(event)
     person = store.load(event.tenant, named) if named else None
-    return email_ref(person) if person else None
+    return address_of(person, channel) if person else ""
 
 
 # --- a history at once -----------------------------------------------------------------------------------------------
@@ -462,7 +463,8 @@ class _Reference:
         self._records: dict[Ref, Record] = {}
         self._erased: dict[Ref, datetime] = {}
         self._named: dict[CustomerId, Ref] = {}
-        self._suppressions: dict[str, Suppression] = {}
+        self._suppressions: dict[tuple[str, str], Suppression] = {}
+        """(channel, address) → what was said of it."""
 
     def people(self, now: datetime) -> dict[CustomerId, PersonState]:
         """Everybody, as known now."""
@@ -481,8 +483,9 @@ class _Reference:
         return StoredPerson(self._shop.tenant, rules.canonical_id(record.refs), record, self._shop.currency)
 
     def _state(self, person: StoredPerson, now: datetime) -> PersonState:
-        blocked = rules.suppressed(self._suppressions.get(email_ref(person) or "", Suppression()), now)
-        return state_of(replace(person, aliases=frozenset()), frozenset({"email"} if blocked else ()))
+        said = {each: self._suppressions.get(each, Suppression()) for each in suppressible(person).items()}
+        blocked = frozenset(channel for (channel, _), known in said.items() if rules.suppressed(known, now))
+        return state_of(replace(person, aliases=frozenset()), blocked)
 
     def add(self, event: Event) -> None:
         """One event more."""
@@ -535,8 +538,10 @@ class _Reference:
         return {_root(self._parents, ref) for ref in start}, refs, forgotten
 
     def _suppress(self, event: Event, roots: set[Ref]) -> None:
+        if not isinstance(event.facts, MessageFacts):
+            return
         said = rules.normalise_email(event.person.email)
-        known = rules.contact(self._records[min(roots)]).email_ref if roots else ""
-        address = identity.address_ref(event.tenant, said, self._keys) if said else known
+        known = address_of(self._person(self._records[min(roots)]), event.facts.channel) if roots else ""
+        address = event.facts.channel, identity.address_ref(event.tenant, said, self._keys) if said else known
         before = self._suppressions.get(address, Suppression())
         self._suppressions[address] = rules.merge_suppressions(before, suppression_of(event))

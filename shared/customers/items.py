@@ -432,9 +432,20 @@ def state_of(person: StoredPerson, suppressed: frozenset[str] = frozenset()) -> 
     )
 
 
-def email_ref(person: StoredPerson) -> str | None:
-    """Keyed digest of the person's current mail address."""
-    return rules.contact(person.record).email_ref or None
+def address_of(person: StoredPerson, channel: str) -> str:
+    """Keyed digest of the address a channel reaches the person at now; empty when there is none.
+
+    A telephone number's is one with the name of who answers there: a family's number is suppressed for one of them.
+    """
+    card = rules.contact(person.record)
+    return {"email": card.email_ref, "line": card.line_ref}.get(channel, card.phone_ref)
+
+
+def suppressible(person: StoredPerson) -> Mapping[str, str]:
+    """Channel → address whose suppression counts. Nobody is texted who never said a word about it: not looked up."""
+    texted = any(entry.channel == "sms" for entry in person.record.consent_log.values())
+    channels = ("email", "sms") if texted else ("email",)
+    return {channel: address for channel in channels if (address := address_of(person, channel))}
 
 
 def ref_row(row: Row) -> RefRow:

@@ -18,9 +18,9 @@ from shared.customers.items import (
     ChangedRow,
     RefRow,
     StoredPerson,
+    address_of,
     content_rows,
     dump,
-    email_ref,
     ledger_entry,
     person_of,
     person_pk,
@@ -32,13 +32,14 @@ from shared.customers.items import (
     shown,
     state_of,
     suppressed_key,
+    suppressible,
     suppression_of,
     with_card,
     with_findings,
 )
 from shared.customers.links import as_one, read_with
 from shared.customers.matches import Match, matches, open_matches
-from shared.customers.model import Card, ConsentEntry, Findings, PersonState, Profile, Record, Suppressed, Suppression
+from shared.customers.model import ConsentEntry, Findings, PersonState, Profile, Record, Suppressed, Suppression
 from shared.customers.plan import Change, pack, single_puts, transactions, written
 from shared.customers.rows import MAX_WRITES, ConflictError, Delete, DynamoRows, Key, MemoryRows, Put, Row, Rows
 
@@ -69,9 +70,15 @@ class CustomerStore:
         found = self.whole(tenant, customer_id)
         if found is None:
             return None
-        address = email_ref(found)
-        blocked = self.is_suppressed(tenant, "email", Ref(address)) if address else None
-        return state_of(found, frozenset({"email"} if blocked else ()))
+        return state_of(found, self._suppressed(tenant, suppressible(found)))
+
+    def _suppressed(self, tenant: TenantId, addresses: Mapping[str, str]) -> frozenset[str]:
+        keys = {channel: suppressed_key(tenant, channel, address) for channel, address in addresses.items()}
+        rows, now = self.rows.get(keys.values()), self._clock.now()
+        blocked = {
+            channel: rules.suppressed(suppression_of(rows[key]), now) for channel, key in keys.items() if key in rows
+        }
+        return frozenset(channel for channel, reason in blocked.items() if reason)
 
     def profile(self, tenant: TenantId, customer_id: CustomerId) -> Profile | None:
         """The profile alone. What follows from orders and forms is derived, so it costs as much as `person`."""
@@ -122,8 +129,7 @@ class CustomerStore:
     def address_of(self, tenant: TenantId, customer_id: CustomerId, channel: str) -> str:
         """Keyed digest of the address a channel reaches a person at now; empty when there is none."""
         found = self.whole(tenant, customer_id)
-        card = rules.contact(found.record) if found else Card()
-        return {"email": card.email_ref, "line": card.line_ref}.get(channel, card.phone_ref)
+        return address_of(found, channel) if found else ""
 
     # --- what a night found ---
     def write_findings(
