@@ -55,6 +55,14 @@ GIVEN: Mapping[str, Any] = {
 }
 """What every template is given (context.template_context), with everything known."""
 
+COUPON: Mapping[str, str | None] = {
+    "code": "AKI-7Q2MK4X9AB",
+    "benefit": "10%引き",
+    "condition": None,
+    "expires_on": None,
+}
+"""A coupon without terms (coupons.coupon_context): what a template with one must also do with."""
+
 _PRODUCT = {
     "title": "宇治抹茶 30g",
     "price": "¥2,160",
@@ -162,6 +170,8 @@ def contexts(meta: Meta) -> tuple[dict[str, Any], dict[str, Any]]:
     given = {**meta.variables, **GIVEN}
     nothing = {**_NOTHING_LIVE, **sparse(given), "sender": asdict(SENDER), "unsubscribe_url": UNSUBSCRIBE_URL}
     nothing["person"] |= {"name": None, "order_count": 0}
+    if "coupon" in meta.variables:
+        nothing["coupon"] = COUPON
     return {**GIVEN_LIVE, **given}, nothing
 
 
@@ -174,6 +184,8 @@ def _variables(folder: Path, meta: Meta, others: list[str]) -> Iterator[str]:
         yield f"variable {name!r} is declared in meta.yaml and never used"
     for name in sorted(set(meta.variables) & set(GIVEN)):
         yield f"variable {name!r} in meta.yaml would be hidden by the one every template is given"
+    for name in sorted(set(meta.variables.get("coupon", COUPON)) ^ set(COUPON)):
+        yield f"a coupon has {', '.join(COUPON)}: the sample of meta.yaml differs in {name!r}"
     if meta.purpose is Purpose.TRANSACTIONAL:
         for name in sorted(PROMOTION & used):
             yield f"a transactional mail goes out without consent and must not advertise: {name!r}"

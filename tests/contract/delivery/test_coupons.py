@@ -16,6 +16,7 @@ from shared.core.ids import CustomerId, TenantId
 from shared.delivery.content.coupon_codes import make_codes, read_codes
 from shared.delivery.content.coupon_store import CODES_A_ROW, DynamoCoupons, MemoryCoupons
 from shared.delivery.content.coupons import Coupon, Coupons, CouponStore, NoCouponError, Terms, coupon_context
+from shared.delivery.lint import COUPON
 from tests.unit.delivery.world import HANAKO, KEYS, NOON, TENANT
 
 _numbers = itertools.count()
@@ -101,7 +102,7 @@ def test_a_used_up_book_gives_nothing_until_more_codes_are_loaded(coupons: Coupo
 
 
 def test_a_campaign_nobody_loaded_is_a_wrong_setting(coupons: Coupons) -> None:
-    with pytest.raises(MisconfiguredError, match="matakite coupon load"):
+    with pytest.raises(MisconfiguredError, match="matakite mail coupon load"):
         coupons.issue(TENANT, "autumn", HANAKO, "once", NOON)
 
 
@@ -132,6 +133,7 @@ def test_a_coupon_lasts_from_the_day_it_is_given(coupons: Coupons) -> None:
         "condition": None,
         "expires_on": "12月3日",
     }
+    assert set(coupon_context(given)) == set(COUPON), "the lint's sample is what a template is given"
     late = coupons.issue(TENANT, "autumn", CustomerId("taro"), "once", NOON + timedelta(days=40))
     assert late.expires_on == date(2026, 12, 31)
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from shared.delivery import preference_centre, unsubscribe
+from shared.delivery.clicks import follow
 from shared.delivery.render import ROOT, TemplateStore
 from tests.sdk.axe import violations
+from tests.unit.delivery.test_clicks import Road
 from tests.unit.delivery.test_preference_centre import form_of, save
 from tests.unit.delivery.test_sign_up import Desk as SignUp
 from tests.unit.delivery.test_unsubscribe import Site
@@ -34,6 +36,7 @@ def every_page() -> dict[str, str]:
         "preferences": preference_centre.show(mail.link, mail.deps, NOON).html,
         "preferences, saved": save(mail, [*form_of(mail), ("pause", "yes")]),
         "preferences, all stopped": save(mail, [*form_of(mail), ("all", "stop")], NOON + timedelta(seconds=1)),
+        "link of nobody": follow("-", "GET", {}, Road().deps, NOON).html,
         "preferences of nobody": preference_centre.show("-", mail.deps, NOON).html,
     }
 

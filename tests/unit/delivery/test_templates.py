@@ -161,6 +161,23 @@ def test_the_lint_says_what_to_change(tmp_path: Path, edit: Edit, finding: str) 
     assert any(finding in found for found in findings), findings
 
 
+@pytest.mark.parametrize(
+    ("edit", "finding"),
+    [
+        (_replace("meta.yaml", "benefit: 10%引き", "percent: 10"), "a coupon has code, benefit, condition, expires_on"),
+        (_replace("mail.txt", "{% render 'coupon.txt'", "{{ coupon.percent }}{% render 'coupon.txt'"), "percent"),
+    ],
+)
+def test_a_coupon_is_what_a_scenario_gives(tmp_path: Path, edit: Edit, finding: str) -> None:
+    root = tmp_path / "templates"
+    shutil.copytree(ROOT, root)
+    folder = root / "welcome_coupon/coupon"
+    edit(folder)
+    (folder / "mail.html").write_text(compile_mjml((folder / "mail.mjml").read_text("utf-8")), "utf-8")
+    findings = lint_template(TemplateStore(root), "welcome_coupon/coupon")
+    assert any(finding in found for found in findings), findings
+
+
 def test_a_transactional_mail_must_not_advertise(tmp_path: Path) -> None:
     root = tmp_path / "templates"
     shutil.copytree(ROOT, root)
