@@ -1,4 +1,4 @@
-"""夜間集計: did last night's run work, what did each analysis do, and what did it cost."""
+"""夜間集計: did last night's run work, what did each of its steps do, and what did it cost."""
 
 from __future__ import annotations
 
@@ -13,22 +13,28 @@ from shared.admin.frame import Frame, bar, caption, empty, sheet
 from shared.admin.labels import LANGUAGES, Label
 from shared.admin.markup import Child, join, tag
 from shared.admin.sources import Size, Sources
-from shared.analytics.nightly import RUN
+from shared.analytics.nightly import RUN, STEPS
 from shared.core.clock import from_iso
 from shared.core.shop import Shop
 
 TITLE = Label("夜間集計", "Nightly run")
 SIZE = Size(width=12, height=9, place=40)
 ABOUT = Label(
-    "直近の夜間集計の結果です。分析ごとの時間・件数・読み取ったデータ量（Athenaの課金対象）と、失敗した分析を表示します。",
-    "The last nightly run: seconds, rows and bytes scanned (what Athena charges for) of each analysis, and failures.",
+    "直近の夜間集計の結果です。データの整理・各分析・顧客データへの反映について、時間・件数・読み取ったデータ量"
+    "（分析ではAthenaの課金対象）と、失敗したものを表示します。",
+    "The last nightly run: seconds, rows and bytes read (by analyses: what Athena charges for) of each step, from"
+    " compaction over the analyses to the write-back, and failures.",
 )
+BESIDE_ANALYSES = {
+    "compact": Label("データの整理", "Compaction"),
+    "write_back": Label("顧客データへの反映", "Write-back"),
+}
 HINT = Label("最初の夜間集計（毎日2時）のあとに表示されます。", "It appears after the first nightly run (02:00).")
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One analysis of the run. `failure` says what went wrong, empty when it worked."""
+    """An analysis of the run, or what goes before or after them. `failure`: what went wrong, empty when it worked."""
 
     title: Label
     seconds: float
@@ -55,13 +61,19 @@ class Run:
 
 
 def load(sources: Sources) -> Run | None:
-    """The newest run's record."""
+    """The newest run's record, and what was noted of its steps."""
     found = sources.reports.latest(sources.shop.tenant, RUN)
-    return parse(*found[0], sources.shop) if found else None
+    if not found:
+        return None
+    on, document = found[0]
+    return parse(on, document, sources.reports.get(sources.shop.tenant, STEPS, on) or {}, sources.shop)
 
 
-def parse(on: date, document: Mapping[str, Any], shop: Shop) -> Run:
-    """The run from its record; one that is still running has no analyses yet."""
+def parse(on: date, document: Mapping[str, Any], noted: Mapping[str, Any], shop: Shop) -> Run:
+    """The run from its record; one that is still running has no steps yet."""
+    beside = {each["step"]: _parse_beside(each) for each in noted.get("steps", ()) if each["step"] in BESIDE_ANALYSES}
+    analyses = [_parse_step(each) for each in document.get("analyses", ())]
+    steps = [beside.get("compact"), *analyses, beside.get("write_back")]
     return Run(
         as_of=on,
         state=str(document["state"]),
@@ -69,7 +81,7 @@ def parse(on: date, document: Mapping[str, Any], shop: Shop) -> Run:
         ended_at=_instant(document.get("ended_at")),
         failed=tuple(document.get("failed", ())),
         changed=int(document.get("changed", 0)),
-        steps=tuple(_parse_step(each) for each in document.get("analyses", ())),
+        steps=tuple(step for step in steps if step and document["state"] != "running"),
         timezone=shop.timezone,
     )
 
@@ -86,18 +98,28 @@ def _parse_step(document: Mapping[str, Any]) -> Step:
     )
 
 
+def _parse_beside(document: Mapping[str, Any]) -> Step:
+    return Step(
+        title=BESIDE_ANALYSES[document["step"]],
+        seconds=float(document["seconds"]),
+        rows=int(document["rows"]),
+        scanned_bytes=int(document["scanned_bytes"]),
+        failure=str(document["note"]) if document["state"] == "failed" else "",
+    )
+
+
 def _instant(text: str | None) -> datetime | None:
     return from_iso(text) if text else None
 
 
 def render(run: Run | None, frame: Frame) -> Markup:
-    """The verdict, then one line per analysis."""
+    """The verdict, then one line per step."""
     if run is None:
         return empty(frame, HINT)
     longest = max((step.seconds for step in run.steps), default=0) or 1
     head = tag(
         "tr",
-        tag("th", frame.say("分析", "Analysis")),
+        tag("th", frame.say("処理", "Step")),
         tag("th", frame.say("時間", "Time"), colspan="2"),
         tag("th", frame.say("件数", "Rows"), class_="mtk-num"),
         tag("th", frame.say("読み取り", "Scanned"), class_="mtk-num"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -19,11 +19,14 @@ TITLE = Label("顧客ステータス", "Customer status")
 SIZE = Size(width=12, height=9, place=30)
 ABOUT = Label(
     "購入者全員を5つのステータス（優良・リピート見込み・新規・少回数・離脱予備軍・休眠）のどれか1つに分けた人数と、"
-    "前回の夜間集計からの増減です。",
-    "Every buyer in exactly one of five statuses, with the change since the previous nightly run.",
+    "前回の夜間集計からの増減、今月のステータスの移動です。",
+    "Every buyer in exactly one of five statuses, with the change since the run before and the month's moves.",
 )
 HINT = Label("夜間集計（毎日2時）が終わると表示されます。", "It appears after the nightly run (02:00).")
 REPORT = "status_counts"
+MOVES = "status_moves"
+FIRST = "none"
+SHOWN_MOVES = 6
 
 COLOURS: Mapping[Status, str] = {
     Status.LOYAL: "#1e8e4e",
@@ -32,6 +35,17 @@ COLOURS: Mapping[Status, str] = {
     Status.AT_RISK: "#e5702a",
     Status.DORMANT: "#78838f",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """So many people from one status to another."""
+
+    origin: Status | None
+    """None: judged for the first time."""
+    target: Status
+    last_night: int
+    this_month: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +60,8 @@ class Breakdown:
     before: Mapping[Status, int] | None = None
     entered: Mapping[Status, int] | None = None
     """People who came into the status in this run (new buyers included), where the run counted them."""
+    moves: tuple[Move, ...] = ()
+    """Most of this month first."""
 
 
 def load(sources: Sources) -> Breakdown | None:
@@ -62,7 +78,22 @@ def load(sources: Sources) -> Breakdown | None:
         entered=_column(now, "entered"),
         before_on=before[0] if before else None,
         before=_column(before[1], "customers") if before else None,
+        moves=_moves(sources.reports.get(sources.shop.tenant, MOVES, on)),
     )
+
+
+def _moves(document: Mapping[str, Any] | None) -> tuple[Move, ...]:
+    found = [
+        Move(
+            None if row["from_status"] == FIRST else Status(row["from_status"]),
+            Status(row["to_status"]),
+            int(row["customers"]),
+            int(row["month_moves"]),
+        )
+        for row in (document or {"rows": ()})["rows"]
+        if row["month_moves"]
+    ]
+    return tuple(sorted(found, key=lambda move: (-move.this_month, move.target, move.origin or "")))
 
 
 def _column(document: Mapping[str, Any], name: str) -> dict[Status, int]:
@@ -78,8 +109,33 @@ def render(breakdown: Breakdown | None, frame: Frame) -> Markup:
         frame,
         _caption(breakdown, frame),
         tag("table", tag("thead", _head(breakdown, frame)), tag("tbody", join(rows)), class_="mtk-status"),
+        _moved(breakdown.moves[:SHOWN_MOVES], frame) if breakdown.moves else None,
         css=_CSS,
     )
+
+
+def _moved(moves: Sequence[Move], frame: Frame) -> Markup:
+    """Who moved this month, and how many of them last night."""
+    head = tag(
+        "tr",
+        tag("th", frame.say("ステータスの移動", "Moves")),
+        tag("th", frame.say("今月", "This month"), class_="mtk-num"),
+        tag("th", frame.say("昨夜", "Last night"), class_="mtk-num"),
+    )
+    rows = [
+        tag(
+            "tr",
+            tag("td", _name(move.origin, frame), " → ", dot(COLOURS[move.target]), _name(move.target, frame)),
+            tag("td", frame.count(move.this_month), class_="mtk-num"),
+            tag("td", frame.count(move.last_night), class_="mtk-num"),
+        )
+        for move in moves
+    ]
+    return tag("table", tag("thead", head), tag("tbody", join(rows)), class_="mtk-moves")
+
+
+def _name(status: Status | None, frame: Frame) -> str:
+    return frame.label(STATUSES[status]) if status else frame.say("初回の判定", "first judged")
 
 
 def _caption(breakdown: Breakdown, frame: Frame) -> Markup:

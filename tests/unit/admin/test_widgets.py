@@ -20,7 +20,7 @@ from shared.admin.sources import Sources, Titles
 from shared.admin.views import VIEWS
 from shared.analytics.definitions import Definitions
 from shared.analytics.models.cancellation import audited
-from shared.analytics.nightly import RUN
+from shared.analytics.nightly import RUN, STEPS
 from shared.analytics.reports import MODEL_AUDIT, MemoryReportStore
 from shared.core.ids import ScenarioId, TenantId
 from shared.core.shop import Shop
@@ -50,6 +50,12 @@ def a_shop(*, scale: int = 1, word: str = "cart_abandoned") -> Sources:
             for n, status in enumerate(("loyal", "promising", "new", "at_risk", "dormant"))
         ]
         reports.put(TENANT, "status_counts", on, {"rows": statuses})
+    moves = [
+        {"from_status": "promising", "to_status": "at_risk", "customers": 2 * scale, "month_moves": 9 * scale},
+        {"from_status": "none", "to_status": "new", "customers": scale, "month_moves": 3 * scale},
+        {"from_status": "loyal", "to_status": "at_risk", "customers": 0, "month_moves": 0},
+    ]
+    reports.put(TENANT, "status_moves", ON, {"rows": moves})
     analysis = {"state": "failed", "reason": word, "rows": scale, "scanned_bytes": scale, "seconds": 1.5}
     run = {
         "state": "incomplete",
@@ -60,6 +66,12 @@ def a_shop(*, scale: int = 1, word: str = "cart_abandoned") -> Sources:
         "analyses": [{"name": word, "title": {"ja": word, "en": word}, "warnings": [word], **analysis}],
     }
     reports.put(TENANT, RUN, ON, run)
+    taken = {"rows": 7 * scale, "scanned_bytes": 2_000 * scale, "seconds": 12.5}
+    compact = {"step": "compact", "state": "done", "note": "3 partitions", **taken}
+    write_back = {"step": "write_back", "state": "failed", "note": word, **taken}
+    reports.put(
+        TENANT, STEPS, ON, {"steps": [compact, {"step": word, "state": "failed", "note": "", **taken}, write_back]}
+    )
     reports.put(TENANT, MODEL_AUDIT, ON, an_audit(word, scale))
     counts = {"sent": 5 * scale, "ordered": 3 * scale, "ambiguous": 1, "waiting": 1, "failed": 1}
     enrolments.put_funnel(FunnelRow(TENANT, ScenarioId(word), ON, "x", word, "0", counts, 8 * scale + 3))
@@ -311,10 +323,18 @@ def test_the_funnel_says_when_somebody_is_missing() -> None:
     assert "✗ 2人分の記録が合いません" in texts(ask(sources, view="scenario_funnel"))
 
 
+def test_the_statuses_show_who_moved_where() -> None:
+    said = texts(ask(a_shop(), view="status_breakdown"))
+    assert "ステータスの移動今月昨夜リピート見込み → 離脱予備軍9人2人初回の判定 → " in said
+    assert "優良 → " not in said
+
+
 def test_the_nightly_widget_shows_what_failed() -> None:
     said = texts(ask(a_shop(word="checks: bins"), view="nightly_run"))
     assert "✗ 1件が失敗" in said
     assert "checks: bins" in said
+    assert "データの整理12.5秒72.0 KBchecks: bins" in said
+    assert "顧客データへの反映✗ checks: bins12.5秒72.0 KB" in said
 
 
 def test_a_running_night_is_shown_as_running() -> None:
