@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -67,7 +67,11 @@ def _a_day(value: object) -> object:
         raise ValueError(f"a day such as 2026-11-21 is needed, got {value!r}") from None
 
 
+T = TypeVar("T")
+
 Word = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+Several = Annotated[tuple[T, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
+"""One of them or a list: any of them will do."""
 Words = Annotated[tuple[Word, ...], BeforeValidator(_one_or_more), Field(min_length=1, max_length=500)]
 """One text or a list of them: any of them will do."""
 Number = Annotated[int | float, BeforeValidator(_a_number), Field(allow_inf_nan=False, ge=-(10**15), le=10**15)]
@@ -136,7 +140,15 @@ class Condition(Part):
 
     word: ClassVar[str]
     bare: ClassVar[str] = ""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Fields of which at least one must be said."""
     reach: ClassVar[Where] = Where.LIVE
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if self.needs and all(getattr(self, name) is None for name in self.needs):
+            raise ValueError(f"say {', '.join(self.needs[:-1])} or {self.needs[-1]}")
+        return self
 
     @property
     def where(self) -> Where:
@@ -248,14 +260,7 @@ class Contracts(Condition):
 
     word: ClassVar[str] = "contracts"
     count: Numbers = Numbers(at_least=1)
-    state: (
-        Annotated[
-            tuple[Literal["active", "paused", "past_due", "cancelled", "expired", "unknown"], ...],
-            BeforeValidator(_one_or_more),
-            Field(min_length=1),
-        ]
-        | None
-    ) = None
+    state: Several[Literal["active", "paused", "past_due", "cancelled", "expired", "unknown"]] | None = None
     product: Words | None = None
     store: Words | None = None
     deliveries: Numbers | None = None
@@ -294,9 +299,7 @@ class Gender(Saying):
 
     word: ClassVar[str] = "gender"
     attribute: ClassVar[str] = "gender"
-    is_one_of: Annotated[
-        tuple[Literal["female", "male", "other"], ...], BeforeValidator(_one_or_more), Field(min_length=1)
-    ]
+    is_one_of: Several[Literal["female", "male", "other"]]
 
 
 class Prefecture(Saying):
@@ -364,16 +367,11 @@ class Points(Condition):
     """Points at one store (ポイント); everything asked holds at the same store."""
 
     word: ClassVar[str] = "points"
+    needs: ClassVar[tuple[str, ...]] = ("balance", "expiring", "expires_in_days")
     balance: Numbers | None = None
     expiring: Numbers | None = None
     expires_in_days: Numbers | None = None
     store: Word | None = None
-
-    @model_validator(mode="after")
-    def _one_question(self) -> Points:
-        if self.balance is None and self.expiring is None and self.expires_in_days is None:
-            raise ValueError("say balance, expiring or expires_in_days")
-        return self
 
 
 class MemberRank(Condition):
@@ -399,10 +397,7 @@ class Visits(Counted):
 
     word: ClassVar[str] = "visits"
     reach: ClassVar[Where] = Where.RECENT
-    kind: (
-        Annotated[tuple[Literal["page", "login", "tracked"], ...], BeforeValidator(_one_or_more), Field(min_length=1)]
-        | None
-    ) = None
+    kind: Several[Literal["page", "login", "tracked"]] | None = None
     name: Words | None = None
     page_type: Words | None = None
     product: Words | None = None
@@ -413,14 +408,7 @@ class Messages(Counted):
 
     word: ClassVar[str] = "messages"
     reach: ClassVar[Where] = Where.NIGHTLY
-    event: Annotated[
-        tuple[
-            Literal["sent", "delivered", "opened", "clicked", "bounced", "complained", "rejected"],
-            ...,
-        ],
-        BeforeValidator(_one_or_more),
-        Field(min_length=1),
-    ]
+    event: Several[Literal["sent", "delivered", "opened", "clicked", "bounced", "complained", "rejected"]]
     scenario: Words | None = None
     step: Words | None = None
     channel: Words | None = None
@@ -432,7 +420,7 @@ class HasStatus(Condition):
 
     word: ClassVar[str] = "status"
     bare: ClassVar[str] = "is_one_of"
-    is_one_of: Annotated[tuple[Status, ...], BeforeValidator(_one_or_more), Field(min_length=1, alias="is")]
+    is_one_of: Several[Status] = Field(alias="is")
     since_days: Numbers | None = None
 
 
@@ -441,30 +429,18 @@ class Tier(Condition):
 
     word: ClassVar[str] = "ltv_tier"
     bare: ClassVar[str] = "is_one_of"
-    is_one_of: Annotated[tuple[LtvTier, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
+    is_one_of: Several[LtvTier]
 
 
 class Rfm(Condition):
     """RFM bins (1 worst to 6 best) and rank."""
 
     word: ClassVar[str] = "rfm"
+    needs: ClassVar[tuple[str, ...]] = ("r", "f", "m", "rank")
     r: Numbers | None = None
     f: Numbers | None = None
     m: Numbers | None = None
-    rank: (
-        Annotated[
-            tuple[Literal["優良", "有望", "新規", "浮気予備軍", "悩み", "浮気・不満", "離反"], ...],
-            BeforeValidator(_one_or_more),
-            Field(min_length=1),
-        ]
-        | None
-    ) = None
-
-    @model_validator(mode="after")
-    def _one_question(self) -> Rfm:
-        if self.r is None and self.f is None and self.m is None and self.rank is None:
-            raise ValueError("say r, f, m or rank")
-        return self
+    rank: Several[Literal["優良", "有望", "新規", "浮気予備軍", "悩み", "浮気・不満", "離反"]] | None = None
 
 
 class Prediction(Condition):
