@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from shared.analytics import sql
 from shared.analytics.definitions import Definitions
 from shared.analytics.sql import Value, bind, literal
 from shared.core.errors import NotFoundError
@@ -102,7 +103,7 @@ def query_text(name: str) -> str:
     """The unbound SQL of an analysis. Raises NotFoundError naming those that exist."""
     if name not in names():
         raise NotFoundError(f"no analysis {name!r}; there are: {', '.join(names())}")
-    return (FOLDER / name / "query.sql").read_text("utf-8").strip()
+    return sql.read(FOLDER / name / "query.sql")
 
 
 @cache

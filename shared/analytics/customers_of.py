@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from shared.analytics import sql
 from shared.analytics.catalog import FOLDER, Analysis, over_base_tables, query_text
 from shared.analytics.meaning import CustomerLists, meaning, result_table
 from shared.analytics.schema import Kind
@@ -57,7 +58,7 @@ def every_list_query(name: str, catalog: Sequence[Analysis], values: Mapping[str
 
 def members_text(name: str) -> str:
     """The unbound `customers.sql` of an analysis."""
-    return (FOLDER / name / "customers.sql").read_text("utf-8").strip()
+    return sql.read(FOLDER / name / "customers.sql")
 
 
 def _rows_as_people(name: str, keys: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import date
 from typing import Any
 
 from shared.core.errors import MisconfiguredError
@@ -43,6 +44,8 @@ class Definitions:
     """Orders, inclusive: from the first on bin 2, from the last on bin 6."""
     m_limits: tuple[int, ...] = (5_000, 10_000, 30_000, 50_000, 100_000)
     """Cumulative amount in minor units, inclusive: as for orders."""
+    rfm_since: date = date(1990, 1, 1)
+    """RFM: the first day whose orders F and M count; the whole history unless the shop names one."""
     dormant_days: int = 240
     """休眠: no order for so long."""
     overdue_percent: int = 150
@@ -104,11 +107,11 @@ class Definitions:
     cancel_cutoff_days: int = 7
     """解約見込み: a cancellation must reach the shop so many days before the next shipment (解約締切)."""
 
-    def parameters(self) -> dict[str, int | str]:
+    def parameters(self) -> dict[str, int | str | date]:
         """As named parameters of the queries: `r6`…`r2`, `f2`…`f6`, `m2`…`m6` and the rest by name; lists of texts as
         one text, a line each.
         """
-        bins = {f"r{6 - i}": limit for i, limit in enumerate(self.r_limits)}
+        bins: dict[str, int | str | date] = {f"r{6 - i}": limit for i, limit in enumerate(self.r_limits)}
         bins |= {f"f{i + 2}": limit for i, limit in enumerate(self.f_limits)}
         bins |= {f"m{i + 2}": limit for i, limit in enumerate(self.m_limits)}
         rest = {f.name: getattr(self, f.name) for f in fields(self) if not f.name.endswith("_limits")}
@@ -139,6 +142,8 @@ def _checked(name: str, value: Any) -> Any:
         return _choice(name, value)
     if name in TEXT_LISTS:
         return _texts(name, value)
+    if name == "rfm_since":
+        return _date(name, value)
     if not name.endswith("_limits"):
         return _whole(name, value)
     if not isinstance(value, list) or len(value) != 5:
@@ -156,6 +161,13 @@ def _whole(name: str, value: Any) -> int:
     if not least <= value <= most:
         raise MisconfiguredError(f"analytics setting {name}: {least} to {most} is possible, got {value}")
     return value
+
+
+def _date(name: str, value: Any) -> date:
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise MisconfiguredError(f"analytics setting {name}: a day like 2026-04-01 is needed, got {value!r}") from None
 
 
 def _choice(name: str, value: Any) -> str:

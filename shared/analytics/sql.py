@@ -1,4 +1,7 @@
-"""Named parameters of an analysis, bound as typed literals.
+"""The SQL of a file, and its named parameters, bound as typed literals.
+
+Common table expressions that several queries stand on are written once, in a file of their own; a line `--> rows.sql`
+(`--> ../horizons.sql,` where others follow) stands for them.
 
 Athena's own parameters are positional and allowed in WHERE only, so an as-of day in a CASE could not be one. A value
 here is a day, an instant, a whole number or a text; anything else is refused, and a text cannot leave its quotes.
@@ -9,6 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from functools import cache
+from pathlib import Path
 
 Value = date | datetime | int | str
 
@@ -19,6 +24,14 @@ _TOKENS = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+
+_STANDS_FOR = re.compile(r"^--> ([\w./]+)(,?)$", re.MULTILINE)
+
+
+@cache
+def read(path: Path) -> str:
+    """The unbound SQL of a file, with what its `-->` lines stand for."""
+    return _STANDS_FOR.sub(lambda found: read(path.parent / found[1]) + found[2], path.read_text("utf-8").strip())
 
 
 def literal(value: Value) -> str:

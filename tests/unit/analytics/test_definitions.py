@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -25,9 +26,10 @@ def test_defaults_are_those_of_the_definitions() -> None:
 
 
 def test_a_shop_changes_what_it_names() -> None:
-    shop = Shop(TenantId("shop"), "お店", sections={"analytics": {"m_limits": [1, 2, 3, 4, 5], "dormant_days": 300}})
-    found = definitions_of(shop)
+    said = {"m_limits": [1, 2, 3, 4, 5], "dormant_days": 300, "rfm_since": "2026-04-01"}
+    found = definitions_of(Shop(TenantId("shop"), "お店", sections={"analytics": said}))
     assert (found.m_limits, found.dormant_days, found.r_limits) == ((1, 2, 3, 4, 5), 300, Definitions().r_limits)
+    assert found.parameters()["rfm_since"] == date(2026, 4, 1)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +59,8 @@ def test_the_ends_of_a_range_are_possible(section: dict[str, Any]) -> None:
         ({"churn_days": 0}, "1 to 3650"),
         ({"cpm_months": 61}, "1 to 60"),
         ({"followed_orders": 0}, "1 to 100"),
+        ({"rfm_since": "April"}, "a day like"),
+        ({"rfm_since": 20260401}, "a day like"),
     ],
 )
 def test_nonsense_is_refused_with_the_reason(section: dict[str, Any], complaint: str) -> None:

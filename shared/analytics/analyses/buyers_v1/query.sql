@@ -15,6 +15,9 @@ SELECT
   CAST(COUNT(*) AS bigint) AS orders,
   CAST(COALESCE(SUM(amount), 0) AS bigint) AS amount,
   CAST(COUNT(*) - COUNT(amount) AS bigint) AS foreign_orders,
+  -- What RFM counts: the whole history, or the orders since a day the shop names (definitions.md §2).
+  CAST(COUNT(CASE WHEN ordered_on >= :rfm_since THEN 1 END) AS bigint) AS rfm_orders,
+  CAST(COALESCE(SUM(CASE WHEN ordered_on >= :rfm_since THEN amount END), 0) AS bigint) AS rfm_amount,
   MIN(ordered_on) AS first_on,
   MAX(ordered_on) AS last_on,
   CAST(DATE_DIFF('day', MAX(ordered_on), :as_of) AS integer) AS recency_days,

@@ -10,50 +10,19 @@ WITH days AS (
   -- One month more than is shown: the first transitions come from it.
   FROM UNNEST(SEQUENCE(0, :cpm_months)) AS series (months_ago)
 ),
-states AS (
+--> ../orders_on_days.sql,
+people AS (
   SELECT
     days.months_ago,
     days.evaluated_on,
-    customer_id,
-    ordered_on,
-    amount,
-    currency,
-    valid,
-    FIRST_VALUE(removed) OVER (
-      PARTITION BY days.months_ago, customer_id, source, store, order_id
-      ORDER BY written_at DESC, sequence DESC
-    ) AS gone,
-    ROW_NUMBER() OVER (
-      PARTITION BY days.months_ago, customer_id, source, store, order_id
-      ORDER BY
-        CASE WHEN removed THEN 2 WHEN changed_on <= days.evaluated_on THEN 0 ELSE 1 END,
-        CASE WHEN changed_on <= days.evaluated_on THEN written_at END DESC NULLS LAST,
-        CASE WHEN changed_on <= days.evaluated_on THEN sequence END DESC NULLS LAST,
-        written_at,
-        sequence
-    ) AS held
-  FROM order_states
-  CROSS JOIN days
-  WHERE tenant = :tenant
-    AND month <= :as_of_month
-    AND written_at < :known_before
-    AND month <= SUBSTR(CAST(days.evaluated_on AS varchar), 1, 7)
-),
-people AS (
-  SELECT
-    months_ago,
-    evaluated_on,
-    customer_id,
+    standing.customer_id,
     COUNT(*) AS orders,
-    SUM(CASE WHEN currency = :currency THEN amount ELSE 0 END) AS amount,
-    DATE_DIFF('day', MIN(ordered_on), MAX(ordered_on)) AS tenure_days,
-    DATE_DIFF('day', MAX(ordered_on), evaluated_on) AS recency_days
-  FROM states
-  WHERE held = 1
-    AND NOT gone
-    AND valid
-    AND ordered_on <= evaluated_on
-  GROUP BY months_ago, evaluated_on, customer_id
+    SUM(standing.amount) AS amount,
+    DATE_DIFF('day', MIN(standing.ordered_on), MAX(standing.ordered_on)) AS tenure_days,
+    DATE_DIFF('day', MAX(standing.ordered_on), days.evaluated_on) AS recency_days
+  FROM standing
+  INNER JOIN days ON days.evaluated_on = standing.evaluated_on
+  GROUP BY days.months_ago, days.evaluated_on, standing.customer_id
 ),
 placed AS (
   SELECT

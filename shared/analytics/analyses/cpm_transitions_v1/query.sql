@@ -1,13 +1,7 @@
 -- Who moved from which CPM group to which between two month ends: 10 × 10, with 新規 (had not bought a month earlier)
 -- and 対象外 (every order cancelled since). All cells, empty ones too.
-WITH places AS (
-  SELECT place, name
-  FROM (
-    VALUES
-      (0, '新規'), (1, '初回現役'), (2, 'よちよち現役'), (3, 'コツコツ現役'), (4, '流行現役'), (5, '優良現役'),
-      (6, '初回離脱'), (7, 'よちよち離脱'), (8, 'コツコツ離脱'), (9, '流行離脱'), (10, '優良離脱'), (11, '対象外')
-  ) AS known (place, name)
-),
+WITH
+--> rows.sql,
 days AS (
   SELECT
     months_ago,

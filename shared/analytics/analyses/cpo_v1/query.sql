@@ -1,28 +1,8 @@
 -- CPO and the decision (definitions.md §4): 採用 if the measured LTV of the people a medium won exceeds what winning them
 -- cost, equality is 不採用. By the month of the first order; a month counts as over when its last day is ltv_days old.
 -- CPO is the cost of an order won, not 受注単価 (AOV).
-WITH costs_told AS (
-  SELECT
-    media,
-    spent_on,
-    amount,
-    currency,
-    removed,
-    ROW_NUMBER() OVER (PARTITION BY media, spent_on ORDER BY written_at DESC, amount DESC) AS newest
-  FROM media_costs
-  WHERE tenant = :tenant
-    AND month <= :as_of_month
-    AND spent_on <= :as_of
-    AND written_at < :known_before
-),
-costs AS (
-  SELECT media, CAST(DATE_TRUNC('month', spent_on) AS date) AS month_start, SUM(amount) AS cost
-  FROM costs_told
-  WHERE newest = 1
-    AND NOT removed
-    AND currency = :currency
-  GROUP BY media, CAST(DATE_TRUNC('month', spent_on) AS date)
-),
+WITH
+--> ../media_costs.sql,
 bought AS (
   SELECT
     firsts.media,

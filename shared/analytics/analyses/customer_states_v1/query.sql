@@ -1,49 +1,23 @@
 -- What was known about each person on the day: purchases, scores, attributes and consent, without anything personal.
 -- Of attributes and consent the newest saying by the day counts.
 WITH told AS (
-  SELECT
-    customer_id,
-    name,
-    value,
-    choices,
-    removed,
-    ROW_NUMBER() OVER (PARTITION BY customer_id, name ORDER BY written_at DESC, sequence DESC) AS newest
-  FROM attribute_states
-  WHERE tenant = :tenant
-    AND month <= :as_of_month
-    AND said_on <= :as_of
-    AND written_at < :known_before
+--> ../../segments/sources/attributes.sql
 ),
 attributes AS (
   SELECT
     customer_id,
     ARRAY_SORT(ARRAY_AGG(name || '=' || COALESCE(value, ARRAY_JOIN(choices, '|'), ''))) AS attributes
   FROM told
-  WHERE newest = 1
-    AND NOT removed
   GROUP BY customer_id
 ),
 agreed AS (
-  SELECT
-    customer_id,
-    channel,
-    store,
-    status,
-    removed,
-    ROW_NUMBER() OVER (PARTITION BY customer_id, channel, store ORDER BY written_at DESC, sequence DESC) AS newest
-  FROM consent_states
-  WHERE tenant = :tenant
-    AND month <= :as_of_month
-    AND said_on <= :as_of
-    AND written_at < :known_before
+--> ../../segments/sources/consents.sql
 ),
 consents AS (
   SELECT
     customer_id,
     ARRAY_SORT(ARRAY_AGG(channel || '@' || store || '=' || status)) AS consents
   FROM agreed
-  WHERE newest = 1
-    AND NOT removed
   GROUP BY customer_id
 ),
 said AS (

@@ -1,24 +1,11 @@
-WITH horizons AS (
-  SELECT days
-  FROM UNNEST(SEQUENCE(30, 360, 30)) AS series (days)
-  UNION
-  SELECT CAST(:ltv_days AS bigint) AS days
-  UNION
-  SELECT CAST(:f2_days AS bigint) AS days
-)
+WITH
+--> ../entry_lists.sql
 SELECT
-  lists.counted,
-  entries_v1.dimension,
-  entries_v1.entry,
-  CAST(horizons.days AS integer) AS within_days,
-  entries_v1.customer_id
-FROM entries_v1
-CROSS JOIN horizons
-CROSS JOIN (VALUES 'customers', 'mature_customers', 'second_buyers', 'one_timers') AS lists (counted)
-WHERE entries_v1.tenant = :tenant
-  AND entries_v1.dt = :as_of
-  AND entries_v1.anchor = 'first_order'
-  AND entries_v1.dimension IN ('product', 'category', 'media', 'store')
-  AND (lists.counted = 'customers' OR DATE_DIFF('day', entries_v1.entered_on, :as_of) >= horizons.days)
-  AND (lists.counted <> 'second_buyers' OR entries_v1.next_day <= horizons.days)
-  AND (lists.counted <> 'one_timers' OR COALESCE(entries_v1.next_day > horizons.days, TRUE))
+  CASE counted WHEN 'repeat_customers' THEN 'second_buyers' ELSE counted END AS counted,
+  dimension,
+  entry,
+  within_days,
+  customer_id
+FROM entry_lists
+WHERE anchor = 'first_order'
+  AND dimension IN ('product', 'category', 'media', 'store')

@@ -1,9 +1,5 @@
-WITH horizons AS (
-  SELECT days
-  FROM UNNEST(SEQUENCE(30, 360, 30)) AS series (days)
-  UNION
-  SELECT CAST(:f2_days AS bigint) AS days
-),
+WITH
+--> rows.sql,
 people AS (
   SELECT
     customer_id,

@@ -1,12 +1,8 @@
 -- F2転換率 (definitions.md §9): of the people whose first order is at least N days old, how many had ordered again by
 -- day N? By month of the first order; F3, F4, F5 alike. Whoever is younger than N days counts nowhere: a cell without
 -- anybody old enough is blank, not 0.
-WITH horizons AS (
-  SELECT days
-  FROM UNNEST(SEQUENCE(30, 360, 30)) AS series (days)
-  UNION
-  SELECT CAST(:f2_days AS bigint) AS days
-),
+WITH
+--> rows.sql,
 -- Per day of first order, how many people reached which order on which day: small, whatever the number of people.
 reached AS (
   SELECT

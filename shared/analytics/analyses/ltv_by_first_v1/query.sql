@@ -1,14 +1,8 @@
 -- LTV推移 (definitions.md §3) by what people came in by: first product, category, media, store, and week of the first
 -- order. Day 0 is the first order, or (指定商品初回購入日) the first order of that product, category or media, whichever
 -- order of the person it is. Maturity and blanks as in ltv_cohorts_v1.
-WITH horizons AS (
-  SELECT days
-  FROM UNNEST(SEQUENCE(30, 360, 30)) AS series (days)
-  UNION
-  SELECT CAST(:ltv_days AS bigint) AS days
-  UNION
-  SELECT CAST(:f2_days AS bigint) AS days
-),
+WITH
+--> ../ltv_horizons.sql,
 entries AS (
   SELECT customer_id, dimension, anchor, entry, label, entered_on, entered_number, next_day
   FROM entries_v1

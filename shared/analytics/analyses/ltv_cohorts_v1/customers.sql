@@ -1,9 +1,5 @@
-WITH horizons AS (
-  SELECT days
-  FROM UNNEST(SEQUENCE(30, 360, 30)) AS series (days)
-  UNION
-  SELECT CAST(:ltv_days AS bigint) AS days
-),
+WITH
+--> rows.sql,
 people AS (
   SELECT customer_id, MIN(first_on) AS first_on, MIN(CASE WHEN number = 2 THEN day END) AS second_day
   FROM purchases_v1

@@ -1,12 +1,8 @@
 -- LTV推移 (definitions.md §3): what the people of a first-order month had bought per person within k days. An order
 -- counts from day 0 to day k; a person counts once the first order is k days old. A cell without such people is blank.
 -- The amount is what amount_basis says (§0), and same_day_is_one makes the orders of one day one.
-WITH horizons AS (
-  SELECT days
-  FROM UNNEST(SEQUENCE(30, 360, 30)) AS series (days)
-  UNION
-  SELECT CAST(:ltv_days AS bigint) AS days
-),
+WITH
+--> rows.sql,
 bought AS (
   SELECT
     first_on,

@@ -1,59 +1,8 @@
 -- 広告LTV (definitions.md §5): a medium's people by the month they were new to it, cumulative amount after 10, 20 … 999 days.
 -- A month is counted once its last day is so old, so every person in a cell had the time; a cost without orders is kept.
-WITH costs_told AS (
-  SELECT
-    media,
-    spent_on,
-    amount,
-    currency,
-    removed,
-    ROW_NUMBER() OVER (PARTITION BY media, spent_on ORDER BY written_at DESC, amount DESC) AS newest
-  FROM media_costs
-  WHERE tenant = :tenant
-    AND month <= :as_of_month
-    AND spent_on <= :as_of
-    AND written_at < :known_before
-),
-costs AS (
-  SELECT media, CAST(DATE_TRUNC('month', spent_on) AS date) AS month_start, SUM(amount) AS cost
-  FROM costs_told
-  WHERE newest = 1
-    AND NOT removed
-    AND currency = :currency
-  GROUP BY media, CAST(DATE_TRUNC('month', spent_on) AS date)
-),
-paths AS (
-  -- 定期: everything later belongs to the person's first medium.
-  SELECT 'first_medium' AS variant, firsts.media, orders.customer_id, orders.first_on AS entered_on, orders.ordered_on, orders.counted, orders.amount
-  FROM purchases_v1 AS orders
-  INNER JOIN (
-    SELECT customer_id, media
-    FROM purchases_v1
-    WHERE tenant = :tenant AND dt = :as_of AND number = 1 AND counted = 1
-  ) AS firsts ON firsts.customer_id = orders.customer_id
-  WHERE orders.tenant = :tenant
-    AND orders.dt = :as_of
-  UNION ALL
-  -- 通常: an order through another medium is new for that medium, and counts there.
-  SELECT
-    'each_medium' AS variant,
-    media,
-    customer_id,
-    MIN(ordered_on) OVER (PARTITION BY customer_id, media) AS entered_on,
-    ordered_on,
-    counted,
-    amount
-  FROM purchases_v1
-  WHERE tenant = :tenant
-    AND dt = :as_of
-),
-horizons AS (
-  SELECT days
-  FROM UNNEST(SEQUENCE(10, 90, 10)) AS series (days)
-  UNION
-  SELECT days
-  FROM (VALUES 120, 180, 240, 300, 360, 540, 720, 999) AS further (days)
-),
+WITH
+--> ../media_costs.sql,
+--> rows.sql,
 bought AS (
   SELECT
     variant,

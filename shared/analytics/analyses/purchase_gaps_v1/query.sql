@@ -1,17 +1,8 @@
 -- 転換日数: how many days from the n-th purchase to the next? Beside the median of the finished gaps (naive, too short:
 -- the long ones are still open) the Kaplan–Meier median, with every open gap censored on the as-of day.
 -- Two orders of one day are one occasion, as in purchase_cycle_v1.
-WITH occasions AS (
-  SELECT
-    customer_id,
-    ordered_on,
-    ROW_NUMBER() OVER (PARTITION BY customer_id ORDER BY ordered_on) AS number,
-    LEAD(ordered_on) OVER (PARTITION BY customer_id ORDER BY ordered_on) AS next_on
-  FROM orders_v1
-  WHERE tenant = :tenant
-    AND dt = :as_of
-  GROUP BY customer_id, ordered_on
-),
+WITH
+--> rows.sql,
 gaps AS (
   SELECT
     number,

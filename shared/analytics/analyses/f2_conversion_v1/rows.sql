@@ -1,0 +1,6 @@
+horizons AS (
+  SELECT days
+  FROM UNNEST(SEQUENCE(30, 360, 30)) AS series (days)
+  UNION
+  SELECT CAST(:f2_days AS bigint) AS days
+)
