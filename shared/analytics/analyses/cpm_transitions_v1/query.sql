@@ -8,19 +8,6 @@ days AS (
     CAST(DATE_ADD('day', -1, DATE_ADD('month', 1 - months_ago, DATE_TRUNC('month', :as_of))) AS date) AS month_end
   FROM UNNEST(SEQUENCE(0, :cpm_months - 1)) AS series (months_ago)
 ),
--- Each place counts twice: as where somebody is, and a month later as where they came from.
-moves AS (
-  SELECT
-    customer_id,
-    months_ago - role.earlier AS months_ago,
-    COALESCE(MAX(CASE WHEN role.earlier = 1 THEN place END), 0) AS from_place,
-    COALESCE(MAX(CASE WHEN role.earlier = 0 THEN place END), 11) AS to_place
-  FROM cpm_history_v1
-  CROSS JOIN UNNEST(SEQUENCE(0, 1)) AS role (earlier)
-  WHERE tenant = :tenant
-    AND dt = :as_of
-  GROUP BY customer_id, months_ago - role.earlier
-),
 counts AS (
   SELECT months_ago, from_place, to_place, COUNT(*) AS customers
   FROM moves
