@@ -11,18 +11,24 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from infra.cli import coupon
 from infra.cli.customer import open_desk
 from infra.cli.scenario import compiled_templates
-from infra.cli.session import connect
+from infra.cli.session import Deployment, connect
+from shared.analytics.lake import S3Objects
 from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import CustomerId
+from shared.core.shop import Shop
 from shared.customers.model import PersonState, Profile
 from shared.delivery.channels.ses import HTML, SUBJECT
+from shared.delivery.content.catalogue import Catalogue
+from shared.delivery.content.feed import Catalogues
 from shared.delivery.lint import lint_template, template_names
 from shared.delivery.preview import Preview, mail_to_oneself, preview, sample
 from shared.delivery.render import ROOT, TemplateStore
 
 app = typer.Typer(name="mail", help="Mail templates / 文面", no_args_is_help=True)
+app.add_typer(coupon.app)
 _console = Console(highlight=False, soft_wrap=True)
 
 Template = Annotated[str, typer.Argument(help="A template: SCENARIO/STEP, such as cart_abandoned/first.")]
@@ -61,10 +67,11 @@ def show_preview(
     shop: OfShop = None,
 ) -> None:
     """A template with a real customer's data; nobody is contacted."""
-    desk = open_desk(connect(), shop)
+    deployment = connect()
+    desk = open_desk(deployment, shop)
     _, person = desk.person(customer)
     with _templates(template) as store:
-        shown = preview(store, template, person, desk.shop)
+        shown = preview(store, template, person, desk.shop, _catalogue(deployment, desk.shop))
     out.write_text(shown.parts.get(HTML, ""), "utf-8")
     _say(shown)
     for part, text in shown.parts.items():
@@ -89,13 +96,17 @@ def send_test(
         if not (store.root / template / SUBJECT).exists():
             raise RejectedError(f"{template} is no mail: there is nothing to send to an address")
         if customer:
-            shown = preview(store, template, desk.person(customer)[1], desk.shop)
+            shown = preview(store, template, desk.person(customer)[1], desk.shop, _catalogue(deployment, desk.shop))
         else:
             nobody = PersonState(Profile(desk.shop.tenant, CustomerId("sample"), last_name="見本"))
             shown = sample(store, template, nobody, desk.shop)
     answer = deployment.client("sesv2").send_email(**mail_to_oneself(shown, desk.shop, to))
     _say(shown)
     _console.print(f"sent to {to}: {json.dumps(answer['MessageId'])}", markup=False)
+
+
+def _catalogue(deployment: Deployment, shop: Shop) -> Catalogue:
+    return Catalogues(S3Objects(deployment.outputs["LakeBucket"], deployment.client("s3")).get).of(shop.tenant)
 
 
 def _say(shown: Preview) -> None:

@@ -380,13 +380,28 @@ MEDIA_COSTS = Table(
     ),
 )
 
+COUPON_CODES = Table(
+    name="coupon_codes",
+    meaning="Coupon codes a shop loaded (クーポンコード), by campaign; the newest row of a code counts",
+    partition=Partition.MONTH,
+    key=("code", "written_at"),
+    sort=("campaign", "code", "written_at"),
+    day=("written_on",),
+    columns=_columns(
+        ("code", Kind.STRING, "in capitals: carts take a code in any case of letters"),
+        ("campaign", Kind.STRING, "キャンペーン"),
+        ("written_on", Kind.DATE, "shop day it was loaded"),
+        ("written_at", Kind.TIMESTAMP, "when we knew"),
+    ),
+)
+
 EVENT_TABLES = (EVENTS, MESSAGES, PAGE_VIEWS, PRODUCTS)
 """Filled from the events stream: each row is something that happened."""
 
 STATE_TABLES = (ORDER_STATES, ORDER_LINES, SUBSCRIPTION_STATES, ATTRIBUTE_STATES, CONSENT_STATES, PERSON_LINKS)
 """Filled from the customers stream: each row is how something stood from `written_at` on."""
 
-TOLD_TABLES = (MEDIA_COSTS,)
+TOLD_TABLES = (MEDIA_COSTS, COUPON_CODES)
 """Filled from what the shop tells us in a file of its own."""
 
 BASE_TABLES = (*EVENT_TABLES, *STATE_TABLES, *TOLD_TABLES)

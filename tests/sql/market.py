@@ -238,6 +238,8 @@ def fill(lake: DuckLake, market: Market) -> None:
     lake.fill("events", market.carts)
     lake.fill("person_links", market.links)
     lake.fill("media_costs", [{"media": m, "spent_on": on, "amount": cost} for (m, on), cost in market.costs.items()])
+    given = {f"AKI-{sale.customer}".upper() for sale in market.sales if sale.discount}
+    lake.fill("coupon_codes", [{"code": code, "campaign": "autumn", "written_on": AS_OF} for code in sorted(given)])
 
 
 def _order_row(sale: Sale) -> dict[str, Any]:
@@ -252,6 +254,7 @@ def _order_row(sale: Sale) -> dict[str, Any]:
         "media": sale.media or None,
         "offline": sale.offline,
         "discount": sale.discount,
+        "coupons": [f"aki-{sale.customer}"] if sale.discount else [],
         "subscription_id": sale.contract,
         "delivery_number": sale.delivery,
         "line_count": len(sale.lines),

@@ -57,7 +57,7 @@ NEED_MORE_THAN_ORDERS = {
     "cancellation_risk_v1", "cancellation_then_v1", "cancellation_holdout_v1", "item_due_v1",
     "lines_v1", "ltv_by_product_v1", "ltv_by_category_v1", "product_flow_v1", "product_new_repeat_v1", "cross_sell_v1",
     "copurchase_v1", "category_drop_v1", "contracts_v1", "subscription_flow_v1", "cart_abandonment_v1",
-    "points_rank_v1", "churn_causes_v1", "media_ltv_v1", "catalogue_v1",
+    "points_rank_v1", "churn_causes_v1", "media_ltv_v1", "catalogue_v1", "coupons_v1",
 }  # fmt: skip
 """Empty, never an error, where a shop told us of orders alone (or of too young ones)."""
 

@@ -30,7 +30,7 @@ SHOP, OTHER = TenantId("shop"), TenantId("other-shop")
 MONTHS = ("2026-02", "2026-03", "2026-04")
 DAYS = ("2026-03-30", "2026-03-31", "2026-04-01")
 BASE = {table.name for table in BASE_TABLES}
-EVERY_MONTH = {"products", "person_links", "subscription_states", "attribute_states", "consent_states"}
+EVERY_MONTH = {"products", "coupon_codes", "person_links", "subscription_states", "attribute_states", "consent_states"}
 """Filed under a day that says nothing of when they hold: when they were told, said or begun."""
 LATERAL = {"purchase_cycle_v1"}
 """DuckDB plans an UNNEST beside a table without naming files; Athena, and our own engine, prune by the WHERE."""
