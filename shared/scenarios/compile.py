@@ -60,6 +60,9 @@ MAX_STATES = 600
 MAX_WAIT = timedelta(days=360)
 """A Standard execution lives a year at most."""
 
+MANY = -1
+"""What a send answers for `defer_seconds` when it is asked about a whole cohort of many batches."""
+
 END = "end"
 """The exit of a way that simply ends."""
 
@@ -210,22 +213,19 @@ class _Compiler:
             return self._wait_until(lane, wait, wait.wait, rest)
         name = lane.name(f"wait {format_duration(wait.wait)} ({len(lane.states)})")
         seconds = int(wait.wait.total_seconds())
-        lane.add(name, {"Type": "Wait", "Seconds": seconds, **_moved_on(seconds, "scheduled_at", "arrived_at")})
+        lane.add(name, {"Type": "Wait", **_left(seconds), **_moved_on(seconds, "scheduled_at", "arrived_at")})
         lane.states[name]["Next"] = self._way(lane, rest)
         return name
 
     def _wait_until(self, lane: _Lane, wait: Wait, until: WaitUntil, rest: tuple[Step, ...]) -> str:
         """One call for the whole cohort says how long it is: weekdays and holidays are the shop's."""
-        ask, name, then = (
-            lane.name(f"{word} {wait_text(wait)} ({len(lane.states)})") for word in ("ask", "wait", "then")
-        )
+        ask, name = (lane.name(f"{word} {wait_text(wait)} ({len(lane.states)})") for word in ("ask", "wait"))
         call = {"action": "until", "step": "wait", "until": until.model_dump(mode="json", by_alias=True)}
         lane.add(ask, {**self._invoke({**call, **self._pinned(), "lane": lane.prefix}, answer="defer_seconds")})
         lane.states[ask]["Next"] = name
-        lane.add(name, {"Type": "Wait", "SecondsPath": "$.answer.defer_seconds", "Next": then})
         seconds = "$states.input.answer.defer_seconds"
-        lane.add(then, {"Type": "Pass", **_moved_on(seconds, "scheduled_at", "arrived_at")})
-        lane.states[then]["Next"] = self._way(lane, rest)
+        lane.add(name, {"Type": "Wait", **_left(seconds), **_moved_on(seconds, "scheduled_at", "arrived_at")})
+        lane.states[name]["Next"] = self._way(lane, rest)
         return ask
 
     def _send(self, lane: _Lane, send: Send, rest: tuple[Step, ...], *, enter: bool) -> str:
@@ -244,8 +244,9 @@ class _Compiler:
             },
         }
         asked, later, again = (lane.name(f"{send.send} {word}") for word in ("done?", "later", "again"))
-        start = self._task(lane, send.send, call, lambda: asked, enter=enter, gather=True)
-        lane.add(asked, {"Type": "Choice", "Choices": [_more_than_zero("$.answer.defer_seconds", later)]})
+        start = self._task(lane, send.send, call, lambda: asked, enter=enter, gather=True, asks=False)
+        many = {"Variable": "$.answer.defer_seconds", "NumericEquals": MANY, "Next": lane.name(f"{send.send} batches")}
+        lane.add(asked, {"Type": "Choice", "Choices": [_more_than_zero("$.answer.defer_seconds", later), many]})
         comment = "quiet hours, or a busy provider"
         lane.add(later, {"Type": "Wait", "Comment": comment, "SecondsPath": "$.answer.defer_seconds", "Next": again})
         lane.add(
@@ -310,8 +311,13 @@ class _Compiler:
         *,
         enter: bool = False,
         gather: bool = False,
+        asks: bool = True,
     ) -> str:
-        """One step: for one batch a call, for many a Map over the batches (and a call to `gather` their answers)."""
+        """One step: for one batch a call, for many a Map over the batches (and a call to `gather` their answers).
+
+        Which of the two is asked first; or, not `asks`, the call of many answers `MANY` and what follows sees to it: a
+        choice less for each small cohort, and those are nearly all.
+        """
         size, one, many = lane.name(f"{step} size"), lane.name(step), lane.name(f"{step} batches")
         together = lane.name(f"{step} together")
         within = int(self.scenario.entry.expires_after.total_seconds()) if enter else 0
@@ -319,7 +325,8 @@ class _Compiler:
         if enter:
             call |= self._admits()
         is_one = {"Variable": "$.cohort.batches", "NumericEquals": 1, "Next": one}
-        lane.add(size, {"Type": "Choice", "Choices": [is_one], "Default": many})
+        if asks:
+            lane.add(size, {"Type": "Choice", "Choices": [is_one], "Default": many})
         lane.add(one, self._invoke({**call, "batch": _ONE_BATCH}, answer=_ANSWERS.get(call["action"])))
         lane.add(many, self._map(lane.name(f"{step} batch"), call, answers=gather))
         ends = [one, together if gather else many]
@@ -331,7 +338,7 @@ class _Compiler:
         then = {"Next": following()} if following else {"End": True}
         for end in ends:
             lane.states[end] |= then
-        return size
+        return size if asks else one
 
     def _pinned(self) -> State:
         scenario = self.scenario
@@ -392,6 +399,14 @@ class _Compiler:
             "MaxConcurrency": self.options.concurrency,
             "ResultPath": "$.answer" if answers else None,
         }
+
+
+def _left(seconds: int | str) -> State:
+    """What is left of a wait that began at `scheduled_at`: nobody waits for the time a step took, nor again for what
+    they had waited for when they were moved to this version.
+    """
+    late = "$max([0, $floor(($millis() - $toMillis($states.input.scheduled_at)) / 1000)])"
+    return {"Seconds": f"{{% $max([0, {seconds} - {late}]) %}}"}
 
 
 def _moved_on(seconds: int | str, *times: str) -> State:

@@ -84,8 +84,7 @@ class Rehearsal:
             case "Choice":
                 return _choose(state, data)
             case "Wait":
-                seconds = state["Seconds"] if "Seconds" in state else _at(state["SecondsPath"], data)
-                yield self.clock.now() + timedelta(seconds=seconds)
+                yield self.clock.now() + timedelta(seconds=self._seconds(state, data))
                 return following, _output(state, data)
             case "Pass":
                 return following, _output(state, data)
@@ -98,6 +97,16 @@ class Rehearsal:
                 return following, _placed(state, data, (yield from _together(runs)))
             case other:
                 raise NotImplementedError(f"no state of type {other} is compiled")
+
+    def _seconds(self, state: State, data: Any) -> float:
+        if "SecondsPath" in state:
+            return float(_at(state["SecondsPath"], data))
+        found = _LEFT.fullmatch(state["Seconds"])
+        if found is None:
+            raise NotImplementedError(f"not a wait that is compiled: {state['Seconds']}")
+        wait = int(found[1]) if found[1] else _at(f"$.{found[2]}", data)
+        late = (self.clock.now() - from_iso(_at(f"$.{found[3]}", data))) // timedelta(seconds=1)
+        return max(0, wait - max(0, late))
 
     def _task(self, state: State, data: Any) -> Run:
         answer = yield from self._attempts(state, data)
@@ -199,6 +208,8 @@ def _at(path: str, data: Any, context: Mapping[str, Any] | None = None) -> Any:
 _INPUT = r"\$states\.input\.([a-z_.]+)"
 _LOOKUP = rf"\$lookup\({_INPUT}, '([a-z0-9_]+)'\)"
 _LATER = rf"\$fromMillis\(\$toMillis\({_INPUT}\) \+ (?:(\d+)|{_INPUT}) \* 1000\)"
+_LATE = rf"\$max\(\[0, \$floor\(\(\$millis\(\) - \$toMillis\({_INPUT}\)\) / 1000\)\]\)"
+_LEFT = re.compile(rf"{{% \$max\(\[0, (?:(\d+)|{_INPUT}) - {_LATE}\]\) %}}")
 _FORMS: list[tuple[re.Pattern[str], Callable[[re.Match[str], Any], Any]]] = []
 
 

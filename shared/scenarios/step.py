@@ -41,7 +41,7 @@ from shared.delivery.rules import latest_store, reaches
 from shared.delivery.send import SendDeps, deliver, hold_back, quiet_seconds
 from shared.scenarios import entries, rules
 from shared.scenarios.cohorts import FOLDER, CohortFiles, gather_arms, read_batch, write_arms
-from shared.scenarios.compile import END, PARK_AFTER
+from shared.scenarios.compile import END, MANY, PARK_AFTER
 from shared.scenarios.conditions import View
 from shared.scenarios.context import context_of
 from shared.scenarios.enrolment import Batch, Cohort, Enrolment, EnrolmentState, FunnelRow, Member
@@ -69,6 +69,8 @@ ENTERED = "entered"
 TAGGED = "tagged"
 GIVEN = "given"
 NO_COUPON = "no_coupon"
+MOVED = "-moved"
+"""Ends the name of an execution of people who began in another one (move.py)."""
 NO_CHANNEL = "none"
 """Of a decision that no channel was to carry."""
 
@@ -194,6 +196,8 @@ def run_step(event: Mapping[str, Any], deps: StepDeps) -> dict[str, Any]:
         return _gather(call, deps)
     if call.action == "until":
         return _until(call, deps)
+    if call.batch and call.batch.key == call.cohort.key and call.cohort.batches > 1:
+        return _answer(MANY)
     return _Step(call, deps).run()
 
 
@@ -462,6 +466,8 @@ class _Step:
 
     def _measure(self, here: Sequence[Enrolment], met: Sequence[_Met]) -> None:
         """Count what is new: a batch that is repeated counts nobody twice. What is in doubt, the reconciler counts."""
+        if self._catching_up():
+            return
         new = [one.outcome for was, one in zip(here, met, strict=True) if was.step != self.call.step and one.outcome]
         sent = new.count(str(SendState.SENT))
         held = len(new) - sent - sum(new.count(word) for word in (WAITING, FAILED, str(Reason.AMBIGUOUS)))
@@ -595,9 +601,14 @@ class _Step:
         if len(here) and counts:
             self._count(counts, len(here))
 
+    def _catching_up(self) -> bool:
+        """Moved people pass what they have been through, and what has been counted."""
+        moved = self.call.execution.endswith(MOVED)
+        return moved and self.deps.clock.now() > self.call.arrived_at + timedelta(minutes=5)
+
     def _count(self, counts: Mapping[str, int], due: int) -> None:
         found = {outcome: people for outcome, people in counts.items() if people}
-        if not found:
+        if not found or self._catching_up():
             return
         shop = self.deps.sending.read_shop(self.call.tenant)
         self.deps.enrolments.put_funnel(

@@ -78,6 +78,10 @@ class EnrolmentStore(Protocol):
         """Take somebody out wherever they stand. Did it? Whoever has left already stays as they are."""
         ...
 
+    def move(self, enrolment: Enrolment, execution: str, version: str) -> bool:
+        """Give somebody inside to another execution, of another version. Did it? Not who has left or moved already."""
+        ...
+
     def pause(self, tenant: TenantId, scenario: ScenarioId, at: datetime | None) -> None:
         """Stop a scenario of a shop since `at`; None: let it go on."""
         ...
@@ -233,6 +237,15 @@ class DynamoEnrolmentStore:
             remove="due_key",
             condition="#state IN (:armed, :entered)",
             values={":armed": EnrolmentState.ARMED, ":entered": EnrolmentState.ENTERED},
+        )
+
+    def move(self, enrolment: Enrolment, execution: str, version: str) -> bool:
+        """Give somebody inside to another execution. One conditional write."""
+        return self._update(
+            _key(enrolment.tenant, enrolment.scenario, enrolment.occurrence),
+            {"execution": execution, "version": version, "state": EnrolmentState.ENTERED},
+            condition="#execution = :was AND #state = :entered",
+            values={":was": enrolment.execution, ":entered": EnrolmentState.ENTERED},
         )
 
     def pause(self, tenant: TenantId, scenario: ScenarioId, at: datetime | None) -> None:
@@ -445,6 +458,16 @@ class MemoryEnrolmentStore:
             if existing is None or existing.state not in {EnrolmentState.ARMED, EnrolmentState.ENTERED}:
                 return False
             self._rows[_id(existing)] = replace(existing, state=EnrolmentState.EXITED, outcome=reason, moved_at=at)
+            return True
+
+    def move(self, enrolment: Enrolment, execution: str, version: str) -> bool:
+        """Give somebody inside to another execution."""
+        with self._lock:
+            existing = self._rows.get(_id(enrolment))
+            inside = existing is not None and existing.state is EnrolmentState.ENTERED
+            if existing is None or not inside or existing.execution != enrolment.execution:
+                return False
+            self._rows[_id(existing)] = replace(existing, execution=execution, version=version)
             return True
 
     def pause(self, tenant: TenantId, scenario: ScenarioId, at: datetime | None) -> None:

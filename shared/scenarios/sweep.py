@@ -65,15 +65,20 @@ def _sweep_shop(tenant: TenantId, scenario: ScenarioId, deps: SweepDeps, now: da
     due = _still_due(deps.enrolments.due(tenant, scenario, now, deps.limit), deps, now)
     if not due or deps.enrolments.paused(tenant, scenario):
         return 0
-    execution = execution_name(tenant, scenario, now)
+    return start_cohort(due, execution_name(tenant, scenario, now), now, deps)
+
+
+def start_cohort(people: Sequence[Enrolment], execution: str, at: datetime, deps: SweepDeps) -> int:
+    """Start an execution over these people of one scenario, whose schedule begins at `at`; 0: it was started before."""
+    tenant, scenario = people[0].tenant, people[0].scenario
     folder = f"{FOLDER}{tenant}/{scenario}/{execution}"
-    cohort = write_cohort(deps.files, folder, [enrolment.member for enrolment in due], deps.batch_size)
-    at = to_iso(now)
+    cohort = write_cohort(deps.files, folder, [enrolment.member for enrolment in people], deps.batch_size)
+    began = to_iso(at)
     document = {
         "tenant": tenant,
         "execution": execution,
-        "scheduled_at": at,
-        "arrived_at": at,
+        "scheduled_at": began,
+        "arrived_at": began,
         "cohort": {"bucket": deps.files.bucket, **asdict(cohort)},
     }
     return cohort.size if deps.machines.start(scenario, execution, document) else 0

@@ -257,3 +257,19 @@ def test_everybody_in_a_scenario_is_listed_with_where_they_stand(store: Enrolmen
     store.put_funnel(FunnelRow(tenant, CART, date(2026, 3, 2), "e1", "mail_1", "0", {"sent": 1}))
     found = {each.occurrence: (each.customer_id, each.state) for each in store.people(tenant, CART)}
     assert found == {"c1": ("hanako", EnrolmentState.ARMED), "c2": ("taro", EnrolmentState.ENTERED)}
+
+
+def test_a_move_is_for_who_is_inside_and_has_not_moved(store: EnrolmentStore, tenant: TenantId) -> None:
+    store.arm(armed(tenant))
+    waiting = store.get(tenant, CART, "c1")
+    assert waiting
+    assert not store.move(waiting, "e2", "v2"), "not inside yet"
+    inside = claim(store, tenant)
+    assert inside
+    assert [store.move(inside, "e2", "v2") for _ in range(2)] == [True, False]
+    moved = store.get(tenant, CART, "c1")
+    assert moved
+    assert (moved.execution, moved.version, moved.state) == ("e2", "v2", EnrolmentState.ENTERED)
+    assert not store.record(inside, "mail_1", "sent", EnrolmentState.FINISHED, NOW), "the old execution has lost them"
+    assert store.record(moved, "mail_1", "sent", EnrolmentState.FINISHED, NOW)
+    assert not store.move(moved, "e3", "v3"), "has left"
