@@ -387,6 +387,20 @@ def _add_polled(
 
 
 @app.command()
+def remove(
+    connection: Annotated[str, typer.Argument(help="Id of the connection (`matakite connection list`).")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Disconnect a store: its URL and keys work no more within five minutes. What it told stays."""
+    book = _book(connect())
+    known = book.load(ConnectionId(connection))
+    if not yes:
+        typer.confirm(f"Disconnect {known.source} {known.store} of shop {known.tenant}?", abort=True)
+    book.remove(known.connection_id)
+    _console.print(f"{known.source} {known.store} is disconnected; delete its webhook at the cart as well")
+
+
+@app.command()
 def rotate(
     connection: Annotated[str, typer.Argument(help="Id of the connection (`matakite connection list`).")],
     secret: _Secret = None,
@@ -448,8 +462,9 @@ def rotate_connection(deployment: Deployment, connection_id: str, secret: str | 
 
 
 def hook_url(deployment: Deployment, connection: Connection) -> str:
-    """The address the cart posts to."""
-    return f"{deployment.outputs['ApiUrl']}/v1/hooks/{connection.connection_id}"
+    """The address the cart posts to: the function's own (infra/ingest.py), which the API's route answers as well."""
+    outputs = deployment.outputs
+    return f"{outputs.get('HooksUrl', outputs['ApiUrl']).rstrip('/')}/v1/hooks/{connection.connection_id}"
 
 
 def _book(deployment: Deployment) -> ConnectionBook:

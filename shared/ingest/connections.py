@@ -205,6 +205,15 @@ class ConnectionBook:
                 Overwrite=True,
             )
 
+    def remove(self, connection_id: str) -> None:
+        """Forget a connection: from then on its address answers 404. Workers notice within MAX_AGE.
+
+        Raises NotFoundError. What it told stays.
+        """
+        self.load(connection_id)
+        with domain_errors("remove a connection"):
+            self._client.delete_parameter(Name=parameter_name(self._prefix, connection_id))
+
     def load(self, connection_id: str) -> Connection:
         """One connection. Raises NotFoundError."""
         found = _fetch(self._client, self._prefix, connection_id) if _ID.fullmatch(connection_id) else None

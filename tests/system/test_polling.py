@@ -34,8 +34,18 @@ PATIENCE = 60
 
 
 @pytest.fixture(scope="module")
-def shop(open_shop: OpenShop) -> Stage:
-    return open_shop("polls")
+def shop(open_shop: OpenShop) -> Iterator[Stage]:
+    """Its carts leave with the module, as their servers do: a tick would ask them for the rest of the suite."""
+    stage = open_shop("polls")
+    before = {each.connection_id for each in book_of(stage).all()}
+    yield stage
+    for each in book_of(stage).all():
+        if each.tenant == stage.shop.tenant and each.connection_id not in before:
+            book_of(stage).remove(each.connection_id)
+
+
+def book_of(stage: Stage) -> ConnectionBook:
+    return ConnectionBook(stage.deployment.client("ssm"), stage.deployment.prefix)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +65,7 @@ def eccube() -> Iterator[tuple[EcCube, str]]:
 def connected(shop: Stage, source: str, store: str, key: cart_api.Key) -> Connection:
     """A connection with the key of the vendor's API."""
     made = cart_api.with_key(new_connection(shop.shop.tenant, source, store), key)
-    ConnectionBook(shop.deployment.client("ssm"), shop.deployment.prefix).save(made)
+    book_of(shop).save(made)
     return made
 
 
@@ -101,8 +111,7 @@ def test_the_schedule_polls_a_cart_and_its_orders_become_customers(
 
 def test_a_second_poll_brings_what_changed_and_nothing_else(shop: Stage, colorme: tuple[ColorMe, str]) -> None:
     api, url = colorme
-    book = ConnectionBook(shop.deployment.client("ssm"), shop.deployment.prefix)
-    (connection,) = [each for each in book.all() if each.api_url == url]
+    (connection,) = [each for each in book_of(shop).all() if each.api_url == url]
     now = int(time.time())
     api.sales[2] = {**sample("colorme", "sale@cancelled"), "id": 2, "make_date": now - 86_400, "update_date": now}
     said = cart_api.said_of(cart_api.poll_now(shop.deployment, connection, SystemClock().now()))

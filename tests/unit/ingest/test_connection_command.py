@@ -158,3 +158,13 @@ def test_a_cart_that_is_not_read_says_why(deployed: Deployed, cart: str) -> None
     with pytest.raises(RejectedError, match="is not supported yet, because "):
         run("add", cart, "--store", "x.example.jp")
     assert deployed.ssm.values == {}
+
+
+def test_a_store_is_disconnected_once_somebody_says_yes(deployed: Deployed) -> None:
+    run("add", "shopify", "--store", "a.myshopify.com", "--secret", "given")
+    made = deployed.only()
+    refused = CliRunner().invoke(command.app, ["remove", made.connection_id], input="n\n")
+    assert refused.exit_code != 0
+    assert deployed.only() == made
+    assert "is disconnected" in run("remove", made.connection_id, "--yes")
+    assert deployed.ssm.values == {}

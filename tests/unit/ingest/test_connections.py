@@ -53,6 +53,9 @@ class Ssm:
         assert Overwrite
         self.values[Name] = Value
 
+    def delete_parameter(self, Name: str) -> None:  # noqa: N803
+        del self.values[Name]
+
     def get_parameters_by_path(self, Path: str, WithDecryption: bool, NextToken: str = "0") -> dict[str, Any]:  # noqa: N803
         names = sorted(name for name in self.values if name.startswith(f"{Path}/"))
         start = int(NextToken)
@@ -195,6 +198,17 @@ def test_a_rotation_keeps_the_old_secret_for_a_day(connection: Connection) -> No
     assert changed.secret != SECRET
     assert (changed.previous_secret, changed.previous_until) == (SECRET, NOW + ROTATION)
     assert changed.connection_id == connection.connection_id
+
+
+def test_a_removed_connection_is_nobodys_and_the_others_stay(ssm: Ssm, connection: Connection) -> None:
+    book = ConnectionBook(ssm, "/matakite")
+    stays = new_connection("sample", "shopify", "b.myshopify.com")
+    book.save(stays)
+    book.remove(connection.connection_id)
+    assert [one.connection_id for one in book.all()] == [stays.connection_id]
+    assert SsmConnections(ssm, "/matakite").find(connection.connection_id, NOW) is None
+    with pytest.raises(NotFoundError):
+        book.remove(connection.connection_id)
 
 
 def test_the_book_lists_every_page_and_finds_one() -> None:
