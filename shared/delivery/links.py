@@ -18,7 +18,7 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from html import escape, unescape
 from typing import Any
@@ -100,12 +100,13 @@ def _in_words(text: str, change: Change) -> str:
 def tagged(parts: Mapping[str, str], shop: Shop, request: SendRequest) -> Mapping[str, str]:
     """The parts, links to the shop's own site with its utm words: how an order tells what it came from (広告媒体)."""
     words = utm_of(shop)
-    home = _host(str(shop.section(SECTION).get("shop_url") or ""))
-    if not words or not home:
+    if not words:
         return parts
+    # A cart's own feed links to the store's domain, a shop to the one it is known by.
+    homes = {_host(str(shop.section(SECTION).get("shop_url") or "")), request.store} - {""}
     about = {"channel": request.channel, "scenario": request.scenario, "step": request.step}
     said = [(f"utm_{name}", word.format(**about)) for name, word in words.items()]
-    return {part: changed(part, text, lambda url: _with_words(url, home, said)) for part, text in parts.items()}
+    return {part: changed(part, text, lambda url: _with_words(url, homes, said)) for part, text in parts.items()}
 
 
 def utm_of(shop: Shop) -> Mapping[str, str]:
@@ -129,11 +130,12 @@ def _is_word(word: object) -> bool:
         return False
 
 
-def _with_words(url: str, home: str, said: list[tuple[str, str]]) -> str:
+def _with_words(url: str, homes: Set[str], said: list[tuple[str, str]]) -> str:
     parts = urlsplit(url)
     host = _host(url)
     query = parse_qsl(parts.query, keep_blank_values=True)
-    if not (host == home or host.endswith(f".{home}")) or any(name.startswith("utm_") for name, _ in query):
+    own = any(host == home or host.endswith(f".{home}") for home in homes)
+    if not own or any(name.startswith("utm_") for name, _ in query):
         return url
     # What stands in the link already is left letter for letter: it may be signed.
     words = urlencode(said)

@@ -148,7 +148,7 @@ class Coupons:
     def _nothing(self, tenant: TenantId, campaign: str) -> NoCouponError | MisconfiguredError:
         book = self.store.book(tenant, campaign)
         if book is None:
-            return MisconfiguredError(f"there are no coupons {campaign!r}: load its codes with `matakite mail coupon load`")
+            return MisconfiguredError(f"no coupons {campaign!r}: load its codes with `matakite mail coupon load`")
         if book.left <= 0:
             return NoCouponError(f"the {book.size} codes of {campaign!r} are used up: load more, or end the campaign")
         return NoCouponError(f"the coupons {campaign!r} ended on {book.terms.last_on}")

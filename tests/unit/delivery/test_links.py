@@ -18,7 +18,7 @@ from shared.delivery.links import changed, code_of, counted, is_ours, parse_toke
 from shared.delivery.model import SendKey
 from shared.delivery.tracked import Tracked
 from tests.unit.delivery.messages import a_mail
-from tests.unit.delivery.world import KEYS, TENANT, a_request, a_shop
+from tests.unit.delivery.world import KEYS, STORE, TENANT, a_request, a_shop
 
 KEY = SendKey(TENANT, CustomerId("hanako"), SendId("s1"))
 SHOP = "https://shop.example.jp/products/tea?a=1&b=%E8%8C%B6"
@@ -74,7 +74,7 @@ def test_on_line_buttons_and_words_are_links_and_pictures_are_none() -> None:
 def test_utm_words_go_to_the_shops_own_site_alone_and_leave_the_link_as_it_is() -> None:
     text = (
         "https://shop.example.jp/a https://www.shop.example.jp/b?key=%2f%2F#top https://evilshop.example.jp/ "
-        f"https://shop.example.jp/c?utm_source=x {PUBLIC}/v1/unsubscribe/x"
+        f"https://shop.example.jp/c?utm_source=x {PUBLIC}/v1/unsubscribe/x https://{STORE}/products/tea"
     )
     words = "utm_source=matakite&utm_medium=email&utm_campaign=cart_abandoned&utm_content=first"
     said = tagged({"mail.txt": text}, a_shop(utm=True), a_request())["mail.txt"].split(" ")
@@ -84,6 +84,7 @@ def test_utm_words_go_to_the_shops_own_site_alone_and_leave_the_link_as_it_is() 
         "https://evilshop.example.jp/",
         "https://shop.example.jp/c?utm_source=x",
         f"{PUBLIC}/v1/unsubscribe/x",
+        f"https://{STORE}/products/tea?{words}",
     ]
     assert (
         "?a=1&amp;b=%E8%8C%B6&amp;utm_source="

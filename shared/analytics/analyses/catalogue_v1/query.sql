@@ -75,7 +75,7 @@ known AS (
     said.title,
     said.category,
     said.price,
-    said.currency,
+    CASE WHEN said.product_id IS NOT NULL THEN COALESCE(said.currency, :currency) END AS currency,
     said.stock,
     said.url,
     said.image_url,
