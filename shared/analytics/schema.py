@@ -103,6 +103,28 @@ def _columns(*columns: tuple[str, Kind, str]) -> tuple[Column, ...]:
     return tuple(Column(name, kind, meaning) for name, kind, meaning in columns)
 
 
+_FROM = (
+    ("source", Kind.STRING, "adapter it came through"),
+    ("store", Kind.STRING, "store within the shop (店舗)"),
+)
+_OWNED = (("customer_id", Kind.STRING, "the person it belongs to"), *_FROM)
+_HAPPENED = (
+    ("occurred_at", Kind.TIMESTAMP, "when it happened"),
+    ("occurred_on", Kind.DATE, "shop day of occurred_at"),
+    ("received_at", Kind.TIMESTAMP, "when we heard of it"),
+)
+_WRITTEN = (
+    ("written_at", Kind.TIMESTAMP, "when we knew"),
+    ("sequence", Kind.STRING, "orders states written within one instant"),
+)
+_HELD = (("changed_on", Kind.DATE, "shop day from which this state held, as its source tells it"), *_WRITTEN)
+_SAID = (
+    ("said_at", Kind.TIMESTAMP, "when it was said"),
+    ("said_on", Kind.DATE, "shop day of said_at"),
+    *_WRITTEN,
+)
+_MOVED = ("removed", Kind.BOOLEAN, "no longer this person's: moved (名寄せ) or erased")
+
 EVENTS = Table(
     name="events",
     meaning="Everything that happened, once per event id, without personal data (イベント)",
@@ -113,13 +135,10 @@ EVENTS = Table(
     columns=_columns(
         ("event_id", Kind.STRING, "put once by this"),
         ("event_type", Kind.STRING, "order_placed, cart_updated, …"),
-        ("source", Kind.STRING, "adapter it came through"),
-        ("store", Kind.STRING, "store within the shop (店舗)"),
+        *_FROM,
         ("subject", Kind.STRING, "digest of the thing it is about"),
         ("refs", Kind.STRINGS, "opaque keys of the person, strongest first"),
-        ("occurred_at", Kind.TIMESTAMP, "when it happened"),
-        ("occurred_on", Kind.DATE, "shop day of occurred_at"),
-        ("received_at", Kind.TIMESTAMP, "when we heard of it"),
+        *_HAPPENED,
         ("version", Kind.STRING, "the source's version of the thing"),
         ("facts", Kind.STRING, "what it says, as JSON; bearer links are left out"),
         ("historical", Kind.BOOLEAN, "imported history: started nothing"),
@@ -134,9 +153,7 @@ ORDER_STATES = Table(
     sort=("customer_id", "source", "store", "order_id", "written_at", "sequence"),
     day=("ordered_on", "written_at"),
     columns=_columns(
-        ("customer_id", Kind.STRING, "the person it belongs to"),
-        ("source", Kind.STRING, "adapter it came through"),
-        ("store", Kind.STRING, "store within the shop"),
+        *_OWNED,
         ("order_id", Kind.STRING, "the source's order id"),
         ("ordered_at", Kind.TIMESTAMP, "null while only a refund or deletion is known"),
         ("ordered_on", Kind.DATE, "shop day of ordered_at"),
@@ -146,10 +163,8 @@ ORDER_STATES = Table(
         ("valid", Kind.BOOLEAN, "有効受注: not cancelled, deleted or a test"),
         ("cancelled", Kind.BOOLEAN, "cancelled by its source"),
         ("version", Kind.STRING, "the source's version of the order"),
-        ("changed_on", Kind.DATE, "shop day from which this state held, as its source tells it"),
-        ("written_at", Kind.TIMESTAMP, "when we knew"),
-        ("sequence", Kind.STRING, "orders states written within one instant"),
-        ("removed", Kind.BOOLEAN, "no longer this person's: moved (名寄せ) or erased"),
+        *_HELD,
+        _MOVED,
         ("historical", Kind.BOOLEAN, "imported history"),
         ("goods_total", Kind.BIGINT, "商品代金 after discounts, minor units; null where the source does not split it"),
         ("discount", Kind.BIGINT, "値引き over the whole order, minor units, positive"),
@@ -170,9 +185,7 @@ ORDER_LINES = Table(
     sort=("customer_id", "source", "store", "order_id", "line_no", "written_at", "sequence"),
     day=("ordered_on", "written_at"),
     columns=_columns(
-        ("customer_id", Kind.STRING, "the person it belongs to"),
-        ("source", Kind.STRING, "adapter it came through"),
-        ("store", Kind.STRING, "store within the shop"),
+        *_OWNED,
         ("order_id", Kind.STRING, "the source's order id"),
         ("line_no", Kind.INTEGER, "place within the order, first = 1"),
         ("product_id", Kind.STRING, "the source's product id; lines without one have their title's digest"),
@@ -185,9 +198,7 @@ ORDER_LINES = Table(
         ("currency", Kind.STRING, "of the amounts"),
         ("subscription", Kind.BOOLEAN, "bought as a delivery of a subscription (定期)"),
         ("ordered_on", Kind.DATE, "shop day of the order"),
-        ("changed_on", Kind.DATE, "shop day from which this state held, as its source tells it"),
-        ("written_at", Kind.TIMESTAMP, "when we knew"),
-        ("sequence", Kind.STRING, "orders states written within one instant"),
+        *_HELD,
         ("removed", Kind.BOOLEAN, "no longer in the order, or the order no longer this person's"),
     ),
 )
@@ -200,9 +211,7 @@ SUBSCRIPTION_STATES = Table(
     sort=("customer_id", "source", "store", "subscription_id", "written_at", "sequence"),
     day=("started_on", "written_at"),
     columns=_columns(
-        ("customer_id", Kind.STRING, "the person it belongs to"),
-        ("source", Kind.STRING, "adapter it came through"),
-        ("store", Kind.STRING, "store within the shop"),
+        *_OWNED,
         ("subscription_id", Kind.STRING, "the source's contract id"),
         ("state", Kind.STRING, "active, paused, past_due, cancelled, expired, unknown"),
         ("product_id", Kind.STRING, "first product of the contract"),
@@ -217,10 +226,8 @@ SUBSCRIPTION_STATES = Table(
         ("amount", Kind.BIGINT, "of one delivery, minor units"),
         ("currency", Kind.STRING, "of the amount"),
         ("estimated", Kind.BOOLEAN, "guessed from the gaps of the orders: no source told of this contract"),
-        ("changed_on", Kind.DATE, "shop day from which this state held, as its source tells it"),
-        ("written_at", Kind.TIMESTAMP, "when we knew"),
-        ("sequence", Kind.STRING, "orders states written within one instant"),
-        ("removed", Kind.BOOLEAN, "no longer this person's: moved (名寄せ) or erased"),
+        *_HELD,
+        _MOVED,
         ("historical", Kind.BOOLEAN, "imported history"),
     ),
 )
@@ -238,10 +245,7 @@ ATTRIBUTE_STATES = Table(
         ("value", Kind.STRING, "as text: true, 12, 1980-04, 東京都"),
         ("number", Kind.DOUBLE, "the same where it is a number"),
         ("choices", Kind.STRINGS, "the same where several were chosen"),
-        ("said_at", Kind.TIMESTAMP, "when it was said"),
-        ("said_on", Kind.DATE, "shop day of said_at"),
-        ("written_at", Kind.TIMESTAMP, "when we knew"),
-        ("sequence", Kind.STRING, "orders states written within one instant"),
+        *_SAID,
         ("removed", Kind.BOOLEAN, "no longer this person's: moved (名寄せ), taken back or erased"),
     ),
 )
@@ -258,11 +262,8 @@ CONSENT_STATES = Table(
         ("channel", Kind.STRING, "email, sms, line"),
         ("store", Kind.STRING, "store within the shop"),
         ("status", Kind.STRING, "opt_in, opt_out, unknown"),
-        ("said_at", Kind.TIMESTAMP, "when it was said"),
-        ("said_on", Kind.DATE, "shop day of said_at"),
-        ("written_at", Kind.TIMESTAMP, "when we knew"),
-        ("sequence", Kind.STRING, "orders states written within one instant"),
-        ("removed", Kind.BOOLEAN, "no longer this person's: moved (名寄せ) or erased"),
+        *_SAID,
+        _MOVED,
     ),
 )
 
@@ -286,9 +287,7 @@ MESSAGES = Table(
         ("permanent", Kind.BOOLEAN, "a bounce that will not heal"),
         ("link", Kind.STRING, "digest of the link clicked"),
         ("machine", Kind.BOOLEAN, "opened or clicked by a proxy or scanner: decide nothing on it"),
-        ("occurred_at", Kind.TIMESTAMP, "when it happened"),
-        ("occurred_on", Kind.DATE, "shop day of occurred_at"),
-        ("received_at", Kind.TIMESTAMP, "when we heard of it"),
+        *_HAPPENED,
     ),
 )
 
@@ -303,8 +302,7 @@ PAGE_VIEWS = Table(
         ("event_id", Kind.STRING, "put once by this"),
         ("ref", Kind.STRING, "strongest of the refs: whose visit it is, before anybody is looked up"),
         ("refs", Kind.STRINGS, "opaque keys of the person or visitor, strongest first"),
-        ("source", Kind.STRING, "adapter it came through"),
-        ("store", Kind.STRING, "store within the shop"),
+        *_FROM,
         ("kind", Kind.STRING, "page, login or tracked"),
         ("name", Kind.STRING, "of a tracked event, in the shop's own words"),
         ("path", Kind.STRING, "path of the page, without query"),
@@ -314,9 +312,7 @@ PAGE_VIEWS = Table(
         ("campaign", Kind.STRING, "utm_source/utm_medium/utm_campaign"),
         ("referrer_host", Kind.STRING, "host the visitor came from"),
         ("machine", Kind.BOOLEAN, "a bot, a prefetch or a preview: decide nothing on it"),
-        ("occurred_at", Kind.TIMESTAMP, "when it happened"),
-        ("occurred_on", Kind.DATE, "shop day of occurred_at"),
-        ("received_at", Kind.TIMESTAMP, "when we heard of it"),
+        *_HAPPENED,
     ),
 )
 
@@ -329,8 +325,7 @@ PRODUCTS = Table(
     day=("occurred_on",),
     columns=_columns(
         ("event_id", Kind.STRING, "put once by this"),
-        ("source", Kind.STRING, "adapter it came through"),
-        ("store", Kind.STRING, "store within the shop"),
+        *_FROM,
         ("product_id", Kind.STRING, "the source's product id"),
         ("title", Kind.STRING, "商品名"),
         ("category", Kind.STRING, "the shop's category path, outermost first, joined with ' > '"),
