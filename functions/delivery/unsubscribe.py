@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from shared.core.aws import client
 from shared.core.clock import SystemClock
-from shared.core.keys import load_key_ring
 from shared.core.settings import load
-from shared.core.shop import load_shop
-from shared.customers.store import CustomerStore
+from shared.delivery.live_pages import live_pages
 from shared.delivery.unsubscribe import UnsubscribeDeps, answer_http
-from shared.ingest.oversize import NoOversize
-from shared.ingest.store import DynamoEventStore
 
 
 @dataclass(frozen=True)
@@ -29,13 +24,7 @@ class Settings:
 
 @cache
 def _dependencies() -> UnsubscribeDeps:
-    settings = load(Settings)
-    return UnsubscribeDeps(
-        keys=lambda: load_key_ring(settings.keys_secret),
-        read_shop=lambda tenant: load_shop(settings.prefix, tenant),
-        customers=CustomerStore(settings.customers_table),
-        events=DynamoEventStore(client("dynamodb"), settings.events_table, NoOversize()),
-    )
+    return live_pages(**asdict(load(Settings)))
 
 
 def handler(event: dict[str, Any], _context: object, deps: UnsubscribeDeps | None = None) -> dict[str, Any]:

@@ -6,8 +6,6 @@ Used where scenarios are written, checked and compiled; no Lambda reads YAML.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from shared.core.errors import RejectedError
+from shared.core.mistakes import InvalidFileError, Mistake
 from shared.scenarios.language.steps import (
     KINDS,
 )
@@ -26,28 +24,8 @@ from shared.scenarios.sense import Path_, nearest, sense
 PRESETS = Path(__file__).parent / "presets"
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """One thing wrong in a scenario file."""
-
-    file: str
-    line: int
-    field: str
-    reason: str
-    suggestion: str = ""
-
-    def __str__(self) -> str:
-        """`cart.yaml:12: steps.1.wait: …. Did you mean …?`"""
-        hint = f". {self.suggestion}" if self.suggestion else ""
-        return f"{self.file}:{self.line}: {self.field}: {self.reason}{hint}"
-
-
-class InvalidScenarioError(RejectedError):
-    """A scenario file that is refused; `mistakes` lists everything wrong with it."""
-
-    def __init__(self, mistakes: Iterable[Mistake]) -> None:
-        self.mistakes = sorted(set(mistakes), key=lambda mistake: (mistake.file, mistake.line, mistake.field))
-        super().__init__("\n".join(map(str, self.mistakes)))
+class InvalidScenarioError(InvalidFileError):
+    """A scenario file that is refused."""
 
 
 def read_presets(folder: Path = PRESETS) -> list[Scenario]:

@@ -10,14 +10,13 @@ import hashlib
 import hmac
 import json
 import ssl
-import threading
 import time
 from collections import deque
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
 
+from infra.local.stand_ins.serving import StandIn
 from shared.delivery.channels.fake import ACCEPTING, Fault
 
 TOLERANCE_SECONDS = 300
@@ -25,7 +24,7 @@ _HANG_SECONDS = 3.0
 _REFUSALS = {Fault.THROTTLE: 429, Fault.PAUSE: 410, Fault.REJECT: 400, Fault.FAIL_BEFORE: 500}
 
 
-class EndpointStandIn:
+class EndpointStandIn(StandIn):
     """Serve in a thread: `with EndpointStandIn(secret, context) as endpoint: … endpoint.url`."""
 
     def __init__(self, secret: str, context: ssl.SSLContext) -> None:
@@ -34,24 +33,14 @@ class EndpointStandIn:
         self.attempts: list[str] = []
         self._key = base64.b64decode(secret.removeprefix("whsec_"))
         self._plan: deque[Fault] = deque()
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True, name="endpoint-stand-in")
+        server = _Server(("127.0.0.1", 0), _handler(self))
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        super().__init__(server, "endpoint-stand-in")
 
     @property
     def url(self) -> str:
         """Where to post, under a name that the certificate is for."""
-        return f"https://hooks.shop.example.jp:{self._server.server_address[1]}/in"
-
-    def __enter__(self) -> EndpointStandIn:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        return f"https://hooks.shop.example.jp:{self.port}/in"
 
     def plan(self, *faults: Fault) -> None:
         """What the next calls meet."""

@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
 
+from infra.local.stand_ins.serving import StandIn
 from shared.delivery.channels.fake import ACCEPTING, Fault
 
 RETRY_KEY_SECONDS = 24 * 3600
@@ -66,7 +66,7 @@ class _Known:
     sent: tuple[Mapping[str, Any], ...]
 
 
-class LineStandIn:
+class LineStandIn(StandIn):
     """Serve in a thread: `with LineStandIn() as line: … line.url`."""
 
     def __init__(self, *, monthly_limit: int | None = None, clock: Any = time.time) -> None:
@@ -80,23 +80,12 @@ class LineStandIn:
         self._keys: dict[str, _Known] = {}
         self._plan: deque[Fault] = deque()
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True, name="line-stand-in")
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), _handler(self)), "line-stand-in")
 
     @property
     def url(self) -> str:
         """Base URL, to be set where `https://api.line.me` is."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> LineStandIn:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        return f"http://127.0.0.1:{self.port}"
 
     def plan(self, *faults: Fault) -> None:
         """What the next sending calls meet."""

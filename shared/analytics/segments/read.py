@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
@@ -25,7 +24,7 @@ from shared.analytics.segments.model import (
     Numbers,
     Segment,
 )
-from shared.core.errors import RejectedError
+from shared.core.mistakes import InvalidFileError, Mistake
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -36,28 +35,8 @@ _FIELDS = ("name", "title", "description", "as_of", "known", "members")
 _MAX_CHARACTERS = 200_000
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """One thing wrong in a definition."""
-
-    file: str
-    line: int
-    field: str
-    reason: str
-    suggestion: str = ""
-
-    def __str__(self) -> str:
-        """`vip.yaml:5: members.all.1.orders.cuont: …. Did you mean 'count'?`"""
-        hint = f". {self.suggestion}" if self.suggestion else ""
-        return f"{self.file}:{self.line}: {self.field}: {self.reason}{hint}"
-
-
-class InvalidSegmentError(RejectedError):
-    """A definition that is refused; `mistakes` lists everything wrong with it."""
-
-    def __init__(self, mistakes: Iterable[Mistake]) -> None:
-        self.mistakes = sorted(set(mistakes), key=lambda each: (each.file, each.line, each.field))
-        super().__init__("\n".join(map(str, self.mistakes)))
+class InvalidSegmentError(InvalidFileError):
+    """A definition that is refused."""
 
 
 def read_presets(folder: Path = PRESETS) -> list[Segment]:

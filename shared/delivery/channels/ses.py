@@ -8,31 +8,11 @@ headers; SES builds the MIME parts and signs everything with DKIM, the unsubscri
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from email.header import Header
 from typing import TYPE_CHECKING, TypedDict
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    NoCredentialsError,
-    NoRegionError,
-    ParamValidationError,
-    ProxyConnectionError,
-)
-
-from shared.core.errors import MisconfiguredError
-from shared.delivery.channels.channel import (
-    Accepted,
-    AmbiguousError,
-    Message,
-    NotSentError,
-    RefusedError,
-    StoppedError,
-)
+from shared.delivery.channels.certainty import Codes, certainty
+from shared.delivery.channels.channel import Accepted, Message
 from shared.delivery.model import Purpose
 from shared.delivery.render import printable
 from shared.delivery.sender import Sender
@@ -41,11 +21,16 @@ if TYPE_CHECKING:
     from mypy_boto3_sesv2.client import SESV2Client
     from mypy_boto3_sesv2.type_defs import MessageHeaderTypeDef, MessageTagTypeDef
 
-_NOT_SENT = frozenset(
-    {"TooManyRequestsException", "LimitExceededException", "Throttling", "ThrottlingException", "RequestThrottled"}
+_CODES = Codes(
+    service="SES",
+    not_sent=frozenset(
+        {"TooManyRequestsException", "LimitExceededException", "Throttling", "ThrottlingException", "RequestThrottled"}
+    ),
+    stopped=frozenset({"AccountSuspendedException", "SendingPausedException"}),
+    stopped_says="SES has paused this account's sending",
+    refused=frozenset({"MessageRejected", "BadRequestException", "ValidationException", "InvalidParameterValue"}),
+    check="identity, configuration set and grants",
 )
-_STOPPED = frozenset({"AccountSuspendedException", "SendingPausedException"})
-_REFUSED = frozenset({"MessageRejected", "BadRequestException", "ValidationException", "InvalidParameterValue"})
 
 SUBJECT, HTML, TEXT = "subject.txt", "mail.html", "mail.txt"
 """What a mail is made of."""
@@ -75,7 +60,7 @@ class SesChannel:
     def send(self, message: Message) -> Accepted:
         """See Channel."""
         apart: Apart = {"TenantName": message.sender.ses_tenant} if message.sender.ses_tenant else {}
-        with _certainty():
+        with certainty(_CODES):
             answer = self._client.send_email(
                 FromEmailAddress=mailbox(message.sender.from_name, message.sender.from_address),
                 Destination={"ToAddresses": [quoted(message.to)]},
@@ -154,35 +139,3 @@ def _tag(value: str) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(printable(text).split())
-
-
-@contextmanager
-def _certainty() -> Iterator[None]:
-    """What an error of the call leaves certain. Whatever is not known to be harmless is ambiguous."""
-    try:
-        yield
-    except ClientError as error:
-        raise _from_answer(error) from error
-    except (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError) as error:
-        raise NotSentError(f"SES could not be reached ({type(error).__name__})") from error
-    except (NoCredentialsError, NoRegionError) as error:
-        raise MisconfiguredError(f"SES cannot be called: {error}") from error
-    except ParamValidationError as error:
-        # Its text repeats the parameters, the address among them.
-        raise RefusedError("SES would not take these parameters") from error
-    except BotoCoreError as error:
-        raise AmbiguousError(f"SES's answer was lost ({type(error).__name__})") from error
-
-
-def _from_answer(error: ClientError) -> Exception:
-    code = error.response["Error"]["Code"]
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    if code in _NOT_SENT or status == 429:
-        return NotSentError(f"SES asks to slow down ({code})")
-    if code in _STOPPED:
-        return StoppedError(f"SES has paused this account's sending ({code})")
-    if code in _REFUSED:
-        return RefusedError(f"SES refused the message ({code})")
-    if status >= 500 or status < 400:
-        return AmbiguousError(f"SES failed while it had the message ({code})")
-    return MisconfiguredError(f"SES refused the call ({code}): check identity, configuration set and grants")

@@ -8,32 +8,14 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
-
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    NoCredentialsError,
-    NoRegionError,
-    ParamValidationError,
-    ProxyConnectionError,
-)
 
 from shared.core.errors import MisconfiguredError
 from shared.core.ids import TenantId
 from shared.core.shop import Shop
-from shared.delivery.channels.channel import (
-    Accepted,
-    AmbiguousError,
-    Message,
-    NotSentError,
-    RefusedError,
-    StoppedError,
-)
+from shared.delivery.channels.certainty import Codes, certainty
+from shared.delivery.channels.channel import Accepted, Message, RefusedError
 from shared.delivery.model import Purpose
 from shared.delivery.policy import SECTION
 
@@ -47,10 +29,14 @@ _GSM = frozenset(
 )
 _GSM_TWICE = frozenset("^{}\\[~]|€")
 """GSM-7's extension table: each takes two places."""
-_NOT_SENT = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException"})
-_STOPPED = frozenset({"ServiceQuotaExceededException"})
-"""The account's spending limit of the month among them."""
-_REFUSED = frozenset({"ValidationException", "ConflictException"})
+_CODES = Codes(
+    service="the SMS service",
+    not_sent=frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException"}),
+    stopped=frozenset({"ServiceQuotaExceededException"}),
+    stopped_says="the SMS spending limit is reached",
+    refused=frozenset({"ValidationException", "ConflictException"}),
+    check="origination identity and grants",
+)
 
 
 class SmsChannel:
@@ -71,7 +57,7 @@ class SmsChannel:
             raise RefusedError(f"the text takes {segments(text)} parts, at most {MAX_PARTS} are sent")
         origination = self._origination_of(message.key.tenant)
         promotional = message.purpose is Purpose.MARKETING
-        with _certainty():
+        with certainty(_CODES):
             answer = self._client.send_text_message(
                 DestinationPhoneNumber=message.to,
                 OriginationIdentity=origination,
@@ -108,35 +94,3 @@ def segments(text: str) -> int:
     else:
         length, alone, joined = len(text.encode("utf-16-be")) // 2, 70, 67
     return 1 if length <= alone else math.ceil(length / joined)
-
-
-@contextmanager
-def _certainty() -> Iterator[None]:
-    """What an error of the call leaves certain. Whatever is not known to be harmless is ambiguous."""
-    try:
-        yield
-    except ClientError as error:
-        raise _from_answer(error) from error
-    except (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError) as error:
-        raise NotSentError(f"the SMS service could not be reached ({type(error).__name__})") from error
-    except (NoCredentialsError, NoRegionError) as error:
-        raise MisconfiguredError(f"the SMS service cannot be called: {error}") from error
-    except ParamValidationError as error:
-        # Its text repeats the parameters, the number among them.
-        raise RefusedError("the SMS service would not take these parameters") from error
-    except BotoCoreError as error:
-        raise AmbiguousError(f"the SMS service's answer was lost ({type(error).__name__})") from error
-
-
-def _from_answer(error: ClientError) -> Exception:
-    code = error.response["Error"]["Code"]
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    if code in _NOT_SENT or status == 429:
-        return NotSentError(f"the SMS service asks to slow down ({code})")
-    if code in _STOPPED:
-        return StoppedError(f"the SMS spending limit is reached ({code})")
-    if code in _REFUSED:
-        return RefusedError(f"the SMS service refused the message ({code})")
-    if status >= 500 or status < 400:
-        return AmbiguousError(f"the SMS service failed while it had the message ({code})")
-    return MisconfiguredError(f"the SMS service refused the call ({code}): check origination identity and grants")

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.core.mistakes import Mistake
 from shared.scenarios.language.steps import Branch, Subject
 from shared.scenarios.language.words import format_duration, parse_duration
 from shared.scenarios.model import LiveStatus, Scenario
-from shared.scenarios.read import PRESETS, InvalidScenarioError, Mistake, read_text
+from shared.scenarios.read import PRESETS, InvalidScenarioError, read_text
 
 TEXT = (PRESETS / "cart_abandoned.yaml").read_text("utf-8")
 
@@ -66,7 +67,7 @@ def test_off_is_a_word_and_not_false() -> None:
         ("{skip: entry, reason: ordered}", "{skip: entry, reason: orderd}", "reason: ordered", "reason", "'ordered'?"),
         ("{send: mail_1, at:", "{send: mail_9, at:", "{send: mail_1, at:", "expect.0", "no send step 'mail_9'"),
         ("id: cart_abandoned", "id: Cart-Abandoned", "id: cart_abandoned", "id", "must match"),
-        ("sweep_every: 1m", "sweep_every: 1s", "sweep_every: 1m", "sweep_every", "greater than or equal"),
+        ("sweep_every: 10m", "sweep_every: 1s", "sweep_every: 10m", "sweep_every", "greater than or equal"),
     ],
 )  # fmt: skip
 def test_a_mistake_names_its_line_its_field_and_a_way_out(old: str, new: str, line: str, field: str, says: str) -> None:

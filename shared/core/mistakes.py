@@ -1,0 +1,32 @@
+"""What is wrong in a file that somebody wrote: where, why, and what they may have meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shared.core.errors import RejectedError
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing wrong in a file."""
+
+    file: str
+    line: int
+    field: str
+    reason: str
+    suggestion: str = ""
+
+    def __str__(self) -> str:
+        """`cart.yaml:12: steps.1.wait: …. Did you mean …?`"""
+        hint = f". {self.suggestion}" if self.suggestion else ""
+        return f"{self.file}:{self.line}: {self.field}: {self.reason}{hint}"
+
+
+class InvalidFileError(RejectedError):
+    """A file that is refused; `mistakes` lists everything wrong with it, each once, from the top."""
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = sorted(set(mistakes), key=lambda each: (each.file, each.line, each.field))
+        super().__init__("\n".join(map(str, self.mistakes)))
