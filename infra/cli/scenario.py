@@ -5,26 +5,27 @@ from __future__ import annotations
 import difflib
 import shutil
 import tempfile
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from infra.cli.customer import Desk, OfShop, Wanted, open_desk
+from infra.cli import places
+from infra.cli.customer import Desk, OfShop, open_desk
+from infra.cli.places import preset_of
 from infra.cli.session import connect
 from infra.packaging.mjml import compile_mjml
-from shared.core.clock import SystemClock, shop_day
-from shared.core.errors import MatakiteError, NotFoundError, RejectedError
-from shared.core.ids import CustomerId, ScenarioId
+from shared.core.clock import shop_day
+from shared.core.errors import MatakiteError, RejectedError
+from shared.core.ids import CustomerId
 from shared.core.keys import KeyRing, parse_key_ring
+from shared.core.mistakes import Mistake
 from shared.customers.model import Scores
 from shared.customers.rows import encode_item
 from shared.customers.store import CustomerStore, read_row
@@ -34,22 +35,17 @@ from shared.ingest.model import Event
 from shared.ingest.oversize import S3Oversize
 from shared.ingest.registry import events_of
 from shared.ingest.store import decode_image
-from shared.scenarios import trigger
 from shared.scenarios.compile import compile_scenario, count_states, describe
 from shared.scenarios.context import provided
-from shared.scenarios.enrolment import Enrolment, EnrolmentState
-from shared.scenarios.entries import broadcast
 from shared.scenarios.examples import ExampleResult, run_examples
-from shared.scenarios.language.entries import Trigger
 from shared.scenarios.language.steps import Send
 from shared.scenarios.language.words import format_duration
 from shared.scenarios.model import Scenario
-from shared.scenarios.read import PRESETS, InvalidScenarioError, Mistake, read_file, read_presets
+from shared.scenarios.read import PRESETS, InvalidScenarioError, read_file, read_presets
 from shared.scenarios.replay import ReplayDeps, replay, report
-from shared.scenarios.store import DynamoEnrolmentStore
-from shared.scenarios.trigger import entry_rules
 
 app = typer.Typer(name="scenario", help="Check and list scenarios / シナリオ", no_args_is_help=True)
+app.add_typer(places.app)
 _console = Console(soft_wrap=True, highlight=False)
 
 PARTS = ("subject.txt", "mail.txt", "mail.mjml")
@@ -95,7 +91,7 @@ def list_() -> None:
 @app.command()
 def show(scenario_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """One scenario, step by step."""
-    for line in describe(_preset(scenario_id)):
+    for line in describe(preset_of(scenario_id)):
         _console.print(line, markup=False)
 
 
@@ -110,7 +106,7 @@ def test(file: Annotated[Path, typer.Argument(exists=True)]) -> None:
 @app.command()
 def diff(scenario_id: Annotated[str, typer.Argument(metavar="ID")], file: Path) -> None:
     """What a draft changes. People inside finish by the version they entered with."""
-    before, after = list(describe(_preset(scenario_id))), list(describe(read_file(file)))
+    before, after = list(describe(preset_of(scenario_id))), list(describe(read_file(file)))
     for line in difflib.unified_diff(before, after, scenario_id, file.name, lineterm="", n=2):
         style = {"+": "green", "-": "red"}.get(line[:1], "")
         _console.print(line, style=style, markup=False)
@@ -185,111 +181,6 @@ def _scores(desk: Desk) -> dict[CustomerId, Scores]:
         for each in rows.each_of_kind(f"{desk.shop.tenant}#", "profile")
         if (row := read_row(encode_item(each))) and row.profile and row.profile.scores
     }
-
-
-@app.command()
-def pause(scenario_id: Annotated[str, typer.Argument(metavar="ID")], shop: OfShop = None) -> None:
-    """Stop a scenario of one shop now: nobody enters, nobody is sent anything, everybody keeps their place."""
-    _enrolments(shop).pause(_preset(scenario_id).scenario_id, SystemClock().now())
-    _console.print(f"{scenario_id} is paused; what becomes too late meanwhile is not sent", markup=False)
-
-
-@app.command()
-def resume(scenario_id: Annotated[str, typer.Argument(metavar="ID")], shop: OfShop = None) -> None:
-    """Let a paused scenario go on, within the hour."""
-    _enrolments(shop).pause(_preset(scenario_id).scenario_id, None)
-    _console.print(f"{scenario_id} goes on within the hour", markup=False)
-
-
-@app.command()
-def people(
-    scenario_id: Annotated[str, typer.Argument(metavar="ID")],
-    shop: OfShop = None,
-    everybody: Annotated[bool, typer.Option("--all", help="Those who have left, too.")] = False,
-) -> None:
-    """Who stands where: counts by step, then customer ids."""
-    found = list(_enrolments(shop).people(_preset(scenario_id).scenario_id))
-    inside = [each for each in found if everybody or each.state in (EnrolmentState.ARMED, EnrolmentState.ENTERED)]
-    counts = Counter((each.state.value, each.step or "-", each.version or "-") for each in inside)
-    table = Table("state", "last step", "version", "people")
-    for (state, step, version), number in sorted(counts.items()):
-        table.add_row(state, step, version, str(number))
-    _console.print(table)
-    for each in inside:
-        _console.print(f"{each.customer_id}  {each.state.value}  {each.step or '-'}  {each.outcome}", markup=False)
-
-
-@app.command()
-def eject(scenario_id: Annotated[str, typer.Argument(metavar="ID")], customer: Wanted, shop: OfShop = None) -> None:
-    """Take one person out, wherever they stand. What is being sent this second still goes."""
-    store = _enrolments(shop)
-    number = store.eject(_preset(scenario_id).scenario_id, customer)
-    if not number:
-        raise NotFoundError(f"{customer} stands nowhere in {scenario_id}")
-    _console.print(f"taken out of {number} place{'s' if number > 1 else ''}", markup=False)
-
-
-@app.command()
-def enrol(
-    scenario_id: Annotated[str, typer.Argument(metavar="ID")],
-    file: Annotated[Path, typer.Argument(exists=True, help="Customer ids, one a line (`matakite segment export`).")],
-    name: Annotated[str, typer.Option("--name", help="Of this broadcast: nobody gets the same one twice.")],
-    at: Annotated[datetime | None, typer.Option("--at", help="Shop time; without, now.")] = None,
-    shop: OfShop = None,
-) -> None:
-    """Send a broadcast scenario to the people of a list (一斉配信)."""
-    scenario = _preset(scenario_id)
-    if scenario.entry.event is not Trigger.BROADCAST:
-        raise RejectedError(f"{scenario_id} lets people in by {scenario.entry.event.value}, not by a list")
-    ids = [line.split(",")[0].strip() for line in file.read_text("utf-8").splitlines()]
-    wanted = [CustomerId(each) for each in dict.fromkeys(ids) if each and each != "customer_id"]
-    number = _enrolments(shop).enrol(scenario, wanted, name, at)
-    _console.print(f"{number} of {len(wanted)} people are due for {scenario_id} ({name})", markup=False)
-
-
-@dataclass(frozen=True)
-class _Places:
-    """The enrolments of one shop."""
-
-    desk: Desk
-    store: DynamoEnrolmentStore
-
-    def pause(self, scenario: ScenarioId, at: datetime | None) -> None:
-        self.store.pause(self.desk.shop.tenant, scenario, at)
-
-    def people(self, scenario: ScenarioId) -> Iterator[Enrolment]:
-        yield from self.store.people(self.desk.shop.tenant, scenario)
-
-    def eject(self, scenario: ScenarioId, customer: str) -> int:
-        _, person = self.desk.person(customer)
-        places = [
-            place for each in self.desk.ids(person) for place in self.store.of_customer(self.desk.shop.tenant, each)
-        ]
-        now = SystemClock().now()
-        return sum(self.store.eject(place, "ejected", now) for place in places if place.scenario == scenario)
-
-    def enrol(self, scenario: Scenario, people: Sequence[CustomerId], name: str, at: datetime | None) -> int:
-        (rule,) = entry_rules([scenario]) or (None,)
-        if rule is None:
-            raise RejectedError(f"{scenario.id} is off: nobody enters")
-        tenant, zone = self.desk.shop.tenant, ZoneInfo(self.desk.shop.timezone)
-        due = at.replace(tzinfo=zone).astimezone(UTC) if at else SystemClock().now()
-        return sum(
-            trigger.enrol(tenant, each, broadcast(name, each, due, scenario.entry), rule, self.store) for each in people
-        )
-
-
-def _enrolments(shop: str | None) -> _Places:
-    desk = open_desk(connect(), shop)
-    table = desk.deployment.outputs["ScenariosTable"]
-    return _Places(desk, DynamoEnrolmentStore(table, desk.deployment.client("dynamodb")))
-
-
-def _preset(scenario_id: str) -> Scenario:
-    scenarios = {scenario.id: scenario for scenario in read_presets()}
-    if scenario_id not in scenarios:
-        raise NotFoundError(f"there is no scenario {scenario_id!r}; there are: {', '.join(scenarios)}")
-    return scenarios[scenario_id]
 
 
 @contextmanager

@@ -120,6 +120,7 @@ def parse_scores(row: Mapping[str, Any], as_of: date) -> Scores | None:
         rfm_f=row["rfm_f"],
         rfm_m=row["rfm_m"],
         rfm_rank=row["rfm_rank"],
+        next_order_on=row.get("next_order_on"),
     )
 
 

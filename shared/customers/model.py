@@ -357,6 +357,8 @@ class Scores:
     """RFM bins, 1 (worst) to 6 (best)."""
     rfm_rank: str
     """RFM rank (優良, 有望, 新規, 浮気予備軍, 悩み, 浮気・不満, 離反)."""
+    next_order_on: date | None = None
+    """次回購入予定日: the last order plus their purchase cycle; None while none is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ DATE_ROWS: dict[DateOf, str] = {
     DateOf.LAST_SEEN: "visits",
     DateOf.NEXT_DELIVERY: "subscription",
     DateOf.CONTRACT_STARTED: "subscription",
+    DateOf.NEXT_ORDER: "profile",
     DateOf.POINTS_EXPIRE: "profile",
     DateOf.RANK_UNTIL: "profile",
 }
@@ -270,6 +271,10 @@ class _Looking:
                     day = contract.next_delivery_on if of is DateOf.NEXT_DELIVERY else began
                     if day and contract.state is SubscriptionState.ACTIVE and not contract.estimated:
                         yield contract.subscription_id, day, instance
+            case DateOf.NEXT_ORDER:
+                scores = person.profile.scores
+                if scores is not None and scores.next_order_on is not None:
+                    yield "", scores.next_order_on, nobody
             case DateOf.POINTS_EXPIRE | DateOf.RANK_UNTIL:
                 end = "/expires_on" if of is DateOf.POINTS_EXPIRE else "/until"
                 begin = "points/" if of is DateOf.POINTS_EXPIRE else "rank/"

@@ -32,7 +32,8 @@ condition on the person asked when they are collected):
     {event: broadcast}           nobody enters by themselves: `matakite scenario enrol`
 
 Dates: birthday (every year), registered, first_order, last_order, last_login, last_seen, next_delivery,
-contract_started, points_expire, rank_until. A date that has moved by the time they are collected lets nobody in.
+contract_started, points_expire, rank_until, next_order (次回購入予定日, as the last night predicts it; whoever is overdue by
+their cycle has `status_changed` to at_risk). A date that has moved by the time they are collected lets nobody in.
 
 Steps:
 
@@ -192,7 +193,7 @@ class Scenario(Part):
         return [step for step in walk(self.steps) if isinstance(step, Send)]
 
 
-YEARLY = frozenset({DateOf.BIRTHDAY, DateOf.NEXT_DELIVERY, DateOf.POINTS_EXPIRE, DateOf.RANK_UNTIL})
+YEARLY = frozenset({DateOf.BIRTHDAY, DateOf.NEXT_DELIVERY, DateOf.NEXT_ORDER, DateOf.POINTS_EXPIRE, DateOf.RANK_UNTIL})
 """Dates that come again: each of them may be entered on."""
 
 

@@ -148,6 +148,10 @@ def _dated(entry: Entry, person: PersonState, day: date, store: str, line: Line,
             return replace(person, subscriptions=(replace(contract, next_delivery_on=day, amount=3000),))
         case DateOf.CONTRACT_STARTED:
             return replace(person, subscriptions=(replace(contract, started_at=at),))
+        case DateOf.NEXT_ORDER:
+            known = person.profile.scores or Scores(day, Status.PROMISING, day, LtvTier.LOW, 3, 3, 3, "有望")
+            scores = replace(known, next_order_on=day)
+            return replace(person, profile=replace(person.profile, scores=scores))
         case DateOf.POINTS_EXPIRE:
             return _said(person, f"points/{store}/expires_on", day.isoformat(), at)
         case _:

@@ -48,6 +48,8 @@ class DateOf(StrEnum):
     NEXT_DELIVERY = "next_delivery"
     """次回お届け日 of each running contract."""
     CONTRACT_STARTED = "contract_started"
+    NEXT_ORDER = "next_order"
+    """次回購入予定日, as the last night predicts it; it moves with every order."""
     POINTS_EXPIRE = "points_expire"
     RANK_UNTIL = "rank_until"
 

@@ -118,6 +118,7 @@ ENTRIES = {
             ("contract_started", 60),
             ("points_expire", -14),
             ("rank_until", -30),
+            ("next_order", -3),
         )
     },
     "a date that has moved": (

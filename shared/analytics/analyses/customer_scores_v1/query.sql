@@ -24,7 +24,11 @@ SELECT
   rfm_v1.r AS rfm_r,
   rfm_v1.f AS rfm_f,
   rfm_v1.m AS rfm_m,
-  rfm_v1.rank AS rfm_rank
+  rfm_v1.rank AS rfm_rank,
+  -- 次回購入予定日: the last order plus the purchase cycle that the status was judged by.
+  CAST(
+    DATE_ADD('day', CAST(ROUND(status_v1.cycle_days) AS integer) - status_v1.recency_days, :as_of) AS date
+  ) AS next_order_on
 FROM status_v1
 INNER JOIN rfm_v1
   ON rfm_v1.customer_id = status_v1.customer_id

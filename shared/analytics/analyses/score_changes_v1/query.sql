@@ -1,7 +1,7 @@
 -- Only the people of whom something else is found than on the last day that was written back: scores, or the saved
 -- segments they are in; status null = no buyer (any more: every order cancelled, or merged into another person).
 WITH scores AS (
-  SELECT dt, customer_id, status, status_since, ltv_tier, rfm_r, rfm_f, rfm_m, rfm_rank
+  SELECT dt, customer_id, status, status_since, ltv_tier, rfm_r, rfm_f, rfm_m, rfm_rank, next_order_on
   FROM customer_scores_v1
   WHERE tenant = :tenant AND dt IN (:as_of, :written_on)
 ),
@@ -22,17 +22,18 @@ people AS (
     scores.rfm_f,
     scores.rfm_m,
     scores.rfm_rank,
+    scores.next_order_on,
     COALESCE(memberships.segments, '') AS segments
   FROM scores
   FULL OUTER JOIN memberships ON memberships.customer_id = scores.customer_id AND memberships.dt = scores.dt
 ),
 today AS (
-  SELECT customer_id, status, status_since, ltv_tier, rfm_r, rfm_f, rfm_m, rfm_rank, segments
+  SELECT customer_id, status, status_since, ltv_tier, rfm_r, rfm_f, rfm_m, rfm_rank, next_order_on, segments
   FROM people
   WHERE found_on = :as_of
 ),
 earlier AS (
-  SELECT customer_id, status, status_since, ltv_tier, rfm_r, rfm_f, rfm_m, rfm_rank, segments
+  SELECT customer_id, status, status_since, ltv_tier, rfm_r, rfm_f, rfm_m, rfm_rank, next_order_on, segments
   FROM people
   WHERE found_on = :written_on
 )
@@ -45,6 +46,7 @@ SELECT
   today.rfm_f,
   today.rfm_m,
   today.rfm_rank,
+  today.next_order_on,
   COALESCE(today.segments, '') AS segments
 FROM today
 FULL OUTER JOIN earlier ON earlier.customer_id = today.customer_id
@@ -55,4 +57,5 @@ WHERE today.status IS DISTINCT FROM earlier.status
   OR today.rfm_f IS DISTINCT FROM earlier.rfm_f
   OR today.rfm_m IS DISTINCT FROM earlier.rfm_m
   OR today.rfm_rank IS DISTINCT FROM earlier.rfm_rank
+  OR today.next_order_on IS DISTINCT FROM earlier.next_order_on
   OR today.segments IS DISTINCT FROM earlier.segments
