@@ -130,12 +130,18 @@ class TemplateStore:
         loader = CachingFileSystemLoader(self.root / PARTIALS, auto_reload=False)
         environment = _Limited(loader=loader, undefined=StrictUndefined, autoescape=autoescape)
         environment.filters["json"] = _as_json
+        environment.filters["number"] = _as_number
         return environment
 
 
 def _as_json(value: Any) -> str:
     """The filter `json`: a value as it stands in a JSON part (`line.json`), quotes and all."""
     return json.dumps(value, ensure_ascii=False)
+
+
+def _as_number(value: Any) -> str:
+    """The filter `number`: 1,200 for a whole number; anything else as it is."""
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _tidy(part: str, rendered: str) -> str:

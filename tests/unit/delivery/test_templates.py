@@ -12,7 +12,7 @@ from infra.packaging.mjml import compile_mjml
 from shared.core.errors import MisconfiguredError
 from shared.delivery.channels.fake import MAIL
 from shared.delivery.channels.ses import HTML, SUBJECT, TEXT
-from shared.delivery.lint import GIVEN, lint_template, read_meta, template_names
+from shared.delivery.lint import GIVEN, GIVEN_LIVE, lint_template, read_meta, template_names
 from shared.delivery.render import ROOT, TemplateError, TemplateStore
 
 NAMES = template_names(ROOT)
@@ -49,6 +49,13 @@ def test_the_last_mail_speaks_differently_to_the_best_customers(compiled: Templa
     )
     assert "担当の者がお好みに合うもの" in best[TEXT]
     assert "担当の者がお好みに合うもの" not in others[TEXT]
+
+
+def test_points_are_written_as_a_shop_writes_them(compiled: TemplateStore) -> None:
+    mail = compiled.render("points_expiring/notice", (*MAIL, "line.json"), {**GIVEN_LIVE, **GIVEN})
+    assert "お手持ちのポイント: 1,200ポイント" in mail[HTML]
+    assert "お手持ちのポイント: 1,200ポイント" in mail[TEXT]
+    assert "300ポイントが、3月31日に期限を迎えます" in mail["line.json"]
 
 
 def test_a_product_title_cannot_become_markup(compiled: TemplateStore) -> None:
