@@ -26,6 +26,7 @@ from infra.local.process import LocalPaths, free_port, internal, set_wait_scale
 from infra.node import use_bundled_node
 from shared.core.clock import SystemClock
 from shared.core.ids import TenantId
+from tests.system.screen import Screen, matakite
 
 CUSTOMERS = 400
 SHOPPERS = 40
@@ -34,6 +35,9 @@ LEAD = timedelta(seconds=15)
 """Until the day's carts are due: meanwhile they are posted and the night runs. It may take longer: schedules wait."""
 HURRY = 1 / 86_400
 """Two days of waiting in two seconds: between the second and the third mail nobody has anything left to do."""
+
+SEGMENT = "r1f1"
+"""Saved from a cell of a table before the night, which evaluates it."""
 
 SHOPS = ("default", "gate", "imports", "privacy", "exits", "grants", "websites", "pages", "inbox", "polls", "erasure")
 """Every shop of the suite; whoever needs one of their own adds its id here."""
@@ -50,6 +54,8 @@ class Played:
     day: Day
     night: date
     """The day the nightly run was for."""
+    saved: Screen
+    """What `matakite segment save` said of `SEGMENT`."""
     answers: Counter[str]
     surprises: tuple[str, ...]
 
@@ -100,13 +106,17 @@ def stage(open_shop: OpenShop) -> Stage:
 
 
 @pytest.fixture(scope="session")
-def played(cloud: LocalCloud, stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Played:
+def played(
+    cloud: LocalCloud, cloud_paths: LocalPaths, stage: Stage, tmp_path_factory: pytest.TempPathFactory
+) -> Played:
     """A history imported, scored, and a shop's day played until the last mail has been heard of."""
     import_history(stage, tmp_path_factory.mktemp("history") / "orders.csv", CUSTOMERS)
+    row = ("--from-analysis", "rfm_matrix", "--row", "r=1,f=1", "--name", SEGMENT, "--title", "一度きり")
+    saved = matakite(cloud_paths, "segment", "save", *row, "--shop", "default")
     with schedules_paused(cloud):
         day, tallies, night = _play(stage, cloud)
     answers = tallies[0].answers + tallies[1].answers
-    return Played(stage, cloud, day, night, answers, (*tallies[0].surprises, *tallies[1].surprises))
+    return Played(stage, cloud, day, night, saved, answers, (*tallies[0].surprises, *tallies[1].surprises))
 
 
 def _play(stage: Stage, cloud: LocalCloud) -> tuple[Day, tuple[Tally, Tally], date]:

@@ -66,7 +66,8 @@ def load(sources: Sources) -> Run | None:
     if not found:
         return None
     on, document = found[0]
-    return parse(on, document, sources.reports.get(sources.shop.tenant, STEPS, on) or {}, sources.shop)
+    noted = dict(sources.reports.latest(sources.shop.tenant, STEPS)).get(on, {})
+    return parse(on, document, noted, sources.shop)
 
 
 def parse(on: date, document: Mapping[str, Any], noted: Mapping[str, Any], shop: Shop) -> Run:

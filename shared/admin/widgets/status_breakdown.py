@@ -78,7 +78,7 @@ def load(sources: Sources) -> Breakdown | None:
         entered=_column(now, "entered"),
         before_on=before[0] if before else None,
         before=_column(before[1], "customers") if before else None,
-        moves=_moves(sources.reports.get(sources.shop.tenant, MOVES, on)),
+        moves=_moves(dict(sources.reports.latest(sources.shop.tenant, MOVES)).get(on)),
     )
 
 
