@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from shared.core.clock import to_iso
+from shared.core.clock import shop_day, to_iso
 from shared.core.errors import RejectedError
 from shared.core.ids import EventId, digest
 from shared.ingest import body as read
@@ -195,11 +195,13 @@ def _customer(envelope: Envelope, body: Body) -> Sequence[Event]:
 
 
 def _attributes(body: Body) -> Mapping[str, str | int | float | bool]:
-    born = read.day(body, "birthday")
+    born, registered = read.day(body, "birthday"), read.epoch_time(body, "make_date")
     gender = GENDERS.get(read.word(body, "sex"))
     said: dict[str, str | int | float | bool] = {}
     if born:
         said["birth_on"] = born.isoformat()
+    if registered:
+        said["registered_on"] = shop_day(registered, read.TIMEZONE).isoformat()
     if gender:
         said["gender"] = gender
     return said

@@ -361,7 +361,7 @@ def _customer(envelope: Envelope, body: Body) -> Sequence[Event]:
 
 
 def _attributes(body: Body) -> Mapping[str, str | int | float | bool]:
-    born, registered = read.day(body, "birth"), read.day(body, "create_date")
+    born, registered = read.local_day(body, "birth"), read.local_day(body, "create_date")
     sex, job = read.inner(body, "Sex") or {}, read.inner(body, "Job") or {}
     gender = GENDERS.get(read.text(sex, "name") or read.text(sex, "id") or "")
     occupation = read.text(job, "name")

@@ -519,7 +519,7 @@ def _customer(envelope: Envelope, body: Body) -> Sequence[Event]:
         address=_street(billing),
     )
     # Its local twin, for once: the day the shop itself would say.
-    registered = read.day(body, "date_created") or read.day(body, "date_created_gmt")
+    registered = read.day(body, "date_created") or _shop_day(_gmt_if_any(body, "date_created_gmt"))
     facts = ProfileFacts(attributes={"registered_on": registered.isoformat()} if registered else {})
     return (event(envelope, EventType.CUSTOMER_UPDATED, facts, person, _version(envelope)),)
 

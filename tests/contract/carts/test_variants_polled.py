@@ -83,7 +83,8 @@ ECCUBE = [
                                "attributes": {"registered_on": "2025-01-10"}}),
          (E.POINTS_CHANGED, {"balance": 120}))),
     Variant("a provisional member whose points are written oddly", "customer", member(
-        point="1,200", Status={"id": "1", "name": "仮会員"}), ((E.CUSTOMER_UPDATED, {}),)),
+        point="1,200", Status={"id": "1", "name": "仮会員"}, birth="1990-03-31T15:00:00+00:00"),
+        ((E.CUSTOMER_UPDATED, {"attributes.birth_on": "1990-04-01"}),)),
     Variant("退会: the address is no address any more", "customer", member(
         email="x" * 60 + "@dummy.dummy", Status={"id": "3", "name": "退会"}),
         ((E.PERSON_ERASED, {"person.source_customer_id": "881", "person.email": None}),)),
@@ -141,7 +142,8 @@ COLORME = [
     Variant("a member who refused, whose address is a carrier's old one", "customer", buyer(
         receive_mail_magazine=False, mail="a.@ezweb.example.jp", points=None, birthday="1990-04-01",
         sex="not_applicable"),
-        ((E.CUSTOMER_UPDATED, {"attributes": {"birth_on": "1990-04-01"}, "person.email": "a.@ezweb.example.jp"}),
+        ((E.CUSTOMER_UPDATED, {"attributes": {"birth_on": "1990-04-01", "registered_on": "2026-11-01"},
+        "person.email": "a.@ezweb.example.jp"}),
          (E.CONSENT_CHANGED, {"granted": False, "by_customer": True}))),
 ]  # fmt: skip
 
