@@ -85,6 +85,7 @@ def _scores(person: PersonState, voice: Voice) -> Section:
             (voice.say("ステータス", "status"), labels.STATUSES[scores.status].of(voice.language) + since),
             (voice.say("LTVランク", "LTV tier"), labels.LTV_TIERS[scores.ltv_tier].of(voice.language)),
             (voice.say("RFMランク", "RFM rank"), f"{rank}  R{scores.rfm_r} F{scores.rfm_f} M{scores.rfm_m}"),
+            (voice.say("セグメント", "segments"), ", ".join(person.profile.segments) or "–"),
             (voice.say("集計日", "as of"), scores.as_of.isoformat()),
         ),
     )

@@ -64,6 +64,7 @@ def export_person(tenant: TenantId, customer_id: CustomerId, deps: ExportDeps, n
         "known_by": sorted({ref.partition(":")[0] for ref in record.refs}),
         "purchases": profile.summary,
         "scores": profile.scores,
+        "segments": profile.segments,
         "orders": state.orders,
         "carts": state.carts,
         "subscriptions": state.subscriptions,

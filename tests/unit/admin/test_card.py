@@ -114,6 +114,7 @@ def a_regular() -> PersonState:
         first_name="花子",
         summary=Summary(1, 4_000, "JPY", AT, AT),
         scores=scores,
+        segments=("birthday", "vip"),
         aliases=frozenset({CustomerId("c0")}),
     )
     consents = (Consent("email", "a.example.jp", ConsentStatus.OPT_IN, AT, "shopify:single_opt_in"),)
@@ -136,6 +137,7 @@ def test_the_card_says_who_what_and_since_when() -> None:
         "優良（2026-10-01 から）",
         "高LTV",
         "R6 F4 M5",
+        "セグメント | birthday, vip",
         "c0",
         "許諾あり",
         "shopify:single_opt_in",
