@@ -7,8 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,33 +15,22 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from infra.cli import places
-from infra.cli.customer import Desk, OfShop, open_desk
+from infra.cli import places, replaying
+from infra.cli.customer import OfShop
 from infra.cli.places import preset_of
-from infra.cli.session import connect
 from infra.packaging.mjml import compile_mjml
-from shared.core.clock import shop_day
 from shared.core.errors import MatakiteError, RejectedError
-from shared.core.ids import CustomerId
-from shared.core.keys import KeyRing, parse_key_ring
 from shared.core.mistakes import Mistake
-from shared.customers.model import Scores
-from shared.customers.rows import encode_item
-from shared.customers.store import CustomerStore, read_row
 from shared.delivery import lint, render
 from shared.delivery.render import TemplateStore
-from shared.ingest.model import Event
-from shared.ingest.oversize import S3Oversize
-from shared.ingest.registry import events_of
-from shared.ingest.store import decode_image
 from shared.scenarios.compile import compile_scenario, count_states, describe
 from shared.scenarios.context import provided
 from shared.scenarios.examples import ExampleResult, run_examples
 from shared.scenarios.language.steps import Send
 from shared.scenarios.language.words import format_duration
 from shared.scenarios.model import Scenario
+from shared.scenarios.move import movable
 from shared.scenarios.read import PRESETS, InvalidScenarioError, read_file, read_presets
-from shared.scenarios.replay import ReplayDeps, replay, report
 
 app = typer.Typer(name="scenario", help="Check and list scenarios / シナリオ", no_args_is_help=True)
 app.add_typer(places.app)
@@ -113,74 +101,43 @@ def diff(scenario_id: Annotated[str, typer.Argument(metavar="ID")], file: Path) 
 
 
 @app.command()
-def publish(file: Annotated[Path, typer.Argument(exists=True)]) -> None:
-    """Check a draft, show what it changes and put it among the scenarios; the next deployment takes it live."""
+def publish(
+    file: Annotated[Path, typer.Argument(exists=True)],
+    move: Annotated[bool, typer.Option("--move", help="Show who inside can go on by this version.")] = False,
+    audience: Annotated[bool, typer.Option(help="Compare whom both versions reach over the recorded events.")] = True,
+    shop: OfShop = None,
+) -> None:
+    """Check a draft, show what it changes and for whom, and put it among the scenarios; deploying takes it live."""
     with compiled_templates() as templates:
         if not _check(file, templates, verbose=False):
             raise RejectedError("a scenario with a mistake is not published; nothing was changed")
-    scenario, place = read_file(file), PRESETS / file.name
-    if place.exists():
-        diff(scenario.id, file)
+        scenario, place = read_file(file), PRESETS / file.name
+        if place.exists():
+            diff(scenario.id, file)
+            if audience:
+                said = replaying.compared(preset_of(scenario.id), scenario, shop, templates)
+                _console.print(f"audience: {said}", markup=False)
     shutil.copyfile(file, place)
-    _console.print(
-        f"{file.name}: version {scenario.version} goes live with the next deployment; whoever is inside "
-        "finishes by the version they entered with",
-        markup=False,
-    )
+    stay = "whoever is inside finishes by the version they entered with"
+    if move:
+        moving, staying = movable(places.places(shop).people(scenario.scenario_id), scenario)
+        stay = (
+            f"of those inside {len(moving)} can go on by it and {len(staying)} stay: after the deployment, "
+            f"`matakite scenario move {scenario.id}`"
+        )
+    _console.print(f"{file.name}: version {scenario.version} goes live with the next deployment; {stay}", markup=False)
 
 
 @app.command("replay")
 def replay_(
-    files: Annotated[list[Path], typer.Argument(exists=True, help="Drafts, or scenario files to replay beside them.")],
+    files: Annotated[list[Path], typer.Argument(exists=True, help="Drafts, beside the scenarios that are live.")],
     shop: OfShop = None,
     since: Annotated[datetime | None, typer.Option("--since", help="Shop day; without, all that is kept.")] = None,
 ) -> None:
-    """What scenarios would have sent over the recorded events, contacting nobody (リプレイ)."""
-    desk = open_desk(connect(), shop)
-    scenarios = [read_file(file) for file in files]
+    """What scenarios would have sent over the recorded events and at what cost, contacting nobody (リプレイ)."""
     with compiled_templates() as templates:
-        found = replay(scenarios, _recorded(desk), ReplayDeps(desk.shop, _keys(desk), templates, _scores(desk)))
-    first = since.date() if since else date.min
-    kept = replace(found, decisions=tuple(d for d in found.decisions if shop_day(d.at, desk.shop.timezone) >= first))
-    for scenario in scenarios:
-        for line in report(kept, scenario):
+        for line in replaying.lines([read_file(file) for file in files], shop, since, templates):
             _console.print(line, markup=False)
-
-
-def _recorded(desk: Desk) -> Iterator[Event]:
-    """Every event of the shop that the events table still holds, in our words."""
-    bucket = desk.deployment.outputs["WorkBucket"]
-    oversize = S3Oversize(desk.deployment.client("s3"), bucket)
-    pages = (
-        desk.deployment.client("dynamodb")
-        .get_paginator("scan")
-        .paginate(
-            TableName=desk.deployment.outputs["EventsTable"],
-            FilterExpression="begins_with(pk, :mine)",
-            ExpressionAttributeValues={":mine": {"S": f"{desk.shop.tenant}#"}},
-        )
-    )
-    for item in (item for page in pages for item in page["Items"]):
-        try:
-            yield from events_of(decode_image(item, oversize))
-        except RejectedError:
-            continue  # what nobody could read then, nobody decided by
-
-
-def _keys(desk: Desk) -> KeyRing:
-    secret = desk.deployment.client("secretsmanager").get_secret_value(SecretId=desk.deployment.outputs["KeysSecret"])
-    return parse_key_ring(secret["SecretString"])
-
-
-def _scores(desk: Desk) -> dict[CustomerId, Scores]:
-    """What the last night found about everybody."""
-    table = desk.deployment.outputs["CustomersTable"]
-    rows = CustomerStore(table, desk.deployment.client("dynamodb")).rows
-    return {
-        row.customer_id: row.profile.scores
-        for each in rows.each_of_kind(f"{desk.shop.tenant}#", "profile")
-        if (row := read_row(encode_item(each))) and row.profile and row.profile.scores
-    }
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from shared.scenarios.language.steps import (
     Couponing,
     Exit,
     Export,
+    Moment,
     Notify,
     Send,
     Split,
@@ -190,8 +191,14 @@ class _Compiler:
         match step:
             case Wait() if enter:
                 return self._task(lane, "enter", {"action": "enter"}, lambda: self._way(lane, steps), enter=True)
+            case Wait(wait=Moment() as at) if isinstance(rest[0], Send):
+                return self._send(lane, rest[0], rest[1:], enter=enter, at=at)
+            case Wait(wait=WaitUntil() as until):
+                return self._wait_until(lane, step, until, rest)
+            case Wait(wait=timedelta() as span):
+                return self._wait(lane, span, rest)
             case Wait():
-                return self._wait(lane, step, rest)
+                raise AssertionError("a person's own moment is followed by a send")
             case Send():
                 return self._send(lane, step, rest, enter=enter)
             case Branch() | Split():
@@ -208,11 +215,9 @@ class _Compiler:
             case Exit():
                 return self._task(lane, f"exit {step.exit}", {"action": "exit", "step": step.exit}, None, enter=enter)
 
-    def _wait(self, lane: _Lane, wait: Wait, rest: tuple[Step, ...]) -> str:
-        if isinstance(wait.wait, WaitUntil):
-            return self._wait_until(lane, wait, wait.wait, rest)
-        name = lane.name(f"wait {format_duration(wait.wait)} ({len(lane.states)})")
-        seconds = int(wait.wait.total_seconds())
+    def _wait(self, lane: _Lane, span: timedelta, rest: tuple[Step, ...]) -> str:
+        name = lane.name(f"wait {format_duration(span)} ({len(lane.states)})")
+        seconds = int(span.total_seconds())
         lane.add(name, {"Type": "Wait", **_left(seconds), **_moved_on(seconds, "scheduled_at", "arrived_at")})
         lane.states[name]["Next"] = self._way(lane, rest)
         return name
@@ -228,7 +233,7 @@ class _Compiler:
         lane.states[name]["Next"] = self._way(lane, rest)
         return ask
 
-    def _send(self, lane: _Lane, send: Send, rest: tuple[Step, ...], *, enter: bool) -> str:
+    def _send(self, lane: _Lane, send: Send, rest: tuple[Step, ...], *, enter: bool, at: Moment | None = None) -> str:
         call = {
             "action": "send",
             "step": send.send,
@@ -239,6 +244,7 @@ class _Compiler:
                 "expires_after_seconds": int(send.expires_after.total_seconds()),
                 "staged": self.scenario.status is LiveStatus.STAGED,
                 "last": not rest,
+                **({"at": at.value} if at else {}),
                 **({"above": list(self.above)} if self.above else {}),
                 **({"coupons": list(campaigns)} if (campaigns := self.scenario.coupons_before(send.send)) else {}),
             },

@@ -32,12 +32,13 @@ condition on the person asked when they are collected):
     {event: broadcast}           nobody enters by themselves: `matakite scenario enrol`
 
 Dates: birthday (every year), registered, first_order, last_order, last_login, last_seen, next_delivery,
-contract_started, points_expire, rank_until, next_order (次回購入予定日, as the last night predicts it; whoever is overdue by
-their cycle has `status_changed` to at_risk). A date that has moved by the time they are collected lets nobody in.
+contract_started, points_expire, rank_until, next_order (次回購入予定日, as the last night predicts it; overdue by their
+cycle is `status_changed` to at_risk). A date that has moved by the time they are collected lets nobody in.
 
 Steps:
 
     wait: 2d · wait: {for: 2d, until: "10:00", on: [business_day]}     on: mon … sun, weekday, weekend, business_day
+    wait: best_hour · wait: next_order        then a send: to each at their own hour, or on the day of their next order
     wait_for: bought · when: {ordered: {}} · timeout: 7d · check_every: 1d · then: […] · else: […]
     branch: tier · on: ltv_tier | status | buyer · arms: {high: […]} · else: […]
     branch: who · on: segment · arms: {vip: […], newcomers: […]} · else: […]      the first arm they are in

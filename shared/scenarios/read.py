@@ -151,7 +151,7 @@ def _clean(loc: Path_, lines: _Lines) -> Path_:
     return path
 
 
-_TAGS = frozenset({"duration", "until", "rule", "condition"})
+_TAGS = frozenset({"duration", "until", "moment", "rule", "condition"})
 """Names pydantic's unions go by; no words of a file unless they stand there."""
 
 

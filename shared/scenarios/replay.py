@@ -3,7 +3,7 @@
 The events are folded, followed, swept, stepped and decided by the functions that do it live, over stores in memory and
 in virtual time; the only fake is the provider. So a replay of a live period comes to the decisions that were made.
 
-What a night found (status, LTV tier) is no event: `scores` are those of today, for the whole replay.
+What a night found (status, LTV tier, segments) is no event: what is known today stands for the whole replay.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from shared.core.ids import CustomerId, SendId, TenantId
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
 from shared.customers.fold import apply
-from shared.customers.model import PersonState, Scores
+from shared.customers.model import Findings, PersonState
 from shared.customers.rows import MemoryRows, Put, Row, Write, encode_item
 from shared.customers.store import MemoryCustomerStore
 from shared.delivery.channels.fake import FakeChannel
@@ -107,7 +107,8 @@ class ReplayDeps:
     shop: Shop
     keys: KeyRing
     renderer: Renderer
-    scores: Mapping[CustomerId, Scores] = field(default_factory=dict)
+    known: Mapping[CustomerId, Findings] = field(default_factory=dict)
+    """What the last night found."""
     until: datetime | None = None
     """Decisions after this are left out: the live ones have not been made yet."""
 
@@ -237,8 +238,10 @@ class _Replay:
 
     def _person(self, tenant: TenantId, customer: CustomerId) -> PersonState | None:
         found = self.customers.person(tenant, customer)
-        scores = self.deps.scores.get(found.profile.customer_id) if found else None
-        return replace(found, profile=replace(found.profile, scores=scores)) if found and scores else found
+        known = self.deps.known.get(found.profile.customer_id) if found else None
+        if found is None or known is None:
+            return found
+        return replace(found, profile=replace(found.profile, scores=known.scores, segments=known.segments or ()))
 
     def _sending(self) -> SendDeps:
         owners = itertools.count()
@@ -253,6 +256,28 @@ class _Replay:
             monotonic=self.clock.at.timestamp,
             new_owner=lambda: f"replay-{next(owners)}",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Whom another version of a scenario would have reached (対象者の差)."""
+
+    before: frozenset[CustomerId]
+    after: frozenset[CustomerId]
+
+    def __str__(self) -> str:
+        """`120 people before, 95 after: 10 more, 35 no longer`."""
+        more, gone = len(self.after - self.before), len(self.before - self.after)
+        return f"{len(self.before)} people before, {len(self.after)} after: {more} more, {gone} no longer"
+
+
+def audience(
+    before: Scenario, after: Scenario, others: Sequence[Scenario], events: Iterable[Event], deps: ReplayDeps
+) -> Audience:
+    """Both versions over the same events, each beside the others."""
+    known = list(events)
+    first, second = (replay([each, *others], known, deps).reach(after.id) for each in (before, after))
+    return Audience(first, second)
 
 
 def report(replayed: Replayed, scenario: Scenario) -> Iterator[str]:

@@ -17,6 +17,7 @@ from shared.scenarios.language.steps import (
     Branch,
     Exit,
     Fork,
+    Moment,
     Send,
     Split,
     Step,
@@ -96,6 +97,8 @@ def _path(steps: tuple[Step, ...], at: Path_, *, ends: bool) -> Iterator[Said]:
         if not last and _always_ends(step):
             yield (*at, number + 1), "is never reached: everyone has left by the step before", "Remove it or the exit"
         match step:
+            case Wait() if isinstance(step.wait, Moment):
+                yield from _moment(step.wait, steps[number + 1 :], here, ends=ends)
             case Wait() if last and ends:
                 yield here, "nothing happens after this wait", "Remove it, or add what it waits for"
             case Wait() if isinstance(step.wait, WaitUntil) and not step.wait.model_fields_set:
@@ -108,6 +111,13 @@ def _path(steps: tuple[Step, ...], at: Path_, *, ends: bool) -> Iterator[Said]:
                 yield from _wait_for(step, here, ends=ends and last)
             case _:
                 pass
+
+
+def _moment(moment: Moment, rest: tuple[Step, ...], at: Path_, *, ends: bool) -> Iterator[Said]:
+    if not rest or not isinstance(rest[0], Send):
+        yield at, f"{moment.value} is a time to send at", "Put a `send` right after it"
+    elif moment is Moment.NEXT_ORDER and not (ends and len(rest) == 1):
+        yield at, "everybody would wait for the last one's next order", "Let nothing follow the send after it"
 
 
 def _always_ends(step: Step) -> bool:

@@ -37,6 +37,7 @@ from shared.core.telemetry import logger
 from shared.customers.model import PersonState
 from shared.delivery.content.coupons import Coupon, NoCouponError, coupon_context
 from shared.delivery.model import Outcome, Purpose, Reason, SendKey, SendRequest, SendState, send_id
+from shared.delivery.policy import SECTION
 from shared.delivery.rules import latest_store, reaches
 from shared.delivery.send import SendDeps, deliver, hold_back, quiet_seconds
 from shared.scenarios import entries, rules
@@ -47,13 +48,13 @@ from shared.scenarios.context import context_of
 from shared.scenarios.enrolment import Batch, Cohort, Enrolment, EnrolmentState, FunnelRow, Member
 from shared.scenarios.language.conditions import Condition
 from shared.scenarios.language.entries import Entry
-from shared.scenarios.language.steps import HOLDOUT, OTHERWISE, Subject, WaitUntil
+from shared.scenarios.language.steps import HOLDOUT, OTHERWISE, Moment, Subject, WaitUntil
 from shared.scenarios.model import ExitWhen, Period
 from shared.scenarios.store import EnrolmentStore
 from shared.scenarios.sweep import BATCH_SIZE
 from shared.scenarios.tags import Tags
 from shared.scenarios.trigger import load_again
-from shared.scenarios.waits import next_moment
+from shared.scenarios.waits import EVENING, moment_of, next_moment
 
 _NOT_THEIRS = (UnavailableError, MisconfiguredError)
 """Errors that no person causes."""
@@ -86,6 +87,8 @@ class _Send(_Part):
     expires_after_seconds: int
     staged: bool
     last: bool
+    at: Moment | None = None
+    """Each at their own moment."""
     above: tuple[str, ...] = ()
     """Scenarios of higher priority."""
     coupons: tuple[str, ...] = ()
@@ -208,7 +211,7 @@ def _answer(defer_seconds: int = 0, arms: Mapping[str, Cohort] | None = None, bu
 
 def _gather(call: StepCall, deps: StepDeps) -> dict[str, Any]:
     if call.of == "send":
-        return _answer(max(call.answers, default=0))
+        return _answer(min((seconds for seconds in call.answers if seconds), default=0))
     cohort = Cohort(call.cohort.key, call.cohort.part, call.cohort.size, call.cohort.batches)
     arms = gather_arms(deps.files, cohort, call.folder, _arms(call), deps.batch_size)
     return _answer(arms=arms, bucket=deps.files.bucket)
@@ -380,12 +383,14 @@ class _Step:
             met = self._each(here, self._send_one)
         self._finish(here, met)
         self._measure(here, met)
-        busy = COME_BACK_SECONDS if any(one.outcome == WAITING for one in met) else 0
-        return _answer(quiet or busy)
+        later = [self._patience(e) for e, one in zip(here, met, strict=True) if one.outcome == WAITING]
+        return _answer(quiet or min(later, default=0))
 
     def _send_one(self, enrolment: Enrolment) -> _Met:
         if enrolment.step == self.call.step:
             return _Met(enrolment.outcome)
+        if self._moment(enrolment) > self.now:
+            return _Met(WAITING, enrolment)
         person = self._person(enrolment)
         request = self._request(enrolment, person)
         reason = self._exit_reason(enrolment, person) if person else None
@@ -400,6 +405,19 @@ class _Step:
         if outcome.state is SendState.RESERVED:
             return _Met(WAITING, enrolment)
         return self._record(enrolment, label(outcome), self._state_after(outcome, left=reason is not None))
+
+    def _moment(self, enrolment: Enrolment) -> datetime:
+        """When their turn is: at once, but for those waited for one by one."""
+        call, at, person = self.call, self._send().at, self._person(enrolment)
+        if at is None or person is None:
+            return call.arrived_at
+        shop = self.deps.sending.read_shop(call.tenant)
+        hour = int(shop.section(SECTION).get("best_hour", EVENING))
+        return moment_of(at, person, call.arrived_at, shop.timezone, hour)
+
+    def _patience(self, enrolment: Enrolment) -> int:
+        """Seconds until somebody who waits is to be looked at again."""
+        return max(COME_BACK_SECONDS, math.ceil((self._moment(enrolment) - self.now).total_seconds()))
 
     def _exit_reason(self, enrolment: Enrolment, person: PersonState) -> Reason | None:
         call = self.call
@@ -417,7 +435,7 @@ class _Step:
     def _request(self, enrolment: Enrolment, person: PersonState | None) -> SendRequest:
         send, call = self._send(), self.call
         channel, store = self._channel(enrolment, person)
-        planned_at = (enrolment.due_at if call.enter_within_seconds else None) or call.arrived_at
+        planned_at = (enrolment.due_at if call.enter_within_seconds else None) or self._moment(enrolment)
         return SendRequest(
             tenant=call.tenant,
             customer_id=enrolment.customer_id,

@@ -53,13 +53,32 @@ class WaitUntil(Part):
     on: Annotated[tuple[Day, ...], BeforeValidator(one_or_more)] = ()
 
 
+class Moment(StrEnum):
+    """What each person is waited for by themselves; a send comes right after."""
+
+    BEST_HOUR = "best_hour"
+    """The hour at which they mostly order and look around (最適な時間帯)."""
+    NEXT_ORDER = "next_order"
+    """次回購入予定日: nothing may follow the send, for everybody would wait for the last of them."""
+
+
+LONGEST_MOMENT = {Moment.BEST_HOUR: timedelta(days=1), Moment.NEXT_ORDER: timedelta(days=180)}
+
+
+def _kind_of_wait(value: object) -> str:
+    if isinstance(value, WaitUntil | dict):
+        return "until"
+    return "moment" if value in list(Moment) else "duration"
+
+
 class Wait(Part):
     """待機."""
 
     wait: Annotated[
         Annotated[Duration, Field(gt=timedelta(0), le=timedelta(days=360)), Tag("duration")]
-        | Annotated[WaitUntil, Tag("until")],
-        Discriminator(lambda value: "until" if isinstance(value, WaitUntil | dict) else "duration"),
+        | Annotated[WaitUntil, Tag("until")]
+        | Annotated[Moment, Tag("moment")],
+        Discriminator(_kind_of_wait),
     ]
     note: str = ""
 
@@ -68,6 +87,8 @@ class Wait(Part):
         """How long it can take; a business day is at most ten days away."""
         if isinstance(self.wait, timedelta):
             return self.wait
+        if isinstance(self.wait, Moment):
+            return LONGEST_MOMENT[self.wait]
         return self.wait.for_ + timedelta(days=11 if self.wait.on else 1)
 
 
@@ -304,6 +325,8 @@ def wait_text(wait: Wait) -> str:
     """`1d`, or `2d until 10:00 on business_day`."""
     if isinstance(wait.wait, timedelta):
         return format_duration(wait.wait)
+    if isinstance(wait.wait, Moment):
+        return wait.wait.value
     until = wait.wait
     words = [format_duration(until.for_)] if until.for_ else []
     words += [f"until {until.until:%H:%M}"] if until.until else []

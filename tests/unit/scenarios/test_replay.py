@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from infra.cli.replaying import cost
 from shared.core.clock import FixedClock
 from shared.core.ids import EventId
 from shared.core.keys import derive_key_ring
@@ -22,13 +23,14 @@ from shared.delivery.channels.fake import FakeChannel
 from shared.delivery.send import SendDeps
 from shared.delivery.store import MemoryLedgerStore
 from shared.ingest.model import CartFacts, ConsentFacts, Event, EventType, Line, OrderFacts, PageFacts, Person
+from shared.measurement.cost.prices import read_prices
 from shared.scenarios.cohorts import MemoryCohortFiles
 from shared.scenarios.compile import compile_scenario
 from shared.scenarios.examples import SHOP
 from shared.scenarios.model import Scenario
 from shared.scenarios.read import read_text
 from shared.scenarios.rehearse import Rehearsal, Timeline
-from shared.scenarios.replay import Decision, ReplayDeps, Replayed, decision_of, replay, report
+from shared.scenarios.replay import Decision, ReplayDeps, Replayed, audience, decision_of, replay, report
 from shared.scenarios.step import StepDeps, run_step
 from shared.scenarios.store import MemoryEnrolmentStore
 from shared.scenarios.sweep import SweepDeps, sweep
@@ -244,6 +246,25 @@ def test_a_replay_says_reach_sends_per_day_what_was_held_back_and_the_overlap() 
         text = "\n".join(report(found, scenario))
         assert f"{len(sent)} messages to {len(found.reach(scenario.id))} people" in text
     assert found.overlap("carts")["pages"] == len(found.reach("carts") & found.reach("pages"))
+
+
+def test_a_replay_says_what_it_would_have_cost() -> None:
+    found = replayed(history(2, people=40), MORNING + timedelta(days=2))
+    said = list(cost(found, SCENARIOS[0]))
+    sent = len(found.sent("carts"))
+    yen = read_prices().yen(read_prices().of({"ses_mail": sent}))
+    assert said[0] == f"  cost: ¥{yen:,.0f}"
+    assert said[1].startswith(f"    email: {sent}, ")
+
+
+def test_the_audience_of_two_versions_is_compared_over_the_same_events() -> None:
+    events, deps = history(2, people=40), ReplayDeps(CAPPED, KEYS, templates())
+    pages, others = SCENARIOS[1], [SCENARIOS[0]]
+    stricter = pages.model_copy(update={"entry": pages.entry.model_copy(update={"at_least": 3})})
+    found = audience(pages, stricter, others, events, deps)
+    assert found.after < found.before
+    gone = len(found.before) - len(found.after)
+    assert str(found) == f"{len(found.before)} people before, {len(found.after)} after: 0 more, {gone} no longer"
 
 
 def test_nobody_enters_by_imported_history() -> None:

@@ -221,6 +221,13 @@ STEPS = {
         "  - {title: b, person: {consent: opt_out},"
         " expect: [{send: crm}, {send: staff}, {send: posters}, {skip: one, reason: opted_out}]}\n",
     ),
+    "at their own hour": (
+        f"  - wait: 1h\n  - wait: best_hour\n  - {SEND}",
+        "  - {title: a, then: [{after: 2m, event: viewed}, {after: 3m, event: viewed}],"
+        " expect: [{send: one, at: '2026-03-03 10:00'}]}\n"
+        "  - {title: b, expect: [{send: one, at: '2026-03-02 20:00'}]}\n"
+        "  - {title: c, then: [{after: 2h, event: order_placed}], expect: [{skip: one, reason: ordered}]}\n",
+    ),
     "marked by a tag": (
         f"  - tag: offered\n  - branch: who\n    when: {{marked: {{attribute: {{name: tags/offered, is: 'true'}}}}}}\n"
         f"    arms: {{marked: [{SEND}]}}\n    else: []",
@@ -329,6 +336,20 @@ MISTAKES = {
         "Make it 12h or more",
     ),
     "a wait for nothing": (LOGIN, f"  - wait: {{}}\n  - {SEND}", 7, "waits for nothing", "`until`"),
+    "a moment without a send": (
+        LOGIN,
+        f"  - wait: best_hour\n  - tag: x\n  - {SEND}",
+        7,
+        "best_hour is a time to send at",
+        "Put a `send` right after it",
+    ),
+    "a moment that everybody after it would wait for": (
+        LOGIN,
+        f"  - wait: next_order\n  - {SEND}\n  - {TWO}",
+        7,
+        "wait for the last one's next order",
+        "Let nothing follow",
+    ),
     "a condition that says nothing": (
         LOGIN,
         f"  - branch: who\n    when: {{any: {{}}}}\n    arms: {{any: [{SEND}]}}\n    else: []",
