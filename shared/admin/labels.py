@@ -35,6 +35,7 @@ REASONS: Mapping[Reason, Label] = {
     Reason.FREQUENCY_CAP: Label("配信回数の上限に達した", "contact cap reached"),
     Reason.PAUSED: Label("本人の希望でお休み中", "paused at the person's wish"),
     Reason.OUTRANKED: Label("優先する配信に譲った", "gave way to a scenario of higher priority"),
+    Reason.NOT_WORTH: Label("見込み利益が送る費用に満たない", "expected to cost more than it earns"),
     Reason.TOPIC_OFF: Label("この内容は希望されていない", "this topic is not wanted"),
     Reason.WARM_UP: Label("送信元のウォームアップ中", "sending domain is warming up"),
     Reason.QUIET_HOURS: Label("夜間は送らない", "quiet hours"),

@@ -46,6 +46,8 @@ class Reason(StrEnum):
     """the slot is kept for a scenario of higher priority that is due to the same person today"""
     PAUSED = "paused"
     """they asked for a rest of 30 days (preference centre)"""
+    NOT_WORTH = "not_worth"
+    """it is expected to cost more than it earns (contact budget)"""
     TOPIC_OFF = "topic_off"
     """they do not want this topic (preference centre)"""
     WARM_UP = "warm_up"

@@ -5,7 +5,7 @@ Section `delivery` of the shop's settings:
     {"cap_per_day": 1, "cap_per_week": 4, "quiet_hours": {"email": ["22:00", "08:00"], "line": null},
      "caps": [{"days": 30, "at_most": 8}, {"days": 14, "at_most": 2, "channels": ["line"]},
               {"days": 7, "at_most": 1, "topics": ["offers"]}],
-     "topics": [...] (preferences.py), "warm_up": {...} (warm_up.py)}
+     "topics": [...] (preferences.py), "warm_up": {...} (warm_up.py), "worth": {...} (worth.py)}
 
 `caps` are rolling windows of 1 to 31 × 24 hours beside the two, each over all channels and topics unless it names some.
 Where several scenarios want the same person, the one of higher `priority` has the slot: a message is held back
@@ -25,6 +25,7 @@ from shared.core.errors import MisconfiguredError
 from shared.core.shop import Shop
 from shared.delivery.preferences import Topic, topic_of, topics_of
 from shared.delivery.warm_up import WarmUp, warm_up_of
+from shared.delivery.worth import Worth, worth_of
 
 SECTION = "delivery"
 
@@ -85,6 +86,8 @@ class ContactPolicy:
     """Rolling windows beside the two."""
     topics: tuple[Topic, ...] = ()
     warm_up: WarmUp | None = None
+    worth: Worth | None = None
+    """What a contact is expected to earn; None: nobody asks."""
 
     def topic(self, scenario: str) -> str:
         """The topic a scenario's messages are of; empty where the shop named none."""
@@ -111,6 +114,7 @@ def contact_policy(shop: Shop) -> ContactPolicy:
         caps=_caps(section.get("caps", ())),
         topics=topics_of(section.get("topics")),
         warm_up=warm_up_of(section.get("warm_up")),
+        worth=worth_of(section.get("worth")),
     )
 
 

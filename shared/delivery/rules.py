@@ -1,8 +1,8 @@
 """The one contact-policy gate: may this message go to this person now, and if not, the single reason why.
 
 Pure: state, policy and now in; action and reason out. The order of the questions is fixed, so the same person is
-always told the same single reason: erased, no address, suppressed, consent, topic, pause, too late, cap, warm-up,
-quiet hours.
+always told the same single reason: erased, no address, suppressed, consent, topic, pause, too late, cap, what it
+earns, warm-up, quiet hours.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from shared.delivery.model import Contact, Outcome, Purpose, Reason, SendRequest
 from shared.delivery.policy import MONTHLY, Cap, ContactPolicy, contact_policy
 from shared.delivery.preferences import Frequency, wishes_of
 from shared.delivery.warm_up import may_warm
+from shared.delivery.worth import PAID
 
 WEEK = timedelta(days=7)
 
@@ -73,6 +74,7 @@ def decide(
                 or _unwanted(person, request, policy, now)
                 or _too_late(request, now)
                 or _too_often(person, request, contact, policy, now)
+                or _too_dear(person, request, contact, policy, now)
                 or _too_cold(person, request, policy, now)
                 or _at_night(request, policy, now)
                 or _SEND
@@ -257,6 +259,20 @@ def _over(
     monthly = (MONTHLY,) if wishes_of(person.attributes).frequency is Frequency.MONTHLY else ()
     topic = policy.topic(request.scenario)
     return over_day or over_week or any(full(c, contact, request, topic, now, kept) for c in (*policy.caps, *monthly))
+
+
+def _too_dear(
+    person: PersonState, request: SendRequest, contact: Contact, policy: ContactPolicy, now: datetime
+) -> Decision | None:
+    """Does it cost money, or the last contact of the week, and is not expected to earn it?"""
+    if policy.worth is None:
+        return None
+    _, contacts = in_window(contact, request.send_id, now, policy.timezone)
+    last = policy.per_week is not None and contacts + 1 >= policy.per_week
+    if not last and request.channel not in PAID:
+        return None
+    pays = policy.worth.pays(person, request.channel, contacts)
+    return None if pays else Decision(Action.HOLD, Reason.NOT_WORTH)
 
 
 def _too_cold(person: PersonState, request: SendRequest, policy: ContactPolicy, now: datetime) -> Decision | None:

@@ -44,6 +44,7 @@ REASON_COLOURS: Mapping[Reason, str] = {
     Reason.FREQUENCY_CAP: "#7a5cd6",
     Reason.PAUSED: "#8e7cc3",
     Reason.OUTRANKED: "#a98f5f",
+    Reason.NOT_WORTH: "#6b8e9e",
     Reason.TOPIC_OFF: "#b39b6c",
     Reason.WARM_UP: "#c98a55",
     Reason.QUIET_HOURS: "#5566c9",
