@@ -1,9 +1,9 @@
-"""ステータス判定: how many people stand in each of the five statuses, and how that moved since the last run."""
+"""ステータス判定: how many people stand in each of the five statuses, how that moved, and what to do next."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -12,7 +12,7 @@ from markupsafe import Markup
 from shared.admin.frame import Frame, bar, caption, dot, empty, percent, sheet
 from shared.admin.labels import STATUS_MEANINGS, STATUSES, Label
 from shared.admin.markup import Child, join, tag
-from shared.admin.sources import Size, Sources
+from shared.admin.sources import Size, Sources, Titles
 from shared.customers.model import Status
 
 TITLE = Label("顧客ステータス", "Customer status")
@@ -25,6 +25,7 @@ ABOUT = Label(
 HINT = Label("夜間集計（毎日2時）が終わると表示されます。", "It appears after the nightly run (02:00).")
 REPORT = "status_counts"
 MOVES = "status_moves"
+APPROACHES = "next_approach"
 FIRST = "none"
 SHOWN_MOVES = 6
 
@@ -49,6 +50,16 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Approach:
+    """What to do next for a status (次の一手)."""
+
+    title: str
+    """Of the scenario recommended."""
+    response_rate: float | None
+    """Who bought within 14 days of such a send (参考値); None: never sent."""
+
+
+@dataclass(frozen=True, slots=True)
 class Breakdown:
     """Counts per status as of a day; `before` is the previous run, None after the first."""
 
@@ -62,6 +73,7 @@ class Breakdown:
     """People who came into the status in this run (new buyers included), where the run counted them."""
     moves: tuple[Move, ...] = ()
     """Most of this month first."""
+    approaches: Mapping[Status, Approach] = field(default_factory=dict)
 
 
 def load(sources: Sources) -> Breakdown | None:
@@ -78,11 +90,28 @@ def load(sources: Sources) -> Breakdown | None:
         entered=_column(now, "entered"),
         before_on=before[0] if before else None,
         before=_column(before[1], "customers") if before else None,
-        moves=_moves(dict(sources.reports.latest(sources.shop.tenant, MOVES)).get(on)),
+        moves=_moves(_of_the_day(sources, MOVES, on)),
+        approaches=_approaches(_of_the_day(sources, APPROACHES, on), sources.scenarios),
     )
 
 
-def _moves(document: Mapping[str, Any] | None) -> tuple[Move, ...]:
+def _of_the_day(sources: Sources, report: str, on: date) -> list[Mapping[str, Any]]:
+    """The rows of another report of the same night; none where it failed."""
+    rows: list[Mapping[str, Any]] = (
+        dict(sources.reports.latest(sources.shop.tenant, report)).get(on, {}).get("rows", [])
+    )
+    return rows
+
+
+def _approaches(rows: Iterable[Mapping[str, Any]], scenarios: Iterable[Titles]) -> dict[Status, Approach]:
+    titles = {each.scenario: each.title for each in scenarios}
+    return {
+        Status(row["status"]): Approach(titles.get(row["scenario"], row["approach"]), row["response_rate"])
+        for row in rows
+    }
+
+
+def _moves(rows: Iterable[Mapping[str, Any]]) -> tuple[Move, ...]:
     found = [
         Move(
             None if row["from_status"] == FIRST else Status(row["from_status"]),
@@ -90,7 +119,7 @@ def _moves(document: Mapping[str, Any] | None) -> tuple[Move, ...]:
             int(row["customers"]),
             int(row["month_moves"]),
         )
-        for row in (document or {"rows": ()})["rows"]
+        for row in rows
         if row["month_moves"]
     ]
     return tuple(sorted(found, key=lambda move: (-move.this_month, move.target, move.origin or "")))
@@ -171,6 +200,7 @@ def _row(breakdown: Breakdown, status: Status, frame: Frame) -> Markup:
             dot(COLOURS[status]),
             tag("b", frame.label(STATUSES[status])),
             tag("div", frame.label(STATUS_MEANINGS[status]), class_="mtk-muted"),
+            _next(breakdown.approaches.get(status), frame),
             class_="mtk-who",
         ),
         tag("td", bar([(count / widest, COLOURS[status])], frame.colours.track, height=16), class_="mtk-wide"),
@@ -182,6 +212,18 @@ def _row(breakdown: Breakdown, status: Status, frame: Frame) -> Markup:
         cells.append(_change(breakdown, status, frame))
     cells.append(tag("td", frame.amount(breakdown.amounts.get(status, 0), breakdown.currency), class_="mtk-num"))
     return tag("tr", *cells)
+
+
+def _next(approach: Approach | None, frame: Frame) -> Markup | None:
+    if approach is None:
+        return None
+    rate = approach.response_rate
+    said = frame.say("未計測", "not measured yet")
+    if rate is not None:
+        said = frame.say(
+            f"配信後14日以内の購入 {rate:.1%}・参考値", f"bought within 14 days of a send: {rate:.1%}, no control"
+        )
+    return tag("div", frame.say("次の一手：", "Next: "), approach.title, f"（{said}）", class_="mtk-muted")
 
 
 def _change(breakdown: Breakdown, status: Status, frame: Frame) -> Markup:

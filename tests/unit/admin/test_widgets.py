@@ -56,6 +56,11 @@ def a_shop(*, scale: int = 1, word: str = "cart_abandoned") -> Sources:
         {"from_status": "loyal", "to_status": "at_risk", "customers": 0, "month_moves": 0},
     ]
     reports.put(TENANT, "status_moves", ON, {"rows": moves})
+    approaches = [
+        {"status": "at_risk", "scenario": word, "approach": "早期介入", "response_rate": 0.125},
+        {"status": "dormant", "scenario": "not_deployed", "approach": "休眠復活", "response_rate": None},
+    ]
+    reports.put(TENANT, "next_approach", ON, {"rows": approaches})
     analysis = {"state": "failed", "reason": word, "rows": scale, "scanned_bytes": scale, "seconds": 1.5}
     run = {
         "state": "incomplete",
@@ -327,6 +332,12 @@ def test_the_statuses_show_who_moved_where() -> None:
     said = texts(ask(a_shop(), view="status_breakdown"))
     assert "ステータスの移動今月昨夜リピート見込み → 離脱予備軍9人2人初回の判定 → " in said
     assert "優良 → " not in said
+
+
+def test_a_status_says_what_to_do_next_and_what_came_of_it() -> None:
+    said = texts(ask(a_shop(word="at_risk_care"), view="status_breakdown"))
+    assert "次の一手：at_risk_care（配信後14日以内の購入 12.5%・参考値）" in said
+    assert "次の一手：休眠復活（未計測）" in said
 
 
 def test_the_nightly_widget_shows_what_failed() -> None:
