@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from tests.bench.peers import peak_mb
 
 R, ALPHA, A, B = 0.243, 4.414, 0.793, 2.426
 DAYS = 728
@@ -44,8 +45,8 @@ def write(path: Path, customers: int) -> None:
     np.savez(path, x=x, t_x=t_x, t_cal=t_cal, mean=mean)
 
 
-def measure(path: Path, name: str) -> dict[str, Any]:
-    """Every step of one model on the file, in seconds, with the results to check."""
+def measure(path: Path, name: str, customers: int) -> dict[str, Any]:
+    """Every step of one model on the file's first customers, in seconds, with the results to check."""
     from shared.analytics.models.bg_nbd import BgNbd
     from shared.analytics.models.clv import customer_lifetime_value, discounted_orders
     from shared.analytics.models.gamma_gamma import GammaGamma, Spend
@@ -61,7 +62,8 @@ def measure(path: Path, name: str) -> dict[str, Any]:
         seconds[step] = time.perf_counter() - start
         return result
 
-    data = np.load(path)
+    with np.load(path) as file:
+        data = {column: file[column][:customers] for column in file.files}
     x, t_x, t_cal, mean = data["x"], data["t_x"] / 7.0, data["t_cal"] / 7.0, data["mean"].astype(np.float64)
     model: Any = {"bg_nbd": BgNbd, "mbg_nbd": MbgNbd, "pareto_nbd": ParetoNbd}[name]
 
@@ -89,9 +91,9 @@ def measure(path: Path, name: str) -> dict[str, Any]:
         "mean_orders": float(orders.mean()),
         "log_likelihood": found.log_likelihood,
         "mean_value": float(value.mean()),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak_mb(),
     }
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(measure(Path(sys.argv[1]), sys.argv[2])))
+    sys.stdout.write(json.dumps(measure(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))))

@@ -29,7 +29,7 @@ _DAY = np.timedelta64(86_400_000, "ms")
 def write(folder: Path, customers: int, seed: int = 20261121) -> int:
     """Write the shop's `order_states`, as the compaction leaves them: one sorted object a month. Returns the orders."""
     random = np.random.default_rng(seed)
-    ids = np.sort(_LETTERS[random.integers(0, 32, (customers, 26))].view("S26").ravel()).astype("U26")
+    ids = people(customers, random)
     counts = np.maximum(1, random.negative_binomial(1, 1 / ORDERS_PER_CUSTOMER, customers) + 1)
     owner = np.repeat(np.arange(customers), counts)
     later = np.arange(len(owner)) != np.repeat(np.cumsum(counts) - counts, counts)
@@ -50,6 +50,25 @@ def write(folder: Path, customers: int, seed: int = 20261121) -> int:
         path.parent.mkdir(parents=True)
         pq.write_table(_states(rows, ids), path, compression="zstd", coerce_timestamps="ms")
     return len(owner)
+
+
+def people(customers: int, random: np.random.Generator) -> Any:
+    """Ids of persons, sorted."""
+    return np.sort(_LETTERS[random.integers(0, 32, (customers, 26))].view("S26").ravel()).astype("U26")
+
+
+def month_of(month: str, orders: int, ids: Any, seed: int = 3) -> pa.Table:
+    """A month's order states, of orders drawn over its people."""
+    random = np.random.default_rng(seed)
+    drawn = {
+        "customer_id": random.integers(0, len(ids), orders),
+        "order_id": np.arange(orders) + 5_000_000_000,
+        "day": (np.datetime64(month, "D") - FIRST_DAY).astype(int) + random.integers(0, 28, orders),
+        "amount": np.exp(random.normal(8.7, 0.6, orders)).astype(np.int64),
+        "cancelled": random.random(orders) < CANCELLED,
+        "changed": random.random(orders) < CHANGED_LATER,
+    }
+    return _states(drawn, ids)
 
 
 def _states(rows: Mapping[str, Any], ids: Any) -> pa.Table:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.bench import night_lake
+from tests.bench import night_lake, night_memory
 
 ROOT = Path(__file__).parents[2]
 CUSTOMERS = int(os.environ.get("MATAKITE_BENCH_CUSTOMERS", "100000"))
@@ -35,6 +35,33 @@ def test_a_night_costs_a_few_passes_over_its_files(tmp_path: Path, capsys: pytes
     # Processor seconds: a busy machine makes both slower, but not by the same factor.
     fixed = FIXED_SECONDS if CUSTOMERS < 1_000_000 else 0
     assert found["busy_seconds"] <= RATIO * found["pass_seconds"]["rfm"][1] + fixed
+
+
+LAMBDA_MB = {"fit_models": 3_008, "plan_night": 512, "plan_stage": 512}
+"""What a function of the night has (infra/analytics.py): 1,769 where nothing else is said."""
+GROWTH_MB = {"compacted": 400, "fit_models": 250, "store_rows": 100}
+"""What may be added from ten thousand customers to a million: the fit and what stores it grow with the groups, a
+compaction up to its 64 MB of Parquet. The others do not grow with the customers.
+"""
+
+
+def test_no_function_of_the_night_outgrows_its_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    curve: dict[str, dict[int, float]] = {name: {} for name in night_memory.FUNCTIONS}
+    for customers in (10_000, 100_000, 1_000_000):
+        folder = tmp_path / str(customers)
+        night_memory.prepare(folder, customers)
+        for name in night_memory.FUNCTIONS:
+            command = [sys.executable, "-m", "tests.bench.night_memory", name, str(folder)]
+            ran = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+            curve[name][customers] = json.loads(ran.stdout)["peak_mb"]
+    with capsys.disabled():
+        sys.stdout.write("\npeak MB of the night's functions, by customers\n")
+        for name, peaks in curve.items():
+            figures = "".join(f"{customers:>12,}: {peak:>5.0f}" for customers, peak in peaks.items())
+            sys.stdout.write(f"  {name:<16}{figures}  (has {LAMBDA_MB.get(name, 1_769):,})\n")
+    for name, peaks in curve.items():
+        assert peaks[1_000_000] < LAMBDA_MB.get(name, 1_769), name
+        assert peaks[1_000_000] - peaks[10_000] < GROWTH_MB.get(name, 50), name
 
 
 def _described(orders: int, found: dict[str, Any]) -> str:
