@@ -96,6 +96,9 @@ class _Lines:
         return path in self._found
 
 
+_PUNCTUATION = "Look at the indentation and brackets; a text with `: ` or `#` in it needs quotes"
+
+
 def _load(text: str, file: str) -> tuple[_Lines, Any]:
     lines = _Lines()
     try:
@@ -104,11 +107,13 @@ def _load(text: str, file: str) -> tuple[_Lines, Any]:
         document = yaml.load(text, Loader=_Words)  # noqa: S506 - a subclass of SafeLoader
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InvalidScenarioError([Mistake(file, line, "-", f"not YAML: {error.problem}")]) from None
+        raise InvalidScenarioError([Mistake(file, line, "-", f"not YAML: {error.problem}", _PUNCTUATION)]) from None
     except yaml.YAMLError as error:
-        raise InvalidScenarioError([Mistake(file, 1, "-", f"not YAML: {error}")]) from None
+        raise InvalidScenarioError([Mistake(file, 1, "-", f"not YAML: {error}", _PUNCTUATION)]) from None
     if not isinstance(document, dict):
-        raise InvalidScenarioError([Mistake(file, 1, "-", "a scenario is a mapping: id, title, entry, steps, …")])
+        raise InvalidScenarioError(
+            [Mistake(file, 1, "-", "a scenario is a mapping", "Begin with `id:`, `title:`, `entry:`, `steps:`")]
+        )
     return lines, document
 
 
@@ -117,7 +122,9 @@ def _note(node: yaml.Node | None, path: Path_, lines: _Lines, file: str) -> None
         for key, value in node.value:
             name = str(key.value)
             if lines.known((*path, name)):
-                said = Mistake(file, key.start_mark.line + 1, _dotted((*path, name)), "is given twice")
+                said = Mistake(
+                    file, key.start_mark.line + 1, _dotted((*path, name)), "is given twice", "Remove one of them"
+                )
                 raise InvalidScenarioError([said])
             lines.note((*path, name), key.start_mark.line + 1)
             _note(value, (*path, name), lines, file)
@@ -158,22 +165,25 @@ _TAGS = frozenset({"duration", "until", "moment", "rule", "condition"})
 def _say(error: Any) -> tuple[str, str]:
     match error["type"]:
         case "missing":
-            return "is missing", ""
+            return "is missing", f"Add `{error['loc'][-1]}`"
         case "extra_forbidden":
-            return "is not a word of the scenario language", nearest(str(error["loc"][-1]), _fields())
+            word = str(error["loc"][-1])
+            return "is not a word of the scenario language", nearest(word, _fields()) or f"Remove `{word}`"
         case "enum" | "literal_error":
             allowed = [word.strip(" '") for word in str(error["ctx"]["expected"]).replace(" or ", ", ").split(",")]
-            return f"{error['input']!r} is not one of {', '.join(allowed)}", nearest(str(error["input"]), allowed)
+            hint = nearest(str(error["input"]), allowed) or "Choose one of them"
+            return f"{error['input']!r} is not one of {', '.join(allowed)}", hint
         case "step":
             keys = list(error["input"]) if isinstance(error["input"], dict) else []
             hints = [hint for key in keys if (hint := nearest(str(key), KINDS))]
-            return error["msg"], hints[0] if hints and not set(keys) & set(KINDS) else ""
+            return error["msg"], hints[0] if hints and not set(keys) & set(KINDS) else "Begin each with one of them"
         case "value_error":
-            return str(error["ctx"]["error"]), ""
+            return str(error["ctx"]["error"]), "Write it like that"
         case "string_pattern_mismatch":
-            return f"{error['input']!r} must match {error['ctx']['pattern']}", ""
+            return f"{error['input']!r} must match {error['ctx']['pattern']}", "Use small letters, digits and `_`"
         case _:
-            return _TIMEDELTA.sub(lambda found: _span(found[1] or "days", int(found[2])), str(error["msg"])), ""
+            said = _TIMEDELTA.sub(lambda found: _span(found[1] or "days", int(found[2])), str(error["msg"]))
+            return said, "The words and their limits: `shared/scenarios/model.py`"
 
 
 _TIMEDELTA = re.compile(r"datetime\.timedelta\((?:(days|seconds)=)?(\d+)\)")

@@ -60,7 +60,11 @@ def _entry(scenario: Scenario) -> Iterator[Said]:
         if name not in given:
             yield at, f"{word!r} is missing: {entry.event.value} needs it", f"Add `{word}`"
     if entry.event is Trigger.CART_ABANDONED and "after" in given and not entry.after:
-        yield (*at, "after"), "must be greater than 0: a cart is abandoned when it was left alone", ""
+        yield (
+            (*at, "after"),
+            "must be greater than 0: a cart is abandoned when it was left alone",
+            "Give it a time such as 1h",
+        )
     rules = {ExitRule.CART_COMPLETED, ExitRule.CART_EMPTIED} & {
         r for r in scenario.exit_when if isinstance(r, ExitRule)
     }
@@ -134,12 +138,12 @@ def _branch(branch: Branch, at: Path_, *, ends: bool) -> Iterator[Said]:
     for arm in branch.arms:
         if branch.on and arm not in allowed:
             reason = f"{branch.on.value} is never {arm!r}, only {', '.join(allowed)} (anything else goes to `else`)"
-            yield (*at, "arms", arm), reason, nearest(arm, allowed)
+            yield (*at, "arms", arm), reason, _one_of(arm, allowed)
         elif arm not in allowed:
-            yield (*at, "arms", arm), f"no condition leads to the arm {arm!r}", nearest(arm, allowed)
+            yield (*at, "arms", arm), f"no condition leads to the arm {arm!r}", _one_of(arm, allowed)
     for name in branch.when or ():
         if name not in branch.arms:
-            yield (*at, "when", name), f"there is no arm {name!r}", nearest(name, branch.arms)
+            yield (*at, "when", name), f"there is no arm {name!r}", _one_of(name, branch.arms)
     for name, condition in (branch.when or {}).items():
         yield from _condition(condition, (*at, "when", name))
     yield from _arms(branch, at, ends=ends)
@@ -149,7 +153,7 @@ def _split(split: Split, at: Path_, *, ends: bool) -> Iterator[Said]:
     if (total := sum(split.shares.values())) != 100:
         yield (*at, "shares"), f"the shares add up to {total}, not to 100", "They are percent"
     for arm in sorted(set(split.shares) - {HOLDOUT} - set(split.arms)):
-        yield (*at, "shares", arm), f"there is no arm {arm!r}", nearest(arm, split.arms)
+        yield (*at, "shares", arm), f"there is no arm {arm!r}", _one_of(arm, split.arms)
     for arm in sorted(set(split.arms) - (set(split.shares) - {HOLDOUT})):
         reason = "whoever is held out gets nothing" if arm == HOLDOUT else f"nobody ever comes to the arm {arm!r}"
         yield (*at, "arms", arm), reason, "Remove it" if arm == HOLDOUT else "Give it a share"
@@ -194,7 +198,7 @@ def _reactions(scenario: Scenario) -> Iterator[Said]:
     def asked(condition: Condition, at: Path_, before: set[str]) -> Iterator[Said]:
         for name in {each for part in condition.parts() for each in (part.opened, part.clicked) if each}:
             if name not in sends:
-                yield at, f"there is no send step {name!r}", nearest(name, sends)
+                yield at, f"there is no send step {name!r}", _one_of(name, sends)
             elif name not in before:
                 yield at, f"can never hold: {name!r} is not sent before this", "Ask after the send"
 
@@ -232,12 +236,17 @@ def _examples(scenario: Scenario) -> Iterator[Said]:
             step = expect.send if isinstance(expect, ExpectSend) else expect.skip
             known = steps if isinstance(expect, ExpectSend) else steps | {ENTRY} | ({HOLDOUT} if held_out else set())
             if step not in known:
-                yield here, f"there is no send step {step!r}", nearest(step, known)
+                yield here, f"there is no send step {step!r}", _one_of(step, known)
             if isinstance(expect, ExpectSkip) and expect.reason not in REASONS:
-                yield (*here, "reason"), f"{expect.reason!r} is no reason", nearest(expect.reason, REASONS)
+                yield (*here, "reason"), f"{expect.reason!r} is no reason", _one_of(expect.reason, REASONS)
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """A suggestion for a misspelt word; empty where none is near."""
     found = get_close_matches(word, list(words), n=1)
     return f"Did you mean {str(found[0])!r}?" if found else ""
+
+
+def _one_of(word: str, words: Iterable[str]) -> str:
+    known = sorted(map(str, words))
+    return nearest(word, known) or (f"There are {', '.join(known)}" if known else "There is none: remove it")
