@@ -22,11 +22,12 @@ UNTRACED = frozenset(
         "analytics/archive_events",
         "analytics/archive_states",
         "scenarios/trigger",
+        "scenarios/sweep",
         "delivery/receive_feedback",
     }
 )
-"""Called for every webhook, click or record. Lambda takes one trace a second of each traced function and 5 % of the
-rest, which nobody can turn down: of these seven, X-Ray would take more than the mails of a small shop cost.
+"""Called for every webhook, click, record or minute. Lambda takes one trace a second of each traced function and 5 % of
+the rest, which nobody can turn down: of these, X-Ray would take more than the mails of a small shop cost.
 """
 
 

@@ -17,7 +17,9 @@ class StatefulStack(Stack):
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id, description="Matakite: the shop's data")
         self.tables = Tables(
-            events=self._table("Events", stream=True, ttl="expires_at"),
+            # Deliveries of 30 days, all of which the lake and the state know: a backup of 35 days would keep raw bodies
+            # of people erased since, and cost as much as the API does.
+            events=self._table("Events", stream=True, ttl="expires_at", recoverable=False),
             customers=self._table("Customers", stream=True),
             scenarios=self._table("Scenarios", ttl="expires_at"),
             deliveries=self._table("Deliveries"),
@@ -63,7 +65,9 @@ class StatefulStack(Stack):
         }.items():
             CfnOutput(self, name, value=value)
 
-    def _table(self, table_id: str, *, stream: bool = False, ttl: str | None = None) -> dynamodb.Table:
+    def _table(
+        self, table_id: str, *, stream: bool = False, ttl: str | None = None, recoverable: bool = True
+    ) -> dynamodb.Table:
         return dynamodb.Table(
             self,
             table_id,
@@ -72,8 +76,9 @@ class StatefulStack(Stack):
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             encryption=dynamodb.TableEncryption.AWS_MANAGED,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
+                point_in_time_recovery_enabled=recoverable
             ),
+            deletion_protection=True if not recoverable else None,
             stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES if stream else None,
             time_to_live_attribute=ttl,
             removal_policy=RemovalPolicy.RETAIN,

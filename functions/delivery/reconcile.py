@@ -9,7 +9,7 @@ from typing import Any
 from shared.core.clock import SystemClock
 from shared.core.settings import load
 from shared.core.shop import list_shop_ids
-from shared.core.telemetry import logger, metrics
+from shared.core.telemetry import logger, tell
 from shared.customers.store import CustomerStore
 from shared.delivery.live import live_send_deps
 from shared.delivery.reconcile import ReconcileDeps, reconcile_all
@@ -39,10 +39,9 @@ def _dependencies() -> ReconcileDeps:
     return ReconcileDeps(sending, tenants=lambda: list_shop_ids(settings.prefix))
 
 
-@metrics("delivery").log_metrics
 def handler(_event: dict[str, Any], _context: object, deps: ReconcileDeps | None = None) -> dict[str, int]:
     """One look at every shop."""
     found = reconcile_all(deps or _dependencies(), SystemClock().now())
-    metrics("delivery").add_metric("SendsInDoubt", "Count", found.unresolved)
+    tell("delivery", "SendsInDoubt", found.unresolved)
     logger("delivery").info("reconciled", extra={"unresolved": found.unresolved, "resent": found.resent})
     return {"unresolved": found.unresolved, "resent": found.resent}

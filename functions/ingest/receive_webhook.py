@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from shared.core.aws import client
 from shared.core.clock import SystemClock
 from shared.core.settings import load
-from shared.core.telemetry import metrics
+from shared.core.telemetry import tell
 from shared.ingest.connections import SsmConnections
 from shared.ingest.oversize import S3Oversize
 from shared.ingest.pull.follow_up import SqsQueue, follow_up
@@ -34,17 +34,11 @@ def _dependencies() -> ReceiveDeps:
     return ReceiveDeps(
         connections=SsmConnections(client("ssm"), settings.prefix),
         store=DynamoEventStore(client("dynamodb"), settings.events_table, oversize),
-        count=count,
+        count=partial(tell, "ingest"),
         follow_up=follow_up(SqsQueue(lambda: client("sqs"), settings.read_back_queue)),
     )
 
 
-def count(name: str, value: int) -> None:
-    """Count into this function's metrics."""
-    metrics("ingest").add_metric(name, "Count", value)
-
-
-@metrics("ingest").log_metrics
 def handler(event: dict[str, Any], _context: object, deps: ReceiveDeps | None = None) -> dict[str, Any]:
-    """Answer one API Gateway HTTP API request (payload 2.0)."""
+    """Answer one request of the function's own address or of the API (payload 2.0 both)."""
     return receive_http(event, deps or _dependencies(), SystemClock().now())

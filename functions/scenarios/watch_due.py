@@ -9,7 +9,7 @@ from typing import Any
 from shared.core.clock import SystemClock
 from shared.core.settings import load
 from shared.core.shop import list_shop_ids
-from shared.core.telemetry import logger, metrics
+from shared.core.telemetry import logger, tell
 from shared.scenarios.store import DynamoEnrolmentStore
 from shared.scenarios.watchdog import WatchDeps, overdue, parse_sweeps
 
@@ -33,11 +33,10 @@ def _dependencies() -> WatchDeps:
     )
 
 
-@metrics("delivery").log_metrics
 def handler(_event: dict[str, Any], _context: object, deps: WatchDeps | None = None) -> dict[str, int]:
     """People overdue, by shop and scenario."""
     found = overdue(deps or _dependencies(), SystemClock().now())
-    metrics("delivery").add_metric("SendsOverdue", "Count", sum(found.values()))
+    tell("delivery", "SendsOverdue", sum(found.values()))
     if found:
         logger("scenarios").error("due and not collected", extra={"overdue": found})
     return found

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 
@@ -28,10 +29,12 @@ class Deployment:
 
     @cached_property
     def outputs(self) -> dict[str, str]:
-        """The outputs of both stacks; `ApiUrl` is the address a browser or cart can really reach."""
+        """The outputs of both stacks; `ApiUrl` and `HooksUrl` are addresses a browser or cart can really reach."""
         outputs = {**self._outputs_of(DATA_STACK), **self._outputs_of(STACK)}
         if self.local_url:
             outputs["ApiUrl"] = f"{self.local_url}/_aws/execute-api/{outputs['ApiId']}"
+            address = urlsplit(outputs["HooksUrl"]).hostname or ""
+            outputs["HooksUrl"] = f"{self.local_url}/_aws/lambda-url/{address.partition('.')[0]}"
         return outputs
 
     def _outputs_of(self, stack: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from datetime import UTC, date, datetime
 
 from shared.core.ids import TenantId
-from shared.core.telemetry import logger, metrics
+from shared.core.telemetry import logger, tell
 from shared.delivery.pace.store import ReputationStore
 from shared.delivery.reputation import Day, Judgement, Verdict, judge
 from shared.ingest import body as read
@@ -41,8 +41,7 @@ class Breaker:
         said = {"tenant": tenant, "figures": judgement.why}
         if judgement.verdict is Verdict.STOP and known.stopped_at is None:
             self._store.stop(tenant, judgement.why, now)
-            metrics("delivery").add_metric("ShopsStopped", "Count", 1)
-            metrics("delivery").flush_metrics()
+            tell("delivery", "ShopsStopped", 1)
             logger("delivery").error("sending stopped", extra=said)
         elif judgement.verdict is Verdict.WARN:
             logger("delivery").warning("mail becomes unwelcome", extra=said)

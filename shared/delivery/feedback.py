@@ -6,7 +6,6 @@ finds it. Nothing is dropped.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,9 +38,8 @@ class FeedbackDeps:
 
 def receive(message: str, deps: FeedbackDeps, now: datetime) -> None:
     """One EventBridge event from the queue. Raises RejectedError when it is not feedback of a send of ours."""
-    raw = _detail(message)
-    new = deps.events.put_once(ses.envelope_of(raw, now))
-    record = read.parse_object(raw)
+    record = _detail(message)
+    new = deps.events.put_once(ses.envelope_of(ses.trimmed(record), now))
     if new and deps.breaker is not None:
         deps.breaker.note(record, now)
     kind = ses.kind_of(record)
@@ -64,7 +62,8 @@ def _key(record: read.Body) -> SendKey:
     return SendKey(TenantId(tenant), CustomerId(customer), SendId(send))
 
 
-def _detail(message: str) -> bytes:
-    if read.inner(read.parse_object(message.encode()), "detail") is None:
+def _detail(message: str) -> read.Body:
+    detail = read.inner(read.parse_object(message.encode()), "detail")
+    if detail is None:
         raise RejectedError("the message has no 'detail': not an event of EventBridge")
-    return json.dumps(json.loads(message)["detail"], ensure_ascii=False, separators=(",", ":")).encode()
+    return detail

@@ -10,7 +10,7 @@ from shared.core.errors import NotFoundError
 from shared.ingest import body as read
 from shared.ingest.adapter import Request
 from shared.ingest.connections import Connections
-from shared.ingest.receive import ACCEPTED, DUPLICATE
+from shared.ingest.receive import DUPLICATE
 from shared.ingest.sources import amazon
 from shared.ingest.store import EventStore
 
@@ -36,4 +36,5 @@ def receive_amazon(message: str, deps: NotificationDeps, now: datetime) -> None:
     if connection is None or connection.source != amazon.NAME:
         raise NotFoundError("no shop connected this seller: see `matakite connection add amazon`")
     for envelope in amazon.ADAPTER.envelopes(Request({}, raw), connection, now):
-        deps.count(ACCEPTED if deps.store.put_once(envelope) else DUPLICATE, 1)
+        if not deps.store.put_once(envelope):
+            deps.count(DUPLICATE, 1)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,7 +29,6 @@ from shared.ingest.store import EventStore
 
 MAX_BODY_BYTES = 5_000_000
 
-ACCEPTED = "WebhooksAccepted"
 DUPLICATE = "WebhooksDuplicate"
 REFUSED = "WebhooksRefused"
 FAILED = "WebhooksFailed"
@@ -49,13 +49,16 @@ class ReceiveDeps:
     connections: Connections
     store: EventStore
     count: Callable[[str, int], None] = lambda _name, _value: None
-    """Counts one of ACCEPTED, DUPLICATE, REFUSED and FAILED."""
+    """Counts one of DUPLICATE, REFUSED and FAILED. Who is accepted is not told: Lambda counts its calls for nothing,
+    and a line of metrics for each webhook would be most of the product's logs.
+    """
     adapters: Callable[[str], Adapter] = adapter
     follow_up: Callable[[Sequence[Envelope]], None] = lambda _envelopes: None
     """For deliveries that only name a thing: queues reading it at its source. Safe to repeat."""
 
 
 _UNKNOWN = Answer(401, "unknown connection or wrong signature")
+_PATH = re.compile(r"/v1/hooks/([^/]+)")
 
 
 def receive(request: Request, connection_id: str, deps: ReceiveDeps, now: datetime) -> Answer:
@@ -86,9 +89,8 @@ def _keep(request: Request, connection: Connection, deps: ReceiveDeps, now: date
     kept = [deps.store.put_once(envelope) for envelope in envelopes]
     # Of duplicates too: the first time may have ended between the two.
     deps.follow_up(envelopes)
-    for name, number in ((ACCEPTED, kept.count(True)), (DUPLICATE, kept.count(False))):
-        if number:
-            deps.count(name, number)
+    if known := kept.count(False):
+        deps.count(DUPLICATE, known)
     if not kept:
         return Answer(200, "nothing to keep")
     return Answer(200, "kept" if any(kept) else "already kept")
@@ -103,8 +105,10 @@ def _refuse(deps: ReceiveDeps, answer: Answer) -> Answer:
 
 
 def receive_http(event: Mapping[str, Any], deps: ReceiveDeps, now: datetime) -> dict[str, Any]:
-    """Answer an API Gateway HTTP API event (payload 2.0) of a route with a `{connection}` part."""
-    connection_id = (event.get("pathParameters") or {}).get("connection") or ""
+    """Answer an HTTP event (payload 2.0) of an API Gateway route with a `{connection}` part, or of the function's own
+    address, where the path says it.
+    """
+    connection_id = _connection_of(event)
     try:
         answer = receive(request_of(event), connection_id, deps, now)
     except RejectedError as error:
@@ -114,6 +118,15 @@ def receive_http(event: Mapping[str, Any], deps: ReceiveDeps, now: datetime) -> 
         logger("ingest").warning(answer.message, extra={"status": answer.status, "connection": connection_id[:4]})
     body = json.dumps({"message": answer.message})
     return {"statusCode": answer.status, "headers": {"content-type": "application/json"}, "body": body}
+
+
+def _connection_of(event: Mapping[str, Any]) -> str:
+    """Empty where it names none: refused like one that nobody knows."""
+    if "pathParameters" in event:
+        return str((event["pathParameters"] or {}).get("connection") or "")
+    method = ((event.get("requestContext") or {}).get("http") or {}).get("method")
+    path = _PATH.fullmatch(event.get("rawPath") or "")
+    return path[1] if path and method == "POST" else ""
 
 
 def request_of(event: Mapping[str, Any]) -> Request:

@@ -30,8 +30,10 @@ from shared.ingest import packing
 from shared.ingest.model import Envelope
 from shared.ingest.oversize import Oversize, object_key
 
-RETENTION = timedelta(days=90)
-"""Longer than any source retries (30 days cover them all), so a late repeat still meets its first delivery."""
+RETENTION = timedelta(days=30)
+"""As long as any source repeats itself (webhooks.md §18), so a late repeat still meets its first delivery; a tenth of
+the bill at 90. What it said is in the state and in the lake.
+"""
 
 OVERSIZE_RETENTION = timedelta(days=30)
 """An oversized body lies in the work bucket, which expires it then: its row must not outlive it."""

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from datetime import UTC, datetime
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from statistics import median
@@ -29,6 +30,7 @@ from botocore.awsrequest import AWSResponse
 from functions.ingest import receive_webhook
 from shared.core import aws
 from shared.core.ids import ConnectionId, TenantId
+from shared.core.telemetry import tell
 from shared.ingest.adapter import Connection
 from shared.ingest.connections import MemoryConnections
 from shared.ingest.oversize import MemoryOversize
@@ -110,7 +112,7 @@ def bare(client: Any) -> Callable[[dict[str, Any]], None]:
 def ours(client: Any) -> Callable[[dict[str, Any]], None]:
     """The function as deployed."""
     deps = ReceiveDeps(
-        MemoryConnections(CONNECTION), DynamoEventStore(client, "events", MemoryOversize()), receive_webhook.count
+        MemoryConnections(CONNECTION), DynamoEventStore(client, "events", MemoryOversize()), partial(tell, "ingest")
     )
 
     def handle(event: dict[str, Any]) -> None:

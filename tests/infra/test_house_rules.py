@@ -9,6 +9,8 @@ import pytest
 
 from infra.functions import UNTRACED
 from shared.core.settings import variable
+from shared.customers import fold
+from shared.ingest.sources import ses
 from tests.infra.conftest import Templates, function_files, our_functions, settings_fields
 
 _TRACES = "X-Ray has no resource-level permissions"
@@ -117,7 +119,10 @@ def test_data_survives_and_is_encrypted_and_recoverable(templates: Templates) ->
         table = resource["Properties"]
         assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain", name
         assert table["SSESpecification"]["SSEEnabled"] is True, name
-        assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True, name
+        # What arrived is kept for 30 days and no longer: its backup would be raw bodies of people erased since.
+        passing = name.startswith("Events")
+        assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is not passing, name
+        assert not passing or (table["DeletionProtectionEnabled"] and table["TimeToLiveSpecification"]["Enabled"])
         assert table["BillingMode"] == "PAY_PER_REQUEST", name
     for name, resource in templates.of_type("AWS::S3::Bucket"):
         bucket = resource["Properties"]
@@ -137,12 +142,8 @@ def test_state_machines_log_and_trace(templates: Templates) -> None:
 
 
 def statements(templates: Templates) -> list[tuple[str, dict[str, Any]]]:
-    """Every statement of every role policy, with the policy's logical id."""
-    return [
-        (name, statement)
-        for name, policy in templates.properties("AWS::IAM::Policy")
-        for statement in policy["PolicyDocument"]["Statement"]
-    ]
+    """Every statement of every role, with the role's logical id."""
+    return [(role, statement) for role, document in templates.policies() for statement in document["Statement"]]
 
 
 def listed(value: Any) -> list[Any]:
@@ -192,6 +193,26 @@ def test_no_other_route_is_public(templates: Templates) -> None:
     public |= {f"{method} /v1/line/link/{{token}}" for method in ("GET", "HEAD", "POST")}
     public |= {f"{method} /v1/c/{{token}}" for method in ("GET", "HEAD")}
     assert {p["RouteKey"] for _, p in templates.properties("AWS::ApiGatewayV2::Route")} == public
+
+
+def test_only_the_intake_answers_at_its_own_address_and_a_flood_there_is_bounded(templates: Templates) -> None:
+    ((_, address),) = templates.properties("AWS::Lambda::Url")
+    function = templates.main["Resources"][address["TargetFunctionArn"]["Fn::GetAtt"][0]]["Properties"]
+    assert function["Handler"] == "functions.ingest.receive_webhook.handler"
+    assert "Cors" not in address, "a cart is no browser"
+    assert 0 < function["ReservedConcurrentExecutions"] <= 100
+
+
+def test_the_fold_is_not_woken_for_what_says_nothing_of_a_person(templates: Templates) -> None:
+    patterns = [
+        json.loads(each["Pattern"])
+        for _, source in templates.properties("AWS::Lambda::EventSourceMapping")
+        if "UpdateState" in json.dumps(source["FunctionName"])
+        for each in source["FilterCriteria"]["Filters"]
+    ]
+    woken = {word for each in patterns for word in each["dynamodb"]["NewImage"].get("topic", {}).get("S", ())}
+    silent = {kind for kind, (event, _) in ses.MEANING.items() if event in fold._SAYS_NOTHING}
+    assert woken == set(ses.MEANING) - silent
 
 
 def test_a_browser_of_any_site_may_call_and_bring_no_cookie(templates: Templates) -> None:

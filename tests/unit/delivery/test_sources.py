@@ -109,6 +109,19 @@ def test_two_clicks_of_one_mail_are_two_events() -> None:
     assert read(first).event_id != read(second).event_id
 
 
+@pytest.mark.parametrize("file", sorted(SAMPLES.glob("*.json")), ids=lambda file: file.stem)
+def test_a_trimmed_record_says_the_same_in_half_the_bytes(file: Path) -> None:
+    """What we wrote into the mail ourselves comes back with each of its records: headers, subject, SES's own tags."""
+    record = sample(file.stem)
+    record["mail"]["headers"] = [{"name": "List-Unsubscribe", "value": "https://shop.example.jp/" + "x" * 400}]
+    record["mail"]["tags"]["ses:caller-identity"] = ["matakite"]
+    kept = ses.trimmed(record)
+    assert len(kept) < len(json.dumps(record)) / 2
+    assert b"List-Unsubscribe" not in kept
+    assert b"ses:" not in kept
+    assert read(json.loads(kept)) == read(record)
+
+
 def test_a_record_happened_when_it_says_not_when_it_came() -> None:
     assert read(sample("bounce@permanent")).occurred_at == datetime(2026, 11, 2, 1, 20, 5, tzinfo=UTC)
     assert read(sample("send")).occurred_at == datetime(2026, 11, 2, 1, 20, tzinfo=UTC)

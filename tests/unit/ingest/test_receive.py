@@ -9,12 +9,14 @@ import random
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from functions.ingest import receive_webhook
 from shared.core.errors import MisconfiguredError, UnavailableError
+from shared.core.telemetry import tell
 from shared.ingest.adapter import Connection, Request
 from shared.ingest.connections import MemoryConnections
 from shared.ingest.model import Envelope
@@ -63,7 +65,7 @@ def test_the_same_delivery_twice_is_one(house: House, ask: Asks) -> None:
     answers = [house.post(request) for _ in range(3)]
     assert [answer.status for answer in answers] == [200, 200, 200]
     assert len(house.store.rows) == 1
-    assert house.counted == {"WebhooksAccepted": 1, "WebhooksDuplicate": 2}
+    assert house.counted == {"WebhooksDuplicate": 2}
 
 
 def test_two_deliveries_of_one_merchant_action_are_both_kept(house: House, ask: Asks) -> None:
@@ -189,11 +191,42 @@ def http_event(request: Request, connection_id: str, *, encoded: bool = False) -
 @pytest.mark.parametrize("encoded", [False, True])
 def test_the_function_answers_http(house: House, ask: Asks, encoded: bool, capsys: pytest.CaptureFixture[str]) -> None:
     event = http_event(ask(ORDER.topic, ORDER.body), house.connection.connection_id, encoded=encoded)
-    answer = receive_webhook.handler(event, CONTEXT, replace(house.deps, count=receive_webhook.count))
+    deps = replace(house.deps, count=partial(tell, "ingest"))
+    answer = receive_webhook.handler(event, CONTEXT, deps)
     assert answer["statusCode"] == 200
     assert json.loads(answer["body"]) == {"message": "kept"}
+    assert capsys.readouterr().out == "", "a webhook like any other logs nothing: 60 a month for each address"
+    assert json.loads(receive_webhook.handler(event, CONTEXT, deps)["body"]) == {"message": "already kept"}
     written = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert written["WebhooksAccepted"] == [1.0]
+    assert written["WebhooksDuplicate"] == [1.0]
+
+
+def at_own_address(event: dict[str, Any], path: str, method: str = "POST") -> dict[str, Any]:
+    """The same request as a function's own address hands it over: no route, so no `pathParameters`."""
+    plain = {name: value for name, value in event.items() if name != "pathParameters"}
+    return {**plain, "routeKey": "$default", "rawPath": path, "requestContext": {"http": {"method": method}}}
+
+
+def test_a_functions_own_address_answers_like_the_api(house: House, ask: Asks) -> None:
+    event = http_event(ask(ORDER.topic, ORDER.body), house.connection.connection_id)
+    answer = receive_http(at_own_address(event, f"/v1/hooks/{house.connection.connection_id}"), house.deps, NOW)
+    assert (answer["statusCode"], json.loads(answer["body"])) == (200, {"message": "kept"})
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "HEAD", "OPTIONS"])
+def test_only_a_post_is_a_webhook(house: House, ask: Asks, method: str) -> None:
+    event = http_event(ask(ORDER.topic, ORDER.body), house.connection.connection_id)
+    asked = at_own_address(event, f"/v1/hooks/{house.connection.connection_id}", method)
+    assert receive_http(asked, house.deps, NOW)["statusCode"] == 401
+    assert house.store.rows == {}
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/hooks/", "/v1/hooks/{id}/", "/v1/hooks/{id}/x", "/hooks/{id}", "/{id}", ""])
+def test_no_other_path_of_the_address_is_answered(house: House, ask: Asks, path: str) -> None:
+    event = http_event(ask(ORDER.topic, ORDER.body), house.connection.connection_id)
+    asked = at_own_address(event, path.format(id=house.connection.connection_id))
+    assert receive_http(asked, house.deps, NOW)["statusCode"] == 401
+    assert house.store.rows == {}
 
 
 def test_header_names_may_come_in_capitals(ask: Asks) -> None:
@@ -236,7 +269,7 @@ def test_no_body_and_no_secret_part_of_the_url_is_ever_logged(
         ask(ORDER.topic, f'{{"email": "{personal}"'.encode()),
         ask(ORDER.topic, personal.encode() * 250_000),
     ]
-    deps = replace(house.deps, count=receive_webhook.count)
+    deps = replace(house.deps, count=partial(tell, "ingest"))
     answers = [
         receive_webhook.handler(http_event(request, house.connection.connection_id), CONTEXT, deps)
         for request in requests
