@@ -42,7 +42,7 @@ _PARQUET_OUTPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputForma
 _PARQUET_SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 
 _BATCH = 1000
-_WINDOW = Duration.minutes(1)
+_WINDOW = Duration.minutes(5)
 """The longest there is: fewer, larger objects, and nobody reads the lake by the minute."""
 
 # One order row of the customers stream. Imported history is written to the lake by the import itself; when it moves
@@ -275,22 +275,23 @@ class Analytics(Construct):
         house.grant_shops(plan_night)
         tables.reports.grant(plan_night, "dynamodb:Query")
         compact = self._function("compact", lake, timeout=Duration.minutes(15))
+        told = [f"{table.name}/" for table in BASE_TABLES]
+        house.grant_list(plan_night, house.lake, *told)
+        house.grant_list(compact, house.lake, *told)
         for table in BASE_TABLES:
-            house.grant_list(plan_night, house.lake, f"{table.name}/")
-            house.grant_list(compact, house.lake, f"{table.name}/")
             house.grant_objects(
                 compact, house.lake, f"{table.name}/", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"
             )
         plan_stage = self._function("plan_stage", lake | reports | prefix, group="light")
         house.grant_shops(plan_stage)
         tables.reports.grant(plan_stage, "dynamodb:Query", "dynamodb:PutItem")
+        house.grant_list(plan_stage, house.lake, *(f"{table.name}/" for table in self._results))
         for table in self._results:
-            house.grant_list(plan_stage, house.lake, f"{table.name}/")
             house.grant_objects(plan_stage, house.lake, f"{table.name}/", "s3:DeleteObject")
         fit_models, store_rows = self._model_functions(lake | {"work_bucket": house.work.bucket_name}, reports)
         plan_scores = self._function("plan_scores", lake)
+        house.grant_list(plan_scores, house.lake, *(f"{name}/" for name in (CHANGES, COUNTS)))
         for name in (CHANGES, COUNTS):
-            house.grant_list(plan_scores, house.lake, f"{name}/")
             house.grant_objects(plan_scores, house.lake, f"{name}/", "s3:GetObject")
         apply_scores = self._function(
             "apply_scores", lake | {"customers_table": tables.customers.table_name}, timeout=Duration.minutes(5)
@@ -299,10 +300,10 @@ class Analytics(Construct):
         tables.customers.grant(apply_scores, "dynamodb:BatchGetItem", "dynamodb:PutItem")
         publish_reports = self._function("publish_reports", lake | reports)
         tables.reports.grant(publish_reports, "dynamodb:GetItem", "dynamodb:PutItem")
-        for analysis in analyses():
-            if analysis.report or analysis.name in FEEDS:
-                house.grant_list(publish_reports, house.lake, f"{analysis.name}/")
-                house.grant_objects(publish_reports, house.lake, f"{analysis.name}/", "s3:GetObject")
+        shown = [f"{analysis.name}/" for analysis in analyses() if analysis.report or analysis.name in FEEDS]
+        house.grant_list(publish_reports, house.lake, *shown)
+        for each in shown:
+            house.grant_objects(publish_reports, house.lake, each, "s3:GetObject")
         house.grant_objects(publish_reports, house.lake, FEED_PREFIX, "s3:PutObject")
         return {
             "plan_night": plan_night,

@@ -79,13 +79,13 @@ class House:
             iam.PolicyStatement(actions=list(actions), resources=[bucket.arn_for_objects(f"{prefix}*")])
         )
 
-    def grant_list(self, function: lambda_.Function, bucket: s3.Bucket, prefix: str) -> None:
-        """List the objects below one prefix."""
+    def grant_list(self, function: lambda_.Function, bucket: s3.Bucket, *prefixes: str) -> None:
+        """List the objects below these prefixes: one statement, since a role's policy holds 10,240 letters."""
         function.add_to_role_policy(
             iam.PolicyStatement(
                 actions=["s3:ListBucket"],
                 resources=[bucket.bucket_arn],
-                conditions={"StringLike": {"s3:prefix": [f"{prefix}*"]}},
+                conditions={"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
             )
         )
 

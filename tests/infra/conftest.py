@@ -37,6 +37,12 @@ class Templates:
         for logical_id, resource in self.of_type(kind):
             yield logical_id, resource.get("Properties", {})
 
+    def policies(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(role, document) of every policy; beyond 10,240 letters CDK puts a role's statements into a managed one."""
+        for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
+            for _, policy in self.properties(kind):
+                yield from ((role["Ref"], policy["PolicyDocument"]) for role in policy["Roles"])
+
     def resource(self, logical_id: str) -> Resource:
         """One resource of either stack."""
         found: Resource = (self.data["Resources"] | self.main["Resources"])[logical_id]

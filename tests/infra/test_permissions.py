@@ -36,12 +36,12 @@ def readable(value: Any) -> str:
 def table(templates: Templates) -> str:
     """One line per role, action and resource."""
     lines = set()
-    for name, policy in templates.properties("AWS::IAM::Policy"):
-        for statement in policy["PolicyDocument"]["Statement"]:
+    for name, document in templates.policies():
+        for statement in document["Statement"]:
             condition = f"  if {json.dumps(statement['Condition'], sort_keys=True)}" if "Condition" in statement else ""
             for action in listed(statement["Action"]):
                 for resource in listed(statement["Resource"]):
-                    role = HASH.sub("", name).removesuffix("DefaultPolicy")
+                    role = HASH.sub("", name)
                     lines.add(
                         f"{role:44} {statement['Effect']:5} {action:36} {readable(resource)}{HASH.sub('', condition)}"
                     )
