@@ -24,11 +24,13 @@ from shared.scenarios.enrolment import (
     person_occurrence,
 )
 from shared.scenarios.language.conditions import Viewed
-from shared.scenarios.language.entries import DateOf, Entry, Trigger
+from shared.scenarios.language.entries import STOCK_REQUEST, DateOf, Entry, Trigger
 from shared.scenarios.model import Period
 from shared.scenarios.rules import NOT_ELIGIBLE
 
 DAY = timedelta(days=1)
+ASKED_FOR = timedelta(days=60)
+"""How long a request for a product that is out of stock stands, unless the entry says `within`."""
 ROWS: dict[Trigger, tuple[str, ...]] = {
     Trigger.CART_ABANDONED: ("cart", "order"),
     Trigger.ORDER_PLACED: ("order",),
@@ -40,6 +42,7 @@ ROWS: dict[Trigger, tuple[str, ...]] = {
     Trigger.STATUS_CHANGED: ("profile",),
     Trigger.SEGMENT_ENTERED: ("profile",),
     Trigger.SEGMENT_LEFT: ("profile",),
+    Trigger.BACK_IN_STOCK: ("visits",),
     Trigger.BROADCAST: (),
 }
 """Kinds of rows of the customers table in which an entry can be seen."""
@@ -94,6 +97,8 @@ def arrivals(
             found = mine.status(before.scores if before else None)
         case Trigger.SEGMENT_ENTERED | Trigger.SEGMENT_LEFT:
             found = mine.segments(before)
+        case Trigger.BACK_IN_STOCK:
+            found = mine.stock_requests()
         case Trigger.DATE:
             found = mine.dates()
         case _:
@@ -125,10 +130,11 @@ def _still(enrolment: Enrolment, entry: Entry, person: PersonState, timezone: st
             return enrolment.instance.key in person.profile.segments
         case Trigger.SEGMENT_LEFT:
             return enrolment.instance.key not in person.profile.segments
-        case Trigger.DATE:
+        case Trigger.BACK_IN_STOCK | Trigger.DATE:
             at = enrolment.due_at or enrolment.touched_at
             looking = _Looking(entry, person, enrolment.customer_id, timezone, at)
-            return any(each.occurrence == enrolment.occurrence for each in looking.dates())
+            found = looking.dates() if entry.date else looking.stock_requests()
+            return any(each.occurrence == enrolment.occurrence for each in found)
         case _:
             return True
 
@@ -203,6 +209,19 @@ class _Looking:
         last = max(visit.at for visit in found)
         if sum(1 for visit in found if entry.within is None or visit.at > last - entry.within) >= entry.at_least:
             yield self._of_person(last, kind, to_iso(last)[:10])
+
+    def stock_requests(self) -> Iterator[Arrival]:
+        """Of whoever asked for a product lately enough, and has not bought it since."""
+        for visit in self.person.visits:
+            wanted, within = visit.product_id, self.entry.within or ASKED_FOR
+            if visit.name != STOCK_REQUEST or wanted is None or not visit.at <= self.now <= visit.at + within:
+                continue
+            if self.entry.product is not None and wanted not in self.entry.product:
+                continue
+            later = (o for o in self.person.orders if o.valid and o.ordered_at and o.ordered_at >= visit.at)
+            if not any(bought(order, (wanted,)) for order in later):
+                occurrence = person_occurrence(self.customer_id, "stock", wanted, to_iso(visit.at)[:10])
+                yield self._arrival(occurrence, Instance(key=wanted, kind="product"), visit.at)
 
     def answers(self) -> Iterator[Arrival]:
         begin = f"survey/{self.entry.survey}/"

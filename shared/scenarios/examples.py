@@ -32,6 +32,7 @@ from shared.customers.model import (
 )
 from shared.customers.store import ChangedRow
 from shared.delivery.channels.fake import FakeChannel
+from shared.delivery.content.catalogue import Catalogue, Product
 from shared.delivery.content.coupons import Coupon
 from shared.delivery.render import Renderer
 from shared.delivery.send import SendDeps
@@ -192,6 +193,8 @@ class _World:
         self.cart = _cart(self.example, self.touched_at)
         self.person = _person(self.example, self.touched_at)
         self.machine = compile_scenario(self.scenario, "arn:aws:lambda:ap-northeast-1:000000000000:function:step")
+        wanted = self.scenario.entry.product or ("1",)
+        self.catalogue = Catalogue({name: Product(name, "見本のコーヒー豆 200g") for name in wanted})
         self.rules = entry_rules([self.scenario])
         self.channels = {"email": FakeChannel(), **{name: FakeChannel(parts=parts) for name, parts in PARTS.items()}}
 
@@ -328,6 +331,7 @@ class _World:
             channels=self.channels,
             renderer=self.renderer,
             keys=derive_key_ring("examples contact nobody"),
+            read_catalogue=lambda _tenant: self.catalogue,
             clock=self.clock,
             monotonic=self.clock.at.timestamp,
             new_owner=lambda: f"attempt-{next(owners)}",

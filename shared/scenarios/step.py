@@ -47,7 +47,7 @@ from shared.scenarios.conditions import View
 from shared.scenarios.context import context_of
 from shared.scenarios.enrolment import Batch, Cohort, Enrolment, EnrolmentState, FunnelRow, Member
 from shared.scenarios.language.conditions import Condition
-from shared.scenarios.language.entries import Entry
+from shared.scenarios.language.entries import Entry, Trigger
 from shared.scenarios.language.steps import HOLDOUT, OTHERWISE, Moment, Subject, WaitUntil
 from shared.scenarios.model import ExitWhen, Period
 from shared.scenarios.store import EnrolmentStore
@@ -303,7 +303,7 @@ class _Step:
         return [each for each, future in looked if future.exception() or not future.result()]
 
     def _put_off(self, enrolment: Enrolment) -> bool:
-        """They went on shopping since they were made due: not yet."""
+        """They went on shopping since they were made due, or what they wait for is not there: not yet."""
         if enrolment.state is not EnrolmentState.ARMED:
             return False
         person = self._person(enrolment)
@@ -313,10 +313,21 @@ class _Step:
             call = self.call
             self.deps.enrolments.disarm(call.tenant, call.scenario, enrolment.occurrence, reason, call.arrived_at)
             return True
-        later = rules.put_off(enrolment, person)
+        later = rules.put_off(enrolment, person) or self._still_sold_out(enrolment)
         if later is None or not self.deps.enrolments.arm(later):
             return False
         return not rules.is_due(later, self.call.arrived_at)
+
+    def _still_sold_out(self, enrolment: Enrolment) -> Enrolment | None:
+        """Looked at again tomorrow, when the shop's product feed is new."""
+        call = self.call
+        if call.entry is None or call.entry.event is not Trigger.BACK_IN_STOCK:
+            return None
+        if self.deps.sending.read_catalogue(call.tenant).on_sale(enrolment.instance.key):
+            return None
+        # Only a later touch arms anew (`rules.rearms`).
+        looked_at = max(call.arrived_at, enrolment.touched_at + timedelta(seconds=1))
+        return replace(enrolment, touched_at=looked_at, due_at=call.arrived_at + timedelta(days=1))
 
     def _turned_away_for(self, enrolment: Enrolment, person: PersonState) -> str:
         """Why they do not get in. A date that comes again, or has moved, makes them due again."""

@@ -23,7 +23,7 @@ from shared.customers.model import (
 )
 from shared.customers.store import ChangedRow
 from shared.ingest.model import Line, SubscriptionState
-from shared.scenarios.language.entries import DateOf, Entry, Trigger
+from shared.scenarios.language.entries import STOCK_REQUEST, DateOf, Entry, Trigger
 
 DAY = timedelta(days=1)
 
@@ -72,6 +72,9 @@ def begin(entry: Entry, person: PersonState, at: datetime, store: str, timezone:
             return _judged(entry, person, shop_day(at, timezone) - DAY)
         case Trigger.SEGMENT_ENTERED | Trigger.SEGMENT_LEFT:
             return _moved(entry, person, shop_day(at, timezone) - DAY)
+        case Trigger.BACK_IN_STOCK:
+            asked = Visit("visit", at, "tracked", STOCK_REQUEST, "/", None, product)
+            return Story(_visited(person, [asked]))
         case Trigger.DATE:
             anchor = shop_day(at, timezone) - timedelta(days=entry.days)
             return Story(_dated(entry, person, anchor, store, line, timezone))

@@ -30,6 +30,8 @@ class Trigger(StrEnum):
     SEGMENT_ENTERED = "segment_entered"
     """セグメント: a night found the person in it, who was not."""
     SEGMENT_LEFT = "segment_left"
+    BACK_IN_STOCK = "back_in_stock"
+    """入荷通知: a product they asked for can be bought again, as the last night's product feed has it."""
     DATE = "date"
     BROADCAST = "broadcast"
     """一斉配信: whom the command names."""
@@ -88,6 +90,9 @@ class Entry(Part):
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
+STOCK_REQUEST = "back_in_stock_requested"
+"""The tracked event by which somebody asks to be told (with its `product_id`)."""
+
 BELONGS: Mapping[Trigger, tuple[str, ...]] = {
     Trigger.CART_ABANDONED: (),
     Trigger.ORDER_PLACED: ("number", "product", "subscription"),
@@ -99,6 +104,7 @@ BELONGS: Mapping[Trigger, tuple[str, ...]] = {
     Trigger.STATUS_CHANGED: ("to", "from"),
     Trigger.SEGMENT_ENTERED: ("segment",),
     Trigger.SEGMENT_LEFT: ("segment",),
+    Trigger.BACK_IN_STOCK: ("product", "within"),
     Trigger.DATE: ("date", "days", "at"),
     Trigger.BROADCAST: (),
 }
@@ -114,5 +120,7 @@ NEEDS: Mapping[Trigger, tuple[str, ...]] = {
     Trigger.SEGMENT_LEFT: ("segment",),
     Trigger.DATE: ("date",),
 }
-KEYED = frozenset({Trigger.CART_ABANDONED, Trigger.ORDER_PLACED, Trigger.CONTRACT_CHANGED, Trigger.BROADCAST})
+KEYED = frozenset(
+    {Trigger.CART_ABANDONED, Trigger.ORDER_PLACED, Trigger.CONTRACT_CHANGED, Trigger.BACK_IN_STOCK, Trigger.BROADCAST}
+)
 """Entered once for each cart, order, contract or broadcast; the others once per person unless `reentry` says more."""

@@ -97,6 +97,10 @@ ENTRIES = {
         "{event: segment_left, segment: vip, after: 10h}",
         "  - {title: a, person: {segments: [regulars]}, expect: [{send: one, at: '2026-03-02 10:00'}]}\n" + NOBODY,
     ),
+    "a product back in stock": (
+        "{event: back_in_stock, product: [A-1], after: 1h}",
+        "  - {title: a, expect: [{send: one, at: '2026-03-02 11:00'}]}\n" + NOBODY,
+    ),
     "a birthday": (
         '{event: date, date: birthday, days: -7, at: "11:00"}',
         "  - {title: a, expect: [{send: one, at: '2026-03-02 11:00'}]}\n"
