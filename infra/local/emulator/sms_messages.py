@@ -1,7 +1,9 @@
 """Stand in for AWS End User Messaging SMS, which MiniStack does not know.
 
 Without it: a call of `SendTextMessage` is answered "Unsupported service".
-Mended: texts are kept as they were sent. Nothing leaves this machine.
+Mended: texts are kept as they were sent, and receipts are published to the topic of their configuration set, as
+`matakite sms connect` arranges it: queued, then delivered; a number that ends in 99 is unreachable. Nothing leaves this
+machine.
 
 ``GET /_matakite/sms`` lists them, newest first; ``POST`` ``{"refuse_next": "ValidationException"}`` refuses the next.
 Other failing calls: ``lost_replies.py`` (service ``sms-voice``).
@@ -20,6 +22,7 @@ from uuid import uuid4
 
 from ministack import app
 from ministack.core import router
+from ministack.services import sns
 
 from infra.local.emulator.gateway import InternalRequest, route
 from infra.local.emulator.interception import Response
@@ -30,6 +33,11 @@ TARGET = "PinpointSMSVoiceV2"
 MAX_BYTES = 1600
 _NUMBER = re.compile(r"\+[1-9][0-9]{7,14}")
 
+_UNREACHABLE = "99"
+_CONFLICT = "ConflictException"
+
+_topics: dict[str, str] = {}
+"""Configuration set → topic its receipts go to; empty until there is one."""
 _lock = threading.Lock()
 _texts: list[dict[str, Any]] = []
 _refusals: list[str] = []
@@ -40,9 +48,28 @@ async def _handle(
 ) -> Response:
     del method, path, query
     operation = headers.get("x-amz-target", "").rpartition(".")[2]
-    if operation != "SendTextMessage":
-        return _failure("ValidationException", f"the stand-in does not know {operation}")
     asked = json.loads(body)
+    match operation:
+        case "SendTextMessage":
+            return _send(asked)
+        case "CreateConfigurationSet":
+            return _create(asked["ConfigurationSetName"], "")
+        case "CreateEventDestination":
+            return _create(asked["ConfigurationSetName"], asked["SnsDestination"]["TopicArn"])
+        case _:
+            return _failure("ValidationException", f"the stand-in does not know {operation}")
+
+
+def _create(name: str, topic: str) -> Response:
+    """A configuration set, or where its receipts go; each once."""
+    with _lock:
+        if _topics.get(name) or (not topic and name in _topics):
+            return _failure(_CONFLICT, f"{name} has that already")
+        _topics[name] = topic
+    return _answer(200, {"ConfigurationSetName": name})
+
+
+def _send(asked: Mapping[str, Any]) -> Response:
     if _refusals:
         return _failure(_refusals.pop(0), "planned refusal")
     if problem := _problem(asked):
@@ -50,7 +77,37 @@ async def _handle(
     message_id = str(uuid4())
     with _lock:
         _texts.append({"message_id": message_id, "accepted_at": datetime.now(UTC).isoformat(), **asked})
+        topic = _topics.get(str(asked.get("ConfigurationSetName", "")), "")
+    if topic:
+        for receipt in receipts(message_id, asked, datetime.now(UTC)):
+            sns.publish_internal(topic, receipt)
     return _answer(200, {"MessageId": message_id})
+
+
+def receipts(message_id: str, asked: Mapping[str, Any], at: datetime) -> list[dict[str, Any]]:
+    """What AWS tells of a text (End User Messaging SMS user guide, event types): on its way, and how it ended."""
+    number = str(asked["DestinationPhoneNumber"])
+    ended = "TEXT_UNREACHABLE" if number.endswith(_UNREACHABLE) else "TEXT_DELIVERED"
+    common = {
+        "eventVersion": "1.0",
+        "destinationPhoneNumber": number,
+        "isoCountryCode": "JP",
+        "messageId": message_id,
+        "context": dict(asked.get("Context", {})),
+        "totalMessageParts": 1,
+        "totalMessagePrice": 0.07,
+        "totalCarrierFee": 0.0,
+    }
+    return [
+        {
+            **common,
+            "eventType": kind,
+            "messageStatus": kind.removeprefix("TEXT_"),
+            "isFinal": kind == ended,
+            "eventTimestamp": int(at.timestamp() * 1000) + later,
+        }
+        for later, kind in enumerate(("TEXT_QUEUED", ended))
+    ]
 
 
 def _problem(asked: Mapping[str, Any]) -> str | None:
