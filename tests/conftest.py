@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import gc
+import os
 
 from hypothesis import settings
 
 from tests.amount import FULL
+
+# Read by numpy and pyarrow when they are imported: two threads of linear algebra on matrices of four rows wait for
+# each other longer than they compute.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("sample", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("full", deadline=None, print_blob=True)

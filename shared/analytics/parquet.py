@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from io import RawIOBase
+from itertools import islice
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -26,6 +27,8 @@ TYPES: Mapping[Kind, pa.DataType] = {
 
 Row = Mapping[str, Any]
 File = BinaryIO | RawIOBase
+_BATCH = 1_000
+"""Rows that are turned into columns at a time: column by column takes half the time of row by row."""
 
 
 def arrow_schema(table: Table) -> pa.Schema:
@@ -35,13 +38,14 @@ def arrow_schema(table: Table) -> pa.Schema:
 
 def to_arrow(table: Table, rows: Iterable[Row]) -> pa.Table:
     """Rows (one dict per row, aware UTC datetimes) as a typed Arrow table. An unknown column is an error."""
-    known = [column.name for column in table.columns]
-    columns: dict[str, list[Any]] = {name: [] for name in known}
-    for row in rows:
-        if row.keys() - columns.keys():
-            raise ValueError(f"{table.name} has no column {sorted(row.keys() - columns.keys())}")
-        for name in known:
-            columns[name].append(row.get(name))
+    columns: dict[str, list[Any]] = {column.name: [] for column in table.columns}
+    left = iter(rows)
+    while batch := list(islice(left, _BATCH)):
+        said = set().union(*batch)
+        if unknown := said - columns.keys():
+            raise ValueError(f"{table.name} has no column {sorted(unknown)}")
+        for name, values in columns.items():
+            values.extend([row.get(name) for row in batch] if name in said else [None] * len(batch))
     arrays = [_array(columns[column.name], column.kind) for column in table.columns]
     return pa.Table.from_arrays(arrays, schema=arrow_schema(table))
 

@@ -66,7 +66,7 @@ class Case(pytest.Item):
 
 
 def _load(path: Path) -> Any:
-    return yaml.safe_load(path.read_text("utf-8"))
+    return yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)
 
 
 def _parameters(inputs: dict[str, Any]) -> dict[str, Any]:

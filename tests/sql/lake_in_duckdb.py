@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import cache
@@ -21,24 +22,28 @@ from shared.analytics.schema import BASE_TABLES, ORDER_STATES, Partition, Table,
 TENANT = "shop"
 _RESULTS = [result_table(name) for name in (*names(), *made_by_functions())]
 TABLES = {table.name: table for table in (*BASE_TABLES, *_RESULTS)}
+_BASE = {table.name for table in BASE_TABLES}
 
 Row = Mapping[str, Any]
 
 
+_WORD = re.compile(r"\w+")
+
+
 class DuckLake:
-    """Every table of the lake, empty until filled."""
+    """Every table of the lake, empty until filled; DuckDB is told of one when it is first named."""
 
     def __init__(self) -> None:
-        self.connection = duckdb.connect(":memory:")
+        # One thread: for the rows of a test the others would only spin.
+        self.connection = duckdb.connect(":memory:", config={"threads": 1})
         self.connection.execute("SET TimeZone = 'UTC'")
-        for table in TABLES.values():
-            self._create(table)
+        self._known: set[str] = set()
 
-    def _create(self, table: Table) -> None:
-        keys = pa.schema([pa.field(name, TYPES[kind]) for name, kind in table.partition_keys().items()])
-        empty = pa.unify_schemas([to_arrow(table, []).schema, keys]).empty_table()
-        self.connection.register("incoming", empty)
-        self.connection.execute(f"CREATE TABLE {table.name} AS SELECT * FROM incoming")  # noqa: S608
+    def _tell(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self._known:
+                self.connection.execute(_definition(name))
+                self._known.add(name)
 
     def fill(self, name: str, rows: Iterable[Row], *, tenant: str = TENANT, dt: date | None = None) -> None:
         """Add rows; what a row leaves out is null, or follows from what it says."""
@@ -47,21 +52,53 @@ class DuckLake:
         partition = [row.get("dt", dt) if table.partition is Partition.DT else _month(row) for row in complete]
         tenants = [row.get("tenant", tenant) for row in complete]
         columns = {column.name for column in table.columns}
-        arrow = to_arrow(table, [{k: v for k, v in row.items() if k in columns} for row in complete])
+        if set().union(*complete) - columns:
+            complete = [{k: v for k, v in row.items() if k in columns} for row in complete]
+        arrow = to_arrow(table, complete)
         kind = TYPES[table.partition_keys()[table.partition.value]]
         arrow = arrow.append_column("tenant", pa.array(tenants, pa.string()))
         arrow = arrow.append_column(table.partition.value, pa.array(partition, kind))
+        self.add(name, arrow)
+
+    def add(self, name: str, arrow: pa.Table) -> None:
+        """Add rows that say their partition themselves."""
+        self._tell([name])
         self.connection.register("incoming", arrow)
         self.connection.execute(f"INSERT INTO {name} BY NAME SELECT * FROM incoming")  # noqa: S608
 
+    def forget(self, name: str, dt: date) -> None:
+        """Take away a day's rows."""
+        self._tell([name])
+        self.connection.execute(f"DELETE FROM {name} WHERE dt = ?", [dt])  # noqa: S608
+
+    def copy(self) -> DuckLake:
+        """Another lake with the same rows."""
+        other = DuckLake()
+        for name in self._known:
+            other.add(name, self.connection.table(name).to_arrow_table())
+        return other
+
     def ask(self, athena_sql: str) -> pa.Table:
         """The answer to a query in Athena's dialect."""
+        self._tell(TABLES.keys() & set(_WORD.findall(athena_sql)))
         return self.connection.sql(to_duckdb(athena_sql)).to_arrow_table()
 
     def rows(self, athena_sql: str) -> list[dict[str, Any]]:
         """The answer as dicts."""
         answer: list[dict[str, Any]] = self.ask(athena_sql).to_pylist()
         return answer
+
+
+@cache
+def _definition(name: str) -> str:
+    """How DuckDB says that there is such a table, from the types of Parquet."""
+    table = TABLES[name]
+    keys = pa.schema([pa.field(key, TYPES[kind]) for key, kind in table.partition_keys().items()])
+    with duckdb.connect(":memory:") as scratch:
+        scratch.register("incoming", pa.unify_schemas([to_arrow(table, []).schema, keys]).empty_table())
+        scratch.execute(f"CREATE TABLE {name} AS SELECT * FROM incoming")  # noqa: S608
+        ((definition,),) = scratch.execute("SELECT sql FROM duckdb_tables()").fetchall()
+    return str(definition)
 
 
 @cache
@@ -80,11 +117,13 @@ def _completed(table: Table, row: Row) -> Row:
 
 def _completed_fact(table: Table, row: Row) -> Row:
     """A row of another base table, as short as a test wants to write it: it became known at noon of its own day."""
-    if table not in BASE_TABLES:
-        return row
-    day = _day(row)
+    return {**_fact_on(_day(row)), **row} if table.name in _BASE else row
+
+
+@cache
+def _fact_on(day: date) -> Row:
     noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
-    defaults: dict[str, Any] = {
+    return {
         "source": "shopify",
         "store": "a.myshopify.com",
         "currency": "JPY",
@@ -100,7 +139,6 @@ def _completed_fact(table: Table, row: Row) -> Row:
         "occurred_at": noon,
         "received_at": noon,
     }
-    return defaults | dict(row)
 
 
 _DAYS = ("ordered_on", "occurred_on", "spent_on", "said_on", "written_on", "changed_on", "started_on")
@@ -113,13 +151,16 @@ def _day(row: Row) -> date:
 
 def _completed_state(row: Row) -> Row:
     """An order state as short as a test wants to write it: customer, order, day and amount are enough."""
-    day: date = row["ordered_on"]
-    defaults: dict[str, Any] = {
+    return {**_state_on(row["ordered_on"]), "total": row.get("amount", 1000), **row}
+
+
+@cache
+def _state_on(day: date) -> Row:
+    return {
         "source": "shopify",
         "store": "a.myshopify.com",
         "ordered_at": datetime(day.year, day.month, day.day, 3, tzinfo=UTC),
         "currency": "JPY",
-        "total": row.get("amount", 1000),
         "amount": 1000,
         "valid": True,
         "cancelled": False,
@@ -130,11 +171,13 @@ def _completed_state(row: Row) -> Row:
         "removed": False,
         "historical": False,
     }
-    return defaults | dict(row)
 
 
 def _month(row: Row) -> str:
-    return month_of(_day(row))
+    return _month_of(_day(row))
+
+
+_month_of = cache(month_of)
 
 
 def differences(found: Sequence[Row], expected: Sequence[Row]) -> list[str]:
@@ -171,5 +214,4 @@ def attach(lake: DuckLake, table: Table, arrow: pa.Table, key: str) -> None:
     kind = TYPES[table.partition_keys()[table.partition.value]]
     arrow = arrow.append_column("tenant", pa.array([tenant.partition("=")[2]] * arrow.num_rows, pa.string()))
     values = pa.array([value] * arrow.num_rows, pa.string()).cast(kind)
-    lake.connection.register("incoming", arrow.append_column(table.partition.value, values))
-    lake.connection.execute(f"INSERT INTO {table.name} BY NAME SELECT * FROM incoming")  # noqa: S608
+    lake.add(table.name, arrow.append_column(table.partition.value, values))

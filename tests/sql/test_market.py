@@ -76,8 +76,7 @@ LEFT_BY_NIGHTS = {"score_changes_v1", "customer_predictions_v1"} | SAVED
 
 @pytest.mark.parametrize("seed", [*SEEDS, CDNOW])
 def test_no_check_of_any_analysis_fails(seed: int) -> None:
-    shop, stored = market(seed), DuckLake()
-    fill(stored, shop)
+    shop, stored = market(seed), lake(seed).copy()
     values = catalog.parameters(TenantId(TENANT), shop.as_of, LIMITS, "JPY")
     run = set[str]()
     for analysis in in_order(every_analysis()):
@@ -86,8 +85,7 @@ def test_no_check_of_any_analysis_fails(seed: int) -> None:
         found = stored.ask(catalog.bound_query(analysis.name, values))
         keyed = found.append_column("tenant", pa.array([TENANT] * found.num_rows, pa.string()))
         keyed = keyed.append_column("dt", pa.array([shop.as_of] * found.num_rows, pa.date32()))
-        stored.connection.register("incoming", keyed)
-        stored.connection.execute(f"INSERT INTO {analysis.name} BY NAME SELECT * FROM incoming")  # noqa: S608
+        stored.add(analysis.name, keyed)
         checked = stored.rows(catalog.checks_query(analysis.name, values))
         assert not [row for row in checked if row["severity"] == "fail" and row["violations"]], analysis.name
         if found.num_rows:
@@ -101,8 +99,7 @@ def test_no_check_of_any_analysis_fails(seed: int) -> None:
 
 def test_rows_that_are_there_twice_change_nothing() -> None:
     """Until a partition is compacted readers see a repeated delivery twice."""
-    twice = DuckLake()
-    fill(twice, market(0))
+    twice = lake(0).copy()
     fill(twice, market(0))
     values = catalog.parameters(TenantId(TENANT), market(0).as_of, LIMITS, "JPY")
     for name in sorted(set(catalog.names()) - LEFT_BY_NIGHTS):

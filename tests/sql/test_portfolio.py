@@ -69,8 +69,7 @@ def run(lake: DuckLake, as_of: date, limits: Definitions) -> dict[str, Rows]:
         found = lake.ask(catalog.bound_query(analysis.name, values))
         keyed = found.append_column("tenant", pa.array([TENANT] * found.num_rows, pa.string()))
         keyed = keyed.append_column("dt", pa.array([as_of] * found.num_rows, pa.date32()))
-        lake.connection.register("incoming", keyed)
-        lake.connection.execute(f"INSERT INTO {analysis.name} BY NAME SELECT * FROM incoming")  # noqa: S608
+        lake.add(analysis.name, keyed)
         checked = lake.rows(catalog.checks_query(analysis.name, values))
         assert not [row for row in checked if row["severity"] == "fail" and row["violations"]], analysis.name
         results[analysis.name] = found.to_pylist()
