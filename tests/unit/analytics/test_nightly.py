@@ -22,6 +22,7 @@ from shared.core.clock import from_iso, to_iso
 from shared.core.errors import RejectedError
 from shared.core.ids import TenantId
 from shared.customers.model import LtvTier, Status
+from tests.unit.analytics.segments.test_night import MANY as BESIDE_THE_SCORES
 from tests.unit.analytics.world import SHOP, TENANT, World, an_order, customer_of, day
 
 NOW = from_iso("2026-11-20T17:00:00Z")  # 02:00 of the 21st in Japan
@@ -88,7 +89,7 @@ def test_changes_are_only_counted_from_a_state_that_is_known(runs: list[tuple[st
 def test_a_night_scores_everybody_and_the_next_writes_only_who_changed() -> None:
     world = World()
     world.hear(an_order("a", "1", "2026-03-20"), an_order("b", "2", "2026-03-01", 90_000))
-    assert world.run_night("2026-03-31") == {
+    assert world.run_night("2026-03-31", without=BESIDE_THE_SCORES) == {
         "as_of": "2026-03-31", "state": "complete", "failed": [], "changed": 2, "written": 2,
     }  # fmt: skip
     profile = world.customers.profile(TENANT, customer_of(world, "b"))
@@ -96,7 +97,8 @@ def test_a_night_scores_everybody_and_the_next_writes_only_who_changed() -> None
     assert profile.scores is not None
     assert (profile.scores.status, profile.scores.ltv_tier) == (Status.NEW, LtvTier.HIGH)
     assert (profile.scores.rfm_r, profile.scores.rfm_f, profile.scores.rfm_m) == (6, 1, 5)
-    assert world.run_night("2026-04-01")["changed"] == 1  # b bought 31 days ago: R falls to 5
+    # b bought 31 days ago: R falls to 5.
+    assert world.run_night("2026-04-01", without=BESIDE_THE_SCORES)["changed"] == 1
     assert (_scores(world, "b").rfm_r, _scores(world, "b").as_of) == (5, day("2026-04-01"))
     assert (_scores(world, "a").rfm_r, _scores(world, "a").as_of) == (6, day("2026-03-31"))
 
@@ -115,9 +117,9 @@ def test_the_record_of_a_night_names_its_analyses_in_both_languages() -> None:
 def test_a_day_that_is_run_again_gives_the_same_and_writes_nothing() -> None:
     world = World()
     world.hear(an_order("a", "1", "2026-03-01"), an_order("b", "2", "2026-03-02"))
-    world.run_night("2026-03-31")
+    world.run_night("2026-03-31", without=BESIDE_THE_SCORES)
     before = {key for key in world.lake.bodies if key.startswith("status_v1/")}
-    again = world.run_night("2026-03-31")
+    again = world.run_night("2026-03-31", without=BESIDE_THE_SCORES)
     assert (again["state"], again["written"]) == ("complete", 0)
     assert {key for key in world.lake.bodies if key.startswith("status_v1/")} == before
 
@@ -126,9 +128,9 @@ def test_a_status_keeps_its_entry_date_over_nights() -> None:
     world = World()
     world.hear(an_order("a", "1", "2026-03-01"))
     for on in ("2026-03-29", "2026-03-30", "2026-03-31"):
-        world.run_night(on)
+        world.run_night(on, without=BESIDE_THE_SCORES)
     assert _scores(world, "a").status_since == day("2026-03-29")
-    world.run_night("2026-12-31")
+    world.run_night("2026-12-31", without=BESIDE_THE_SCORES)
     assert (_scores(world, "a").status, _scores(world, "a").status_since) == (Status.DORMANT, day("2026-12-31"))
 
 
@@ -156,11 +158,11 @@ def test_a_failed_analysis_stops_only_those_that_read_it() -> None:
 def test_after_a_night_that_was_not_written_back_everybody_is_compared() -> None:
     world = World()
     world.hear(an_order("a", "1", "2026-03-01"))
-    world.run_night("2026-03-29")
+    world.run_night("2026-03-29", without=BESIDE_THE_SCORES)
     world.hear(an_order("b", "2", "2026-03-30"))
-    assert world.run_night("2026-03-30", write_back=False)["state"] == "incomplete"
+    assert world.run_night("2026-03-30", write_back=False, without=BESIDE_THE_SCORES)["state"] == "incomplete"
     assert _scores(world, "b") is None
-    result = world.run_night("2026-03-31")
+    result = world.run_night("2026-03-31", without=BESIDE_THE_SCORES)
     assert (result["changed"], result["written"]) == (2, 1)
     assert _scores(world, "b").status is Status.NEW
 
@@ -168,10 +170,10 @@ def test_after_a_night_that_was_not_written_back_everybody_is_compared() -> None
 def test_a_cancelled_only_order_takes_the_scores_away() -> None:
     world = World()
     world.hear(an_order("a", "1", "2026-03-01"), an_order("b", "2", "2026-03-01"))
-    world.run_night("2026-03-30")
+    world.run_night("2026-03-30", without=BESIDE_THE_SCORES)
     cancelled = from_iso("2026-03-31T01:00:00Z")
     world.hear(an_order("a", "1", "2026-03-01", version="2026-03-31T01:00:00Z", cancelled_at=cancelled))
-    world.run_night("2026-03-31")
+    world.run_night("2026-03-31", without=BESIDE_THE_SCORES)
     assert _scores(world, "a") is None
     assert _scores(world, "b") is not None
 
@@ -180,12 +182,12 @@ def test_compacting_changes_no_score() -> None:
     world = World()
     for number in range(6):
         world.hear(an_order(f"c{number % 3}", str(number), f"2026-03-{number + 1:02d}", 1000 * number))
-    before = world.run_night("2026-03-31")
+    before = world.run_night("2026-03-31", without=BESIDE_THE_SCORES)
     scores = [_scores(world, f"c{number}") for number in range(3)]
     objects = len(world.lake.bodies)
     world.compact()
     assert len(world.lake.bodies) < objects
-    world.run_night("2026-03-31")
+    world.run_night("2026-03-31", without=BESIDE_THE_SCORES)
     assert [_scores(world, f"c{number}") for number in range(3)] == scores
     assert before["state"] == "complete"
 
@@ -248,10 +250,10 @@ def test_a_person_who_became_another_takes_no_scores_away() -> None:
     world.hear(
         an_order("a", "1", "2026-03-01", email="a@example.com"), an_order("b", "2", "2026-03-02", email="b@example.com")
     )
-    world.run_night("2026-03-30")
+    world.run_night("2026-03-30", without=BESIDE_THE_SCORES)
     world.hear(an_order("a", "3", "2026-03-31", email="b@example.com"))
     assert customer_of(world, "a") == customer_of(world, "b")
-    assert world.run_night("2026-03-31")["state"] == "complete"
+    assert world.run_night("2026-03-31", without=BESIDE_THE_SCORES)["state"] == "complete"
     assert (_scores(world, "a").rfm_f, _scores(world, "a").rfm_rank) == (3, "有望")
 
 
