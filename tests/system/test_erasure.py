@@ -9,6 +9,7 @@ import json
 import re
 import secrets
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -75,6 +76,8 @@ def told(open_shop: OpenShop, cloud: LocalCloud, cloud_paths: LocalPaths, tmp_pa
     calls = [call for buyer in (COMMANDED, WEBHOOKED, STAYING) for call in bodies(buyer, at)]
     said = shopify.email_consent(COMMANDED, granted=True, at=at)
     calls.append(Call("customers_email_marketing_consent/update", shopify.encode(said), "erase-consent", at))
+    asks = {"shop_domain": SHOP, "customer": {"id": COMMANDED.customer_id, "email": KESUKO}, "orders_requested": []}
+    calls.append(Call("customers/data_request", shopify.encode(asks), "erase-asks", at))
     assert post_all(stage.endpoint, calls).surprises == []
     rows = "".join(
         f"E-{b.number},{b.number},{b.email},{b.last_name},{b.first_name},{PHONES[b.number]},2026-10-01,900\n"
@@ -152,6 +155,13 @@ def test_it_would_be_found_and_a_disclosure_has_all_of_it(told: Stage, cloud_pat
     assert len(document["orders"]) == 2
     assert {each["topic"] for each in document["deliveries"]} >= {"orders/create", "checkouts/update"}
     assert NOKOKO not in json.dumps(document)
+    assert "開示請求 erase-asks を対応済みにしました。" in done.err
+
+
+def test_what_customers_ask_their_cart_for_waits_until_it_is_done(told: Stage, cloud_paths: LocalPaths) -> None:
+    asked = matakite(cloud_paths, "privacy", "requests", "--all", "--shop", "erasure")
+    assert re.search(r"開示請求\s+erase-asks\s.*対応済み", asked.err), asked.err
+    assert not GONE.search(asked.err), "by our id, not by the address"
 
 
 def leave_letters(stage: Stage) -> None:
@@ -249,3 +259,27 @@ def test_the_night_does_what_the_command_did_not(told: Stage, erased: Screen, cl
     assert left == []
     store = CustomerStore(told.deployment.outputs["CustomersTable"], told.deployment.client("dynamodb"))
     wait_until(lambda: all(each.swept_at for each in certificates(store.erasures(told.shop.tenant))), "proof", 30)
+
+
+def test_a_whole_shop_is_erased_and_only_its_proofs_stay(
+    told: Stage, erased: Screen, cloud_paths: LocalPaths, tmp_path: Path
+) -> None:
+    """The last of this shop. Every other shop's rows are as many as before."""
+    others = Counter(key.partition("#")[0] for key in keys_of_rows(told.deployment)) - Counter({"erasure": 10**9})
+    out = tmp_path / "evidence.csv"
+    command = ("privacy", "erase-shop", "--evidence", str(out), "--confirm", "erasure", "--shop", "erasure")
+    done = matakite(cloud_paths, *command)
+    assert done.status == 0, done.err
+    assert "削除しました" in done.err
+    assert len(out.read_text("utf-8-sig").splitlines()) > 1
+    stays = {key for key in keys_of_rows(told.deployment) if key.startswith("erasure#")}
+    assert stays
+    assert all("consentlog" in key or "#suppressed#" in key or "#command" in key for key in stays), stays
+    assert [key for key in keys_in(told.deployment, "WorkBucket") if "/erasure/" in key] == []
+    now = Counter(key.partition("#")[0] for key in keys_of_rows(told.deployment))
+    assert all(now[tenant] >= count for tenant, count in others.items()), "nobody else's"
+
+
+def keys_of_rows(deployment: Deployment) -> Iterator[str]:
+    for table in TABLES:
+        yield from (f"{item['pk']['S']} {item['sk']['S']}" for item in scan(deployment, table))
