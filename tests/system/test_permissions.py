@@ -36,6 +36,7 @@ _VENDED = "the vended log delivery of Step Functions is not emulated"
 _MULTIPART = "Athena writes large results in parts; the local one writes all of them at once"
 _CDK_QUEUE = "CDK grants it with its queue targets and sources; neither Lambda's reader nor ours asks for it"
 _VERSIONS = "CDK grants versions and aliases as well; there are none"
+_MISSING = "S3 tells whoever may not list that a missing object is forbidden; the local one says that it is missing"
 _MAP = "only a person redrives or stops a run, and Step Functions itself stops the children of a failed Map"
 
 NOT_EXERCISED: Mapping[tuple[str, str, str], str] = {
@@ -51,6 +52,7 @@ NOT_EXERCISED: Mapping[tuple[str, str, str], str] = {
         r"lambda:InvokeFunction",
         r".*:\*",
     ): _VERSIONS,
+    (r"ScenariosStepRole", r"s3:ListBucket", r"Lake.*"): _MISSING,
     (r"ScenariosRole", r"states:(DescribeExecution|RedriveExecution|StopExecution)", r".*"): _MAP,
 }
 """(role, action, resource) as regular expressions → why the suite cannot need it. Each must still be unneeded."""
