@@ -23,8 +23,9 @@ from shared.core.errors import MatakiteError, RejectedError
 from shared.core.mistakes import Mistake
 from shared.delivery import lint, render
 from shared.delivery.render import TemplateStore
-from shared.scenarios.compile import compile_scenario, count_states, describe
+from shared.scenarios.compile import compile_scenario, count_states
 from shared.scenarios.context import provided
+from shared.scenarios.describe import describe
 from shared.scenarios.examples import ExampleResult, run_examples
 from shared.scenarios.language.steps import Send
 from shared.scenarios.language.words import format_duration

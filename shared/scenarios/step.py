@@ -20,36 +20,32 @@ breaks `PARK_AFTER` times is put aside (state FAILED), so that the others can go
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any, Protocol
 
 from shared.core.clock import Clock, shop_day
 from shared.core.errors import MisconfiguredError, UnavailableError
-from shared.core.ids import CustomerId, ScenarioId, TenantId, digest
+from shared.core.ids import CustomerId, TenantId, digest
 from shared.core.telemetry import logger
 from shared.customers.model import PersonState
 from shared.delivery.content.coupons import Coupon, NoCouponError, coupon_context
-from shared.delivery.model import Outcome, Purpose, Reason, SendKey, SendRequest, SendState, send_id
+from shared.delivery.model import Outcome, Reason, SendKey, SendRequest, SendState, send_id
 from shared.delivery.policy import SECTION
 from shared.delivery.rules import latest_store, reaches
 from shared.delivery.send import SendDeps, deliver, hold_back, quiet_seconds
 from shared.scenarios import entries, rules
-from shared.scenarios.cohorts import FOLDER, CohortFiles, gather_arms, read_batch, write_arms
+from shared.scenarios.call import ENTERED, CalledBranch, CalledSend, StepCall
+from shared.scenarios.cohorts import CohortFiles, gather_arms, read_batch, write_arms
 from shared.scenarios.compile import END, MANY, PARK_AFTER
 from shared.scenarios.conditions import View
 from shared.scenarios.context import context_of
 from shared.scenarios.enrolment import Batch, Cohort, Enrolment, EnrolmentState, FunnelRow, Member
-from shared.scenarios.language.conditions import Condition
-from shared.scenarios.language.entries import Entry, Trigger
-from shared.scenarios.language.steps import HOLDOUT, OTHERWISE, Moment, Subject, WaitUntil
-from shared.scenarios.model import ExitWhen, Period
+from shared.scenarios.language.entries import Trigger
+from shared.scenarios.language.steps import HOLDOUT, OTHERWISE
 from shared.scenarios.store import EnrolmentStore
 from shared.scenarios.sweep import BATCH_SIZE
 from shared.scenarios.tags import Tags
@@ -66,7 +62,6 @@ WAITING = "waiting"
 FAILED = "failed"
 SENDS_SENT = "SendsSent"
 SENDS_HELD_BACK = "SendsHeldBack"
-ENTERED = "entered"
 TAGGED = "tagged"
 GIVEN = "given"
 NO_COUPON = "no_coupon"
@@ -74,87 +69,6 @@ MOVED = "-moved"
 """Ends the name of an execution of people who began in another one (move.py)."""
 NO_CHANNEL = "none"
 """Of a decision that no channel was to carry."""
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class _Send(_Part):
-    channels: tuple[str, ...]
-    template: str
-    purpose: Purpose
-    expires_after_seconds: int
-    staged: bool
-    last: bool
-    at: Moment | None = None
-    """Each at their own moment."""
-    above: tuple[str, ...] = ()
-    """Scenarios of higher priority."""
-    coupons: tuple[str, ...] = ()
-    """Campaigns whose coupon a message may speak of."""
-
-
-class _Branch(_Part):
-    arms: tuple[str, ...]
-    on: Subject | None = None
-    when: dict[str, Condition] | None = None
-    shares: dict[str, int] | None = None
-    reactions: dict[str, str] = {}
-
-
-class _Batch(_Part):
-    key: str
-    part: str
-    index: str
-
-
-class _Cohort(_Part):
-    bucket: str
-    key: str
-    part: str
-    size: int
-    batches: int
-
-
-class StepCall(_Part):
-    """What the state machine asks for (compile.py writes these)."""
-
-    action: Literal["enter", "send", "branch", "exit", "gather", "tag", "coupon", "until"]
-    of: Literal["send", "branch"] | None = None
-    tenant: TenantId
-    scenario: ScenarioId
-    version: str
-    execution: str
-    step: str = ENTERED
-    lane: str
-    enter_within_seconds: int = 0
-    """> 0: the first step, which claims the people; whoever was due for longer than this is too late to enter."""
-    exit_when: tuple[ExitWhen, ...]
-    goal: Condition | None = None
-    period: Period | None = None
-    reactions: dict[str, str] = {}
-    """Sends whose openings and clicks the exits ask for, and what the ledger knows them by."""
-    entry: Entry | None = None
-    """On the first step: who may come in, where there is more to ask than whether their time has come."""
-    again_seconds: int | None = None
-    scheduled_at: datetime
-    arrived_at: datetime
-    attempt: int = 0
-    cohort: _Cohort
-    batch: _Batch | None = None
-    send: _Send | None = None
-    branch: _Branch | None = None
-    tag: str = ""
-    coupon: str = ""
-    until: WaitUntil | None = None
-    answers: tuple[int, ...] = ()
-
-    @property
-    def folder(self) -> str:
-        """Where this step of this execution keeps its files."""
-        place = re.sub(r"[^a-z0-9_=]+", "-", f"{self.lane}{self.step}")
-        return f"{FOLDER}{self.tenant}/{self.scenario}/{self.execution}/{place}"
 
 
 def _no_tags(*_: object) -> None:
@@ -488,7 +402,7 @@ class _Step:
         said = any((consent.channel, consent.store) == (channel, known) for consent in person.consents)
         return known if known and (said or channel == "email") else latest_store(person, channel) or known
 
-    def _send(self) -> _Send:
+    def _send(self) -> CalledSend:
         if self.call.send is None:
             raise MisconfiguredError(f"step {self.call.step} was called without what to send")
         return self.call.send
@@ -520,7 +434,7 @@ class _Step:
         arms = {arm: Cohort(key, arm, len(members), 1) for arm, members in recorded.items()}
         return _answer(arms=arms, bucket=self.deps.files.bucket)
 
-    def _way(self, branch: _Branch, enrolment: Enrolment) -> str:
+    def _way(self, branch: CalledBranch, enrolment: Enrolment) -> str:
         if branch.shares is not None:
             # By the person, not by the occasion: whoever is held out stays held out.
             return rules.share(

@@ -10,7 +10,8 @@ import pytest
 from cfnlint.api import lint_all
 
 from shared.core.errors import RejectedError
-from shared.scenarios.compile import MAX_STATES, Machine, Options, compile_scenario, count_states, describe
+from shared.scenarios.compile import MAX_STATES, Machine, Options, compile_scenario, count_states
+from shared.scenarios.describe import describe
 from shared.scenarios.model import LiveStatus, Scenario
 from shared.scenarios.read import PRESETS, read_presets, read_text
 from tests.unit.scenarios.world import ARN, World, a_cart, a_person, preset

@@ -10,7 +10,8 @@ import pytest
 
 from infra.cli.scenario import unprovided
 from shared.delivery.render import TemplateStore
-from shared.scenarios.compile import compile_scenario, describe
+from shared.scenarios.compile import compile_scenario
+from shared.scenarios.describe import describe
 from shared.scenarios.examples import run_examples
 from shared.scenarios.read import InvalidScenarioError, read_text
 from tests.unit.scenarios.world import ARN
