@@ -30,6 +30,7 @@ from shared.analytics.schema import FIRST_MONTH, month_of
 from shared.analytics.segments import model
 from shared.analytics.segments.model import Condition, Group, Join, Node, Numbers, Segment, Truth, Window
 from shared.analytics.segments.night import CHANGES, COUNTS, MEMBERS
+from shared.analytics.sql import read
 from shared.core.errors import RejectedError
 
 SOURCES = Path(__file__).parent / "sources"
@@ -83,7 +84,7 @@ class _Reading:
 
 @cache
 def _source(name: str) -> str:
-    return (SOURCES / f"{name}.sql").read_text("utf-8").strip()
+    return read(SOURCES / f"{name}.sql")
 
 
 def compile_segment(segment: Segment, analyses: Sequence[Analysis] = ()) -> Compiled:
@@ -625,6 +626,6 @@ def tables_of(compiled: Compiled, analyses: Sequence[Analysis]) -> set[str]:
     """Base tables and stored results behind a segment."""
     by_name = {each.name: each for each in analyses}
     found: set[str] = set()
-    for read in compiled.reads:
-        found |= {read} if read not in by_name else {read, *catalog.stored_reads(read, analyses)}
+    for name in compiled.reads:
+        found |= {name} if name not in by_name else {name, *catalog.stored_reads(name, analyses)}
     return found

@@ -1,37 +1,6 @@
--- 定期契約 as of a day, in the state that held then (as orders_v1 chooses an order's). A skip moves the next delivery and is
--- neither a cancellation nor a pause.
+-- 定期契約 as of a day, in the state that held then. A skip moves the next delivery and is neither a cancellation nor a pause.
 WITH states AS (
-  SELECT
-    customer_id,
-    source,
-    store,
-    subscription_id,
-    state,
-    product_id,
-    deliveries,
-    next_delivery_on,
-    started_on,
-    cancel_reason,
-    media,
-    estimated,
-    changed_on,
-    FIRST_VALUE(removed) OVER (
-      PARTITION BY customer_id, source, store, subscription_id
-      ORDER BY written_at DESC, sequence DESC
-    ) AS gone,
-    ROW_NUMBER() OVER (
-      PARTITION BY customer_id, source, store, subscription_id
-      ORDER BY
-        CASE WHEN removed THEN 2 WHEN changed_on <= :as_of THEN 0 ELSE 1 END,
-        CASE WHEN changed_on <= :as_of THEN written_at END DESC NULLS LAST,
-        CASE WHEN changed_on <= :as_of THEN sequence END DESC NULLS LAST,
-        written_at,
-        sequence
-    ) AS held
-  FROM subscription_states
-  WHERE tenant = :tenant
-    AND month >= '1990-01'
-    AND written_at < :known_before
+--> ../contract_states.sql
 ),
 delivered AS (
   SELECT
@@ -61,7 +30,7 @@ joined AS (
     states.state,
     states.cancel_reason,
     states.next_delivery_on,
-    COALESCE(states.estimated, FALSE) AS estimated
+    states.estimated
   FROM states
   LEFT JOIN delivered
     ON delivered.customer_id = states.customer_id
