@@ -17,6 +17,7 @@ from shared.core.errors import MisconfiguredError, RejectedError
 from shared.core.ids import TenantId
 from shared.core.shop import Shop, parameter_name, parse_shop
 from shared.delivery.policy import SECTION as DELIVERY
+from shared.delivery.links import check_links
 from shared.delivery.policy import contact_policy
 from shared.delivery.sender import sender_of
 
@@ -110,6 +111,7 @@ def check(tenant: TenantId, document: Mapping[str, Any]) -> Shop:
         raise MisconfiguredError(f"public_url must be an address like https://mail.example.com: {shop.public_url!r}")
     sender_of(shop)
     contact_policy(shop)
+    check_links(shop)
     definitions_of(shop)
     return shop
 

@@ -63,6 +63,12 @@ class Link:
     """Its place in the message, first = 1."""
 
 
+def check_links(shop: Shop) -> None:
+    """Raises MisconfiguredError where the shop's words about links cannot be meant."""
+    utm_of(shop)
+    tracks(shop, "line")
+
+
 # --- finding them -----------------------------------------------------------------------------------------------------
 def changed(part: str, text: str, change: Change) -> str:
     """A rendered part with every link a reader can follow replaced; pictures stay where they are."""

@@ -100,6 +100,8 @@ def test_what_is_not_given_stays(local: LocalDeployment) -> None:
         ({"sections.delivery.from_address": "nobody"}, "from_address"),
         ({"sections.delivery.cap_per_day": 0}, "cap_per_day"),
         ({"sections.delivery.quiet_hours": {"email": ["22:00"]}}, "quiet_hours"),
+        ({"sections.delivery.utm": {"source": "{person}"}}, "utm"),
+        ({"sections.delivery.track_links": ["email"]}, "track_links"),
         ({"sections.analytics.loyal": 3}, "loyal"),
     ],
 )
