@@ -19,6 +19,7 @@ from shared.analytics.segments import night
 from shared.analytics.segments.compile import SOURCES, compile_segment, selects_of
 from shared.analytics.segments.model import CONDITIONS, Where
 from shared.analytics.segments.read import read_document, read_presets
+from shared.analytics.sql import read
 from shared.analytics.sql import bind
 from shared.core.errors import RejectedError
 from shared.core.ids import TenantId
@@ -80,7 +81,7 @@ def test_random_definitions_never_read_without_their_tenant() -> None:
 
 def test_the_proof_would_see_a_read_without_tenant_or_partition() -> None:
     for path in SOURCES.glob("*.sql"):
-        text = path.read_text("utf-8").replace(":since_month", "'2026-01'")
+        text = read(path).replace(":since_month", "'2026-01'")
         assert sqllint.lint(text, TABLES.keys(), VALUES.keys()) == []
         open_ = text.replace("tenant = :tenant", "store = store")
         assert "no tenant" in " ".join(sqllint.lint(open_, TABLES.keys(), VALUES.keys()))
