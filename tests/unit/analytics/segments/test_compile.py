@@ -19,8 +19,7 @@ from shared.analytics.segments import night
 from shared.analytics.segments.compile import SOURCES, compile_segment, selects_of
 from shared.analytics.segments.model import CONDITIONS, Where
 from shared.analytics.segments.read import read_document, read_presets
-from shared.analytics.sql import read
-from shared.analytics.sql import bind
+from shared.analytics.sql import bind, read
 from shared.core.errors import RejectedError
 from shared.core.ids import TenantId
 from tests.amount import amount
