@@ -49,6 +49,8 @@ Change = Callable[[str], str]
 
 _HREF = re.compile(r'(?<=\bhref=")(https?://[^"]+)')
 _URL = re.compile(r"https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
+_UTM_NAME = re.compile(r"[a-z_]{1,20}")
+_UTM_WORD = re.compile(r"(?:[A-Za-z0-9_.-]|\{(?:channel|scenario|step)\})+")
 _TRAILING = ".,;:!?)]'"
 """What ends a sentence, not a link."""
 
@@ -75,23 +77,35 @@ def changed(part: str, text: str, change: Change) -> str:
     if part.endswith(".html"):
         return _HREF.sub(lambda found: escape(change(unescape(found[1]))), text)
     if part == MESSAGES:
-        messages = _followed(json.loads(text), change)
-        return json.dumps(messages, ensure_ascii=False)
+        return _on_line(text, change)
     return _in_words(text, change) if part.endswith(".txt") else text
 
 
-def _followed(value: Any, change: Change) -> Any:
-    """A message of LINE: what its buttons open, and links in its words."""
+def _on_line(text: str, change: Change) -> str:
+    """What buttons open, and links in the words of a message; a text within a bubble is no link."""
+    try:
+        messages = json.loads(text)
+    except ValueError:
+        messages = None
+    if not isinstance(messages, list):
+        return text  # the channel refuses it and says why
+    return json.dumps([_message(each, change) for each in messages], ensure_ascii=False)
+
+
+def _message(message: Any, change: Change) -> Any:
+    if isinstance(message, dict) and message.get("type") == "text":
+        return {**message, "text": _in_words(str(message.get("text")), change)}
+    return _opened(message, change)
+
+
+def _opened(value: Any, change: Change) -> Any:
     if isinstance(value, list):
-        return [_followed(inner, change) for inner in value]
+        return [_opened(inner, change) for inner in value]
     if not isinstance(value, dict):
         return value
-    found = {name: _followed(inner, change) for name, inner in value.items()}
-    if isinstance(uri := value.get("uri"), str) and uri.startswith(("https://", "http://")):
-        found["uri"] = change(uri)
-    if value.get("type") == "text" and isinstance(text := value.get("text"), str):
-        found["text"] = _in_words(text, change)
-    return found
+    found = {name: _opened(inner, change) for name, inner in value.items()}
+    uri = value.get("uri")
+    return {**found, "uri": change(uri)} if isinstance(uri, str) and uri.startswith(("https://", "http://")) else found
 
 
 def _in_words(text: str, change: Change) -> str:
@@ -121,27 +135,21 @@ def utm_of(shop: Shop) -> Mapping[str, str]:
     if not setting:
         return {}
     words = UTM if setting is True else setting
-    wrong = not isinstance(words, dict | Mapping) or not all(
-        re.fullmatch(r"[a-z_]{1,20}", str(name)) and _is_word(word) for name, word in words.items()
-    )
-    if wrong:
+    if not isinstance(words, Mapping) or not all(_is_word(name, word) for name, word in words.items()):
         raise MisconfiguredError(f"{SECTION}.utm must be true or words such as {dict(UTM)}, not {setting!r}")
     return words
 
 
-def _is_word(word: object) -> bool:
-    try:
-        return isinstance(word, str) and bool(word.format(channel="", scenario="", step="") or word)
-    except (LookupError, ValueError):
-        return False
+def _is_word(name: object, word: object) -> bool:
+    return bool(_UTM_NAME.fullmatch(str(name)) and isinstance(word, str) and _UTM_WORD.fullmatch(word))
 
 
 def _with_words(url: str, homes: Set[str], said: list[tuple[str, str]]) -> str:
-    parts = urlsplit(url)
     host = _host(url)
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    own = any(host == home or host.endswith(f".{home}") for home in homes)
-    if not own or any(name.startswith("utm_") for name, _ in query):
+    if not any(host == home or host.endswith(f".{home}") for home in homes):
+        return url
+    parts = urlsplit(url)
+    if any(name.startswith("utm_") for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
         return url
     # What stands in the link already is left letter for letter: it may be signed.
     words = urlencode(said)
@@ -149,7 +157,10 @@ def _with_words(url: str, homes: Set[str], said: list[tuple[str, str]]) -> str:
 
 
 def _host(url: str) -> str:
-    return (urlsplit(url).hostname or "").removeprefix("www.")
+    try:
+        return (urlsplit(url).hostname or "").removeprefix("www.")
+    except ValueError:  # no address of anybody's
+        return ""
 
 
 # --- counting them ----------------------------------------------------------------------------------------------------

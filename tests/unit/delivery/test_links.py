@@ -71,6 +71,14 @@ def test_on_line_buttons_and_words_are_links_and_pictures_are_none() -> None:
     assert messages[1]["contents"]["hero"]["url"] == "https://shop.example.jp/tea.png"
 
 
+def test_what_is_no_message_or_no_address_is_left_for_the_channel_to_refuse() -> None:
+    assert changed("line.json", "{not json", marked) == "{not json"
+    bubble = [{"type": "flex", "contents": {"type": "text", "text": f"見る {SHOP}"}}]
+    assert json.loads(changed("line.json", json.dumps(bubble), marked)) == bubble
+    broken = {"mail.txt": "http://[:::1]]/x https://shop.example.jp:port/"}
+    assert tagged(broken, a_shop(utm=True), a_request()).keys() == broken.keys()
+
+
 def test_utm_words_go_to_the_shops_own_site_alone_and_leave_the_link_as_it_is() -> None:
     text = (
         "https://shop.example.jp/a https://www.shop.example.jp/b?key=%2f%2F#top https://evilshop.example.jp/ "
@@ -102,7 +110,16 @@ def test_a_shop_that_says_nothing_gets_its_links_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["yes", {"source": 1}, {"Source ": "x"}, {"source": "{person}"}, {"source": "{"}, [1]]
+    "wrong",
+    [
+        "yes",
+        {"source": 1},
+        {"Source ": "x"},
+        {"source": "{person}"},
+        {"source": "{"},
+        {"source": "{step.__class__}"},
+        [1],
+    ],
 )
 def test_wrong_utm_words_stop_the_sending_and_say_what_would_do(wrong: object) -> None:
     with pytest.raises(MisconfiguredError, match="utm"):
