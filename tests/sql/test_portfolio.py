@@ -17,6 +17,7 @@ from shared.analytics.definitions import Definitions
 from shared.analytics.meaning import every_analysis
 from shared.analytics.nightly import in_order
 from shared.core.ids import TenantId
+from tests.amount import amount
 from tests.sql import portfolio
 from tests.sql.lake_in_duckdb import TENANT, DuckLake
 from tests.sql.portfolio import GROUPS, LOST, NEW, Order
@@ -236,7 +237,7 @@ def random_shop(seed: int) -> list[Order]:
     return orders
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(amount(10, sample=5)))
 def test_random_shops_are_counted_as_the_definitions_say(seed: int) -> None:
     orders = random_shop(seed)
     lake = lake_with(orders)

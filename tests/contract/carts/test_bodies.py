@@ -23,10 +23,11 @@ from shared.ingest.oversize import MemoryOversize
 from shared.ingest.receive import ReceiveDeps, receive_http
 from shared.ingest.registry import adapter
 from shared.ingest.store import MemoryEventStore
+from tests.amount import amount
 from tests.contract.carts.carts import NOW, Cart, Sample, carts, readable
 
 Path = tuple[str | int, ...]
-MUTANTS_EACH = 40
+MUTANTS_EACH = amount(40, sample=15)
 PLACES_EACH = 40
 MARK = "hanako.mihon@example.com"
 HOSTILE: tuple[Any, ...] = (

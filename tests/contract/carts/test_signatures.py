@@ -13,9 +13,10 @@ from shared.core.errors import RejectedError
 from shared.ingest.adapter import Request
 from shared.ingest.receive import request_of
 from shared.ingest.registry import sources
+from tests.amount import amount
 from tests.contract.carts.carts import CARTS, NOW, SECRET, Cart, carts, pushing, readable
 
-MUTANTS = 2_000
+MUTANTS = amount(2_000, sample=500)
 every_cart = pytest.mark.parametrize("cart", carts(), ids=lambda cart: cart.name)
 
 

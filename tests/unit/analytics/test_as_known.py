@@ -118,7 +118,7 @@ def hear(world: World, told: Told) -> None:
     world.hear(told.event)
 
 
-@settings(max_examples=amount(100, sample=20))
+@settings(max_examples=amount(100, sample=12))
 @given(told=lives_of_orders(in_order=False), compacted=st.booleans())
 def test_the_evening_of_any_day_is_remembered_as_known_then(told: list[Told], compacted: bool) -> None:
     world = World()
@@ -138,7 +138,7 @@ def test_the_evening_of_any_day_is_remembered_as_known_then(told: list[Told], co
     assert asked(world.lake, last, then=False) == evenings[last]
 
 
-@settings(max_examples=amount(100, sample=20))
+@settings(max_examples=amount(100, sample=12))
 @given(told=lives_of_orders(in_order=True), days=st.integers(0, 70), compacted=st.booleans())
 def test_any_day_as_known_now_is_a_recompute_of_what_had_happened_by_then(
     told: list[Told], days: int, compacted: bool

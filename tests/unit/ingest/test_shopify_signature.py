@@ -10,6 +10,7 @@ import pytest
 
 from shared.ingest.adapter import Connection, Request
 from shared.ingest.sources.shopify import ADAPTER, signature
+from tests.amount import amount
 from tests.unit.ingest.conftest import NOW, SECRET, STORE, Asks, sample, sign
 
 HMAC = "x-shopify-hmac-sha256"
@@ -75,11 +76,12 @@ def test_the_events_preview_is_verified_by_its_own_header_names(connection: Conn
     assert ADAPTER.envelopes(Request(headers, body), connection, NOW) == ()
 
 
-def test_ten_thousand_mutants_and_none_is_believed(connection: Connection, ask: Asks) -> None:
+def test_no_mutant_is_believed(connection: Connection, ask: Asks) -> None:
+    """A sample; 10,000 with `MATAKITE_FULL=1`."""
     rng = random.Random(1)
     good = ask("orders/create", sample("customers_email_marketing_consent-update").body)
     assert ADAPTER.verify(good, connection, NOW)
-    for _ in range(10_000):
+    for _ in range(amount(10_000, sample=2_000)):
         mutant = _mutant(good, rng)
         assert not ADAPTER.verify(mutant, connection, NOW), mutant
 

@@ -16,6 +16,7 @@ from shared.analytics.segments.live import decide
 from shared.analytics.segments.read import read_document
 from shared.analytics.sql import bind
 from shared.core.shop import Shop
+from tests.amount import amount
 from tests.unit.analytics.segments.definitions import LIVE, documents
 from tests.unit.analytics.segments.world import NOW, SHOP, World, random_world
 
@@ -43,7 +44,7 @@ def differences(document: dict[str, Any], shop: World, settled: Shop = SHOP) -> 
 @pytest.mark.parametrize("word", sorted(LIVE))
 def test_each_condition_means_the_same_to_both(word: str) -> None:
     @given(LIVE[word])
-    @settings(QUICK, max_examples=8)
+    @settings(QUICK, max_examples=amount(8, sample=5))
     def agree(value: Any) -> None:
         document = {"name": "one", "title": "一つ", "members": {word: value}}
         assert differences(document, world(1)) == []
@@ -53,13 +54,13 @@ def test_each_condition_means_the_same_to_both(word: str) -> None:
 
 
 @given(documents(live=True), st.sampled_from([1, 2, 3]))
-@settings(QUICK, max_examples=80)
+@settings(QUICK, max_examples=amount(80, sample=40))
 def test_random_definitions_find_the_same_people(document: dict[str, Any], seed: int) -> None:
     assert differences(document, world(seed)) == []
 
 
 @given(LIVE["bought"])
-@settings(QUICK, max_examples=25)
+@settings(QUICK, max_examples=amount(25, sample=12))
 def test_orders_of_one_day_are_one_to_both_where_the_shop_says_so(value: dict[str, Any]) -> None:
     document = {"name": "one", "title": "一つ", "members": {"bought": value}}
     merged = replace(SHOP, sections={"analytics": {"same_day_is_one": 1}})
