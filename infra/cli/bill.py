@@ -14,10 +14,21 @@ from rich.table import Table
 
 from shared.core.clock import SystemClock
 from shared.core.errors import NotFoundError, RejectedError
-from shared.measurement.cost.bill import BARS, Assumptions, Bill, Rates, bill, price_counts
+from shared.measurement.cost.bill import (
+    BARS,
+    SCENARIOS,
+    Assumptions,
+    Bill,
+    Rates,
+    bill,
+    price_counts,
+    waiting_at_queues,
+)
 from shared.measurement.cost.counts import read_counts
+from shared.measurement.cost.machines import transitions_per_step
 from shared.measurement.cost.preview import Preview, Quota, over_budget, preview, ways_of
 from shared.measurement.cost.prices import TOKYO, Prices, read_prices
+from shared.scenarios.read import read_presets
 
 app = typer.Typer(name="bill", help="What AWS takes in a month / 月額の料金", invoke_without_command=True)
 _console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 130)
@@ -66,8 +77,6 @@ def scenario(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """What a scenario costs when everybody goes its dearest way, and when its mails have left."""
-    from shared.scenarios.read import read_presets
-
     found = {each.id: each for each in read_presets()}
     if name not in found:
         raise NotFoundError(f"there is no scenario {name!r}; there are: {', '.join(sorted(found))}")
@@ -87,7 +96,16 @@ def read_rates(document: dict[str, Any]) -> Rates:
         mail = read_counts(document["mails"])
         mails = mail.called("Step", "ses", "SendEmail")
         webhook = read_counts(document["webhooks"])
-        return Rates(webhook, document["accepted_webhooks"], mail, mails, document["decisions"], document.get("month"))
+        return Rates(
+            webhook,
+            document["accepted_webhooks"],
+            mail,
+            mails,
+            document["decisions"],
+            document.get("month"),
+            document.get("crowd"),
+            transitions_per_step(each for each in read_presets() if each.id in SCENARIOS),
+        )
     except KeyError as error:
         raise RejectedError(f"{error} is missing: write the file with `python -m tests.bench.counted_day`") from None
 
@@ -124,6 +142,8 @@ def _print_others(bills: list[Bill], prices: Prices) -> None:
         shown = (other.month.get(each.addresses) for each in bills)
         table.add_row(other.name, *("—" if usd is None else f"{usd:,.0f}" for usd in shown))
     _console.print(table)
+    waiting = waiting_at_queues(prices)
+    _console.print(f"空のキューの待ち受け（SQS）は別に月 約 ${waiting:.2f} です（月100万回までは常時無料枠）。")
     _console.print(f"{CAVEAT}\n* は未確認の単価を含みます。価格表 {prices.as_of}、1ドル {prices.yen_per_dollar:g}円。")
 
 

@@ -9,7 +9,7 @@ import json
 import re
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 import boto3
@@ -28,6 +28,8 @@ class Services:
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.sorts: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        """Sort keys of a partition: asking for one must not cost the more the more people there are."""
         self.calls: Counter[str] = Counter()
         self.mails = 0
         self.patient = False
@@ -80,12 +82,21 @@ class Services:
 
     def _Query(self, body: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         values = [value["S"] for value in body["ExpressionAttributeValues"].values()]
-        mine = [row for (table, pk, _), row in self.rows.items() if table == body["TableName"] and pk == values[0]]
+        place = (body["TableName"], values[0])
+        mine = [self.rows[(*place, sort)] for sort in self.sorts[place]]
         return {"Items": mine, "Count": len(mine), "ScannedCount": len(mine)}
 
     def _PutItem(self, body: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        self._row(self._key(body["TableName"], body["Item"]))
         self.rows[self._key(body["TableName"], body["Item"])] = body["Item"]
         return {}
+
+    def _row(self, key: tuple[str, str, str]) -> dict[str, Any]:
+        """The row as it is, made if there is none."""
+        if key not in self.rows:
+            self.sorts[key[:2]].append(key[2])
+            self.rows[key] = {"pk": {"S": key[1]}, "sk": {"S": key[2]}}
+        return self.rows[key]
 
     def _TransactWriteItems(self, body: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         for item in body["TransactItems"]:
@@ -94,7 +105,7 @@ class Services:
         return {}
 
     def _UpdateItem(self, body: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        row = self.rows.setdefault(self._key(body["TableName"], body["Key"]), dict(body["Key"]))
+        row = self._row(self._key(body["TableName"], body["Key"]))
         names, values = body.get("ExpressionAttributeNames", {}), body.get("ExpressionAttributeValues", {})
         if ":length" in values:  # the queue of slots: the one row whose next value depends on its last
             start = max(int(values[":now"]["N"]), int(row.get("next_at", values[":now"])["N"]))

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from datetime import timedelta
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from infra.cli.session import Deployment
@@ -19,6 +20,11 @@ from infra.demo.stage import set_up
 from infra.local import lifecycle
 from infra.local.process import Emulator, LocalPaths, internal
 from shared.core.clock import SystemClock
+from shared.ingest.oversize import MemoryOversize
+from shared.ingest.store import encode_item
+from shared.measurement.cost.bill import CROWD, SCENARIOS, Assumptions
+from shared.scenarios.model import Scenario
+from shared.scenarios.read import read_presets
 from tests.bench import month
 
 SHOPPERS = 120
@@ -45,10 +51,32 @@ def count_day(paths: LocalPaths, shoppers: int = SHOPPERS) -> dict[str, Any]:
         "counted_on": SystemClock().now().date().isoformat(),
         "accepted_webhooks": tally.answers["accepted"],
         "decisions": decisions,
-        "month": month.play(addresses=40),
+        "month": counted_month(),
+        "crowd": counted_crowd(),
         "webhooks": webhooks,
         "mails": mails,
     }
+
+
+def counted_month(addresses: int = 40) -> dict[str, float]:
+    """A month's webhooks, collected for as long as the events stream collects them (infra/customers.py)."""
+    window = timedelta(seconds=Assumptions().fold_window_seconds)
+    oversize = MemoryOversize()
+    envelopes = (
+        month._envelope(topic, body, at, number)
+        for number, (_, topic, body, at) in enumerate(month.month(addresses // 4))
+    )
+    sizes = [month.size(encode_item(envelope, oversize, attempt="0" * 16)) for envelope in envelopes]
+    return month.play(addresses, month.MOST_AT_ONCE, window, _ten()) | {"event kilobytes": fmean(sizes) / 1000}
+
+
+def counted_crowd(addresses: int = 40) -> dict[str, float]:
+    """The same month where a call of the fold holds the acts of many people, as it does from some hundred thousand."""
+    return month.play(addresses, CROWD, scenarios=_ten(), order=month.crowd(addresses))
+
+
+def _ten() -> list[Scenario]:
+    return [each for each in read_presets() if each.id in SCENARIOS]
 
 
 def _start_anew(emulator: Emulator) -> None:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from shared.ingest.model import Envelope
 from shared.ingest.oversize import MemoryOversize
 from shared.ingest.registry import adapter, events_of
 from shared.ingest.store import encode_item as event_item
+from shared.scenarios.model import Scenario
 from shared.scenarios.read import read_presets
 from shared.scenarios.store import MemoryEnrolmentStore
 from shared.scenarios.trigger import TriggerDeps, entry_rules, follow_change, read_ahead
@@ -42,6 +44,8 @@ KEYS = KeyRing(personal=b"a key of this test", links={"1": b"another"})
 SHOP = Shop(TenantId("mise"), "見本商店")
 MOST_AT_ONCE = 100
 """Records of a stream that a function is handed."""
+ACT = timedelta(seconds=3)
+"""What is said of one act arrives within."""
 FOLLOWED = frozenset({"cart", "order", "profile", "subscription", "visits"})
 """Rows that the trigger's event source lets through."""
 
@@ -157,6 +161,19 @@ def month(addresses: int, seed: int = 1) -> Iterator[tuple[bool, str, bytes, dat
     return iter(sorted(calls, key=lambda call: call[3]))
 
 
+def crowd(addresses: int, seed: int = 1) -> Iterator[tuple[bool, str, bytes, datetime]]:
+    """The same month where so many shop at once that one call of the fold meets each of them with one act only."""
+    rng = random.Random(seed)
+    people = [
+        [
+            [call for _, call in act]
+            for act in _batches(list(enumerate(sorted(_address(rng, n), key=lambda c: c[3]))), MOST_AT_ONCE, ACT)
+        ]
+        for n in range(addresses)
+    ]
+    return (call for turn in zip_longest(*people) for act in turn for call in act or ())
+
+
 def _address(rng: random.Random, number: int) -> Iterator[tuple[bool, str, bytes, datetime]]:
     new = number % 10 == 0
     who = {
@@ -214,16 +231,23 @@ def _body(topic: str, changes: Mapping[str, str], at: datetime) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def play(addresses: int, batch: int = 1, window: timedelta | None = None) -> dict[str, float]:
+def play(
+    addresses: int,
+    batch: int = 1,
+    window: timedelta | None = None,
+    scenarios: Sequence[Scenario] = (),
+    order: Iterator[tuple[bool, str, bytes, datetime]] | None = None,
+) -> dict[str, float]:
     """Write units and calls per delivery of the month; who is not new was here a month before.
 
     The stream brings `batch` deliveries at a time, neighbours in time; with a `window`, only what follows the first of
-    them within it.
+    them within it. `scenarios` are those of the shop; without, all that come with the product. `order` is
+    another order of the month.
     """
     store, enrolments, oversize = MemoryCustomerStore(), CountedEnrolments(), MemoryOversize()
     store.rows = rows = CountedRows()
-    trigger = TriggerDeps(entry_rules(read_presets()), enrolments)
-    calls = list(month(addresses))
+    trigger = TriggerDeps(entry_rules(scenarios or read_presets()), enrolments)
+    calls = list(order or month(addresses))
     for new, topic, body, at in calls:
         if not new and topic == "customers/update":
             _fold(_envelope(topic, re.sub(rb"2026-1[12]", b"2026-10", body), at - timedelta(days=32), -1), store)

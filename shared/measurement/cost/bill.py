@@ -28,10 +28,28 @@ MEMORY_GB = {
     "ReceiveFeedback": 0.5,
 }
 ARCHIVE_GB = 1.7275
+MINUTES, QUARTER, HOUR, DAY = 10, 15, 60, 1440
+SCENARIOS: Mapping[str, tuple[int, int]] = {
+    "cart_abandoned": (MINUTES, MINUTES),
+    "browse_abandoned": (QUARTER, QUARTER),
+    "first_order_steps": (HOUR, HOUR),
+    "f2_conversion": (HOUR, HOUR),
+    "dormant_winback": (HOUR, DAY),
+    "vip_offer": (HOUR, DAY),
+    "birthday": (HOUR, DAY),
+    "next_delivery": (HOUR, DAY),
+    "welcome": (HOUR, DAY),
+    "newsletter": (HOUR, DAY),
+}
+"""The ten scenarios a shop runs (reliability.md §4.2), of those that come with the product: minutes between two sweeps,
+and between two cohorts. Who a date or the nightly run makes due is due with everybody else of that day.
+"""
 _OF_A_MAIL, _OF_WHO_IS_HELD_BACK = 5, 2
 """Write units of the ledger, the contact row and the enrolment."""
 AT_ONCE = {"Step": 8, "Sweep": 8}
 """Calls a function has under way side by side."""
+CROWD, WRITES_AT_ONCE = 15, 4
+"""Events in one call of the fold, of as many people, from which they are written side by side (customers/rows.py)."""
 
 
 @dataclass(frozen=True)
@@ -41,32 +59,45 @@ class Assumptions:
     mails_per_address: float = 8
     webhooks_per_address: float = 60
     steps: int = 4
-    sweep_minutes: tuple[int, ...] = (1, *[15] * 3, *[60] * 18)
-    """Of each scenario, as the product's own say: every minute where minutes matter (carts), hourly where days do."""
+    scenarios: tuple[tuple[int, int], ...] = tuple(SCENARIOS.values())
+    """Minutes between the sweeps of each, and between its cohorts."""
     batch_size: int = 50
+    """Mails of one call of the step (shared/scenarios/sweep.py)."""
     shards: int = 4
     """Of a stream of an on-demand table."""
     archive_window_seconds: float = 300
-    polls_per_second: float = 4
-    events_per_mail: float | None = None
-    """Records of SES per mail; None: as counted. Opens and clicks included, reliability.md says 2.3."""
-    kept_days: float = 90
+    fold_window_seconds: float = 3
+    """How long the events stream is collected for a call (infra/customers.py)."""
+    through_api: float = 0.0
+    """Share of the webhooks that come through API Gateway, not to the function's own address (infra/ingest.py)."""
+    events_per_mail: float | None = 2.3
+    """Records of SES per mail, opens and clicks included (reliability.md §4.2); None: as counted."""
+    kept_days: float = 30
     """Raw webhooks and records of SES in the events table."""
     kilobytes_per_event: float = 1.0
+    """Of a webhook's row, where it was not counted."""
+    kilobytes_per_record: float = 0.6
+    """Of the row of one of SES's records, trimmed (shared/ingest/sources/ses.py): 0.46 to 0.63 as counted."""
+    lake_kilobytes: float = 0.1
+    """Of a webhook, as Parquet: a row of events is 35 bytes as counted, one of orders and lines some hundred."""
     address_kilobytes: float = 12
     """State of a person: profile, orders, carts, consents, enrolments and ledger of a year."""
     request_log_kilobytes: float = 0.25
     metrics_log_kilobytes: float = 0.35
-    """The API's access log and the metrics of a webhook; functions log nothing of their own when all is well, and
-    START, END and REPORT are off (infra/functions.py).
+    """A line of the API's access log, and one of metrics: a step counts its mails, a webhook only what is out of the
+    ordinary. START, END and REPORT are off (infra/functions.py).
     """
+    out_of_the_ordinary: float = 0.05
+    """Webhooks that are repeated or refused."""
     trace_reservoir: float = 1.0
     """Traces per second that Lambda takes of a traced function, and its share of the rest. What is called for every
     webhook or record is not traced (infra/functions.py).
     """
     trace_share: float = 0.05
-    metrics: int = 18
-    alarms: int = 23
+    metrics: int = 6
+    """Names that are told in every hour; a name costs for the hours in which it is told (CloudWatch's price list)."""
+    alarms: int = 28
+    """As the template has them (tests/unit/measurement/test_bill.py reads it)."""
     analyses: int = 60
     cpu_milliseconds: float = 3
     """Of our own code, per webhook or mail and function."""
@@ -82,7 +113,13 @@ class Rates:
     mails: int
     decisions: int
     month: Mapping[str, float] | None = None
-    """Units of a webhook over a month's mix: written as `event`, `state` and `due index`, and `read units`."""
+    """Of a webhook over a month's mix: units written as `event`, `state` and `due index`, `read units`, calls of the
+    fold and the trigger, and `event kilobytes`.
+    """
+    crowd: Mapping[str, float] | None = None
+    """The same where a call of the fold holds the events of many people (`CROWD` or more)."""
+    transitions_per_step: float | None = None
+    """Of a scenario's machine for one batch, from its definition; None: as counted."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +152,17 @@ class Bill:
     def ratio(self) -> float:
         """× the SES floor."""
         return self.usd / self.floor
+
+
+QUEUES = 7
+"""Queues that a function waits at; Lambda asks each with five long polls of 20 s, whether anything is in it or not."""
+
+
+def waiting_at_queues(prices: Prices) -> float:
+    """USD a month for asking empty queues: told beside the bill, because reliability.md's figures leave it out of all
+    designs, and a million requests of it are free in every account.
+    """
+    return prices.of({"queue_request": QUEUES * 5 * MONTH_SECONDS / 20})
 
 
 BARS = {10_000: 3.0, 100_000: 1.6, 1_000_000: 1.4}
@@ -199,8 +247,9 @@ class _Month:
         return "SES 送信料", {"ses_mail": self.mails}, f"1件{self.assumed.mails_per_address:g}通/月、à la carte"
 
     def _api(self) -> tuple[str, dict[str, float], str]:
-        said = f"1件{self.assumed.webhooks_per_address:g}回/月、512KBまで1回"
-        return "Webhook 受信（HTTP API）", {"api_request": self.webhooks}, said
+        through = f"関数の URL は無料、API 経由は {self.assumed.through_api:.0%}"
+        said = f"1件{self.assumed.webhooks_per_address:g}回/月、{through}"
+        return "Webhook 受信（URL・HTTP API）", {"api_request": self.webhooks * self.assumed.through_api}, said
 
     def _webhook_units(self) -> tuple[str, dict[str, float], str]:
         written = self.write_units_per_webhook
@@ -214,16 +263,24 @@ class _Month:
 
     def _webhook_functions(self) -> tuple[str, dict[str, float], str]:
         rate = self.webhooks / MONTH_SECONDS / self.assumed.shards
-        folded = self.webhooks / max(1.0, rate / self.assumed.polls_per_second)
+        folded = self.webhooks / max(1.0, rate * self.assumed.fold_window_seconds)
         followed = self.webhooks / max(1.0, rate)
-        usage = {
-            "lambda_request": self.webhooks + folded + followed,
-            "lambda_gb_second": sum(
-                self._gigabyte_seconds(self.rates.webhook, name, self.rates.webhooks) * self.webhooks
-                for name in ("ReceiveWebhook", "UpdateState", "Trigger")
-            ),
-        }
+        each = self._gigabyte_seconds(self.rates.webhook, "ReceiveWebhook", self.rates.webhooks)
+        each += sum(self._following(name, calls) for name, calls in (("UpdateState", "fold"), ("Trigger", "trigger")))
+        usage = {"lambda_request": self.webhooks + folded + followed, "lambda_gb_second": each * self.webhooks}
         return "Webhook の関数（Lambda）", usage, "呼び出し1回 DynamoDB 4ms・S3 25ms、自前の計算 3ms"
+
+    def _following(self, name: str, calls: str) -> float:
+        """GB-s of what the streams hand a function, per webhook. The fold writes a crowd's rows four at a time."""
+        together = self.webhooks / MONTH_SECONDS / self.assumed.shards * self.assumed.fold_window_seconds
+        crowded = self.rates.crowd if together >= CROWD else None
+        counted = crowded or self.rates.month
+        if not counted:
+            return self._gigabyte_seconds(self.rates.webhook, name, self.rates.webhooks)
+        asked = counted[f"{calls} reads"] + counted[f"{calls} writes"] / (
+            WRITES_AT_ONCE if crowded and calls == "fold" else 1
+        )
+        return (asked * MILLISECONDS["dynamodb"] + self.assumed.cpu_milliseconds) / 1000 * MEMORY_GB[name]
 
     def _gigabyte_seconds(self, counts: Counts, name: str, per: int, cpu: float | None = None) -> float:
         """Of one webhook or mail, by the calls the function was counted to make for it."""
@@ -251,9 +308,9 @@ class _Month:
     def _cohorts(self) -> tuple[float, float]:
         """Executions and batches in a month: arrivals are spread evenly over the scenarios and the day."""
         assumed = self.assumed
-        people = self.decisions / assumed.steps / len(assumed.sweep_minutes)
+        people = self.decisions / assumed.steps / len(assumed.scenarios)
         executions = batches = 0.0
-        for minutes in assumed.sweep_minutes:
+        for _, minutes in assumed.scenarios:
             ticks = MONTH_SECONDS / 60 / minutes
             arriving = people / ticks
             started = ticks * -math.expm1(-arriving)
@@ -263,11 +320,10 @@ class _Month:
 
     def _orchestration(self) -> tuple[str, dict[str, float], str]:
         executions, batches = self._cohorts()
-        counted = max(1, self.rates.mail.executions)
-        # Counted over a scenario of three mails; per step of the assumed ones.
-        each = (self.rates.mail.transitions + counted) / counted / 3 * self.assumed.steps
+        # The start is one, too.
+        each = 1 + self._transitions_per_step() * self.assumed.steps
         mapped = max(0.0, batches - executions) * self.assumed.steps
-        ticks = sum(MONTH_SECONDS / 60 / minutes for minutes in self.assumed.sweep_minutes)
+        ticks = self._ticks()
         usage = {
             "transition": executions * each + mapped,
             "express_request": mapped,
@@ -278,8 +334,16 @@ class _Month:
             "object_put": batches * (1 + self.assumed.steps),
             "object_get": batches * (1 + self.assumed.steps),
         }
-        said = f"{executions:,.0f} 実行×{each:.0f} 遷移（実測）、シナリオ {len(self.assumed.sweep_minutes)} 本"
+        said = f"{executions:,.0f} 実行×{each:.0f} 遷移、シナリオ {len(self.assumed.scenarios)} 本"
         return "シナリオの進行（Step Functions・掃引）", usage, said
+
+    def _ticks(self) -> float:
+        return sum(MONTH_SECONDS / 60 / minutes for minutes, _ in self.assumed.scenarios)
+
+    def _transitions_per_step(self) -> float:
+        if self.rates.transitions_per_step is not None:
+            return self.rates.transitions_per_step
+        return self.rates.mail.transitions / max(1, self.rates.mail.executions) / 3
 
     def _feedback(self) -> tuple[str, dict[str, float], str]:
         counted = self.rates.mail.called("ReceiveFeedback", "dynamodb", "PutItem")
@@ -287,9 +351,9 @@ class _Month:
         usage = {
             "write_unit": self.events * written,
             "read_unit": self.events,
-            "queue_request": self.events * (1 + 2 / 10 + 0.1),
-            "lambda_request": self.events / 5 + self.events,
-            "lambda_gb_second": self.events * (0.011 * MEMORY_GB["ReceiveFeedback"] + 0.005 * MEMORY_GB["UpdateState"]),
+            "queue_request": self.events * (1 + 2 / 10),
+            "lambda_request": self.events / 5,
+            "lambda_gb_second": self.events * 0.011 * MEMORY_GB["ReceiveFeedback"],
         }
         said = f"1通 {self.events_per_mail:.2f} 件、1件 {written:.2f} 書込単位（実測）"
         return "到達・苦情などの受信（SQS・DynamoDB・Lambda）", usage, said
@@ -304,28 +368,32 @@ class _Month:
             "lambda_request": filled,
             "lambda_gb_second": (filled * 0.2 + arriving * 0.0004) * ARCHIVE_GB,
             "object_put": filled * 2,
-            "object_gb_month": self.addresses * self.assumed.webhooks_per_address * 0.4e-6 * 12,
+            "object_gb_month": self.webhooks * self.assumed.lake_kilobytes / 1e6 * 12,
         }
         said = f"{self.assumed.archive_window_seconds:g}秒ごと×{self.assumed.shards}シャード×2本、1年分を保管"
         return "データレイクへの保管（S3・Lambda）", usage, said
 
     def _stored(self) -> tuple[str, dict[str, float], str]:
-        kept = (self.webhooks + self.events) * self.assumed.kept_days / 30 * self.assumed.kilobytes_per_event
-        gigabytes = (kept + self.addresses * self.assumed.address_kilobytes) / 1e6
-        usage = {"table_gb_month": gigabytes, "recovery_gb_month": gigabytes}
-        return "保存と復旧（DynamoDB・PITR）", usage, f"生データ {self.assumed.kept_days:g} 日、{gigabytes:,.1f} GB"
+        each = (self.rates.month or {}).get("event kilobytes", self.assumed.kilobytes_per_event)
+        kept = self.webhooks * each + self.events * self.assumed.kilobytes_per_record
+        kept *= self.assumed.kept_days / 30
+        people = self.addresses * self.assumed.address_kilobytes
+        # What arrived is no longer kept than a backup of it would be (infra/stateful.py).
+        usage = {"table_gb_month": (kept + people) / 1e6, "recovery_gb_month": people / 1e6}
+        said = f"生データ {self.assumed.kept_days:g} 日 {kept / 1e6:,.1f} GB、顧客の状態 {people / 1e6:,.1f} GB"
+        return "保存と復旧（DynamoDB・PITR）", usage, said
 
     def _logs(self) -> tuple[str, dict[str, float], str]:
-        per_webhook = self.assumed.request_log_kilobytes + self.assumed.metrics_log_kilobytes
+        per_webhook = self.assumed.request_log_kilobytes * self.assumed.through_api
+        per_webhook += self.assumed.metrics_log_kilobytes * self.assumed.out_of_the_ordinary
         steps = self._cohorts()[1] * self.assumed.steps
         total = self.webhooks * per_webhook + steps * self.assumed.metrics_log_kilobytes
         return "ログ（CloudWatch Logs）", {"log_gb": total / 1e6}, f"Webhook 1回 {per_webhook:.2f} KB"
 
     def _traces(self) -> tuple[str, dict[str, float], str]:
         executions, batches = self._cohorts()
-        ticks = sum(MONTH_SECONDS / 60 / minutes for minutes in self.assumed.sweep_minutes)
-        taken = sum(self._traced(calls) for calls in (executions, batches * self.assumed.steps, ticks))
-        return "トレース（X-Ray）", {"trace": taken}, "配信・掃引・進行だけ。毎秒1件と残りの5%"
+        taken = sum(self._traced(calls) for calls in (executions, batches * self.assumed.steps))
+        return "トレース（X-Ray）", {"trace": taken}, "配信と進行だけ。毎秒1件と残りの5%"
 
     def _traced(self, calls: float) -> float:
         at_first = min(calls, self.assumed.trace_reservoir * MONTH_SECONDS)
@@ -350,7 +418,6 @@ class _Month:
             "alarm": float(self.assumed.alarms),
             "dashboard": 1.0,
             "secret": 1.0,
-            "encryption_key": 1.0,
         }
         said = f"指標{self.assumed.metrics}・アラーム{self.assumed.alarms}・画面1"
         return "監視と鍵（固定）", usage, said
