@@ -108,6 +108,7 @@ RENEWALS = ("_subscription_renewal", "_subscription_resubscribe", "_subscription
 _MAX_META = 500
 _KANA = re.compile(r"[ァ-ヶー・･ｦ-ﾟぁ-ゖ\s　]{1,100}")
 _TOPIC = re.compile(r"[a-z0-9_.-]{1,100}", re.ASCII)
+_INDEX = re.compile(r"[0-9]{1,6}", re.ASCII)
 _PING = re.compile(rb"webhook_id=[0-9]{1,20}")
 _NAIVE = re.compile(r"[0-9-]{10}[T ][0-9:.]{5,15}", re.ASCII)
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&#039;", "'"), ("&#x27;", "'"), ("&amp;", "&"))
@@ -217,7 +218,17 @@ def _object(raw: bytes) -> Body:
     """The body; some plugins wrap it into `{"data": …}`."""
     body = read.parse_object(raw)
     wrapped = body.get("data")
-    return wrapped if len(body) == 1 and isinstance(wrapped, dict) else body
+    return _with_lists(wrapped if len(body) == 1 and isinstance(wrapped, dict) else body)
+
+
+def _with_lists(body: Body) -> Body:
+    """PHP writes a list from which a plugin took an entry as an object: `{"0": …, "2": …}`."""
+    holed = {
+        name: list(value.values())
+        for name, value in body.items()
+        if isinstance(value, dict) and value and all(map(_INDEX.fullmatch, value))
+    }
+    return {**body, **holed} if holed else body
 
 
 def _event_id(request: Request, connection: Connection, topic: str, now: datetime) -> EventId:

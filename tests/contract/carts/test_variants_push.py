@@ -74,6 +74,11 @@ WOOCOMMERCE = [
             "subtotal_tax": "146.67", "total": "1650.00", "total_tax": "132", "price": 550.0}]),
         ((E.ORDER_PLACED, {"total": 2580, "goods_total": 1650, "lines.0.unit_amount": 611,
                            "lines.0.variant_id": "94"}),)),
+    Variant("lists from which a plugin took an entry", "order.updated", order(
+        line_items={"0": order()["line_items"][0], "2": {**order()["line_items"][0], "id": 317, "product_id": 95}},
+        refunds={"1": TAKEN_BACK}, meta_data={"0": {"key": "_billing_yomigana_last_name", "value": "ミホン"}}),
+        ((E.ORDER_UPDATED, {"lines.len": 2, "lines.1.product_id": "95", "refunds.0.amount": 1980,
+                            "person.last_name_kana": "ミホン"}),)),
     Variant("an order whose product is gone and whose address is empty", "order.updated", order(
         status="wc-completed", billing=[], date_paid_gmt=None, line_items=[{
             "id": 1, "name": "なくなった品", "product_id": 0, "variation_id": 0, "quantity": 1, "subtotal": "10",
