@@ -99,6 +99,8 @@ class StepCall(_Part):
     branch: CalledBranch | None = None
     tag: str = ""
     coupon: str = ""
+    staged: bool = False
+    """Of a coupon: none is given."""
     until: WaitUntil | None = None
     answers: tuple[int, ...] = ()
 

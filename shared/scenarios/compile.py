@@ -209,7 +209,7 @@ class _Compiler:
                 return self._send(lane, step.as_send, rest, enter=enter)
             case Tagging() | Couponing():
                 kind, word = str(step_kind(step)), step_name(step)
-                call = {"action": kind, "step": f"{kind} {word}", kind: word}
+                call = {"action": kind, "step": f"{kind} {word}", kind: word, **self._stage()}
                 name = f"{kind} {word} ({len(lane.states)})"
                 return self._task(lane, name, call, lambda: self._way(lane, rest), enter=enter)
             case Exit():
@@ -242,7 +242,7 @@ class _Compiler:
                 "template": send.template,
                 "purpose": send.purpose.value,
                 "expires_after_seconds": int(send.expires_after.total_seconds()),
-                "staged": self.scenario.status is LiveStatus.STAGED,
+                "staged": bool(self._stage()),
                 "last": not rest,
                 **({"at": at.value} if at else {}),
                 **({"above": list(self.above)} if self.above else {}),
@@ -345,6 +345,10 @@ class _Compiler:
         for end in ends:
             lane.states[end] |= then
         return size if asks else one
+
+    def _stage(self) -> State:
+        """A staged scenario decides and records; nobody gets anything."""
+        return {"staged": True} if self.scenario.status is LiveStatus.STAGED else {}
 
     def _pinned(self) -> State:
         scenario = self.scenario

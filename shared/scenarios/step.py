@@ -455,7 +455,8 @@ class _Step:
         if enrolment.step == self.call.step:
             return _Met(enrolment.outcome)
         try:
-            self._coupons().issue(*self._occasion(self.call.coupon, enrolment), self.now)
+            if not self.call.staged:
+                self._coupons().issue(*self._occasion(self.call.coupon, enrolment), self.now)
         except NoCouponError:
             return self._record(enrolment, NO_COUPON, EnrolmentState.EXITED)
         return self._record(enrolment, GIVEN, EnrolmentState.ENTERED)

@@ -31,6 +31,8 @@ SAFE = {
     "send",
     "branch",
     "tag",
+    "coupon",
+    "staged",
     "until",
     "goal",
     "period",

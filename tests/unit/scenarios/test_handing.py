@@ -62,6 +62,18 @@ def test_everyone_gets_one_code_whatever_dies_and_who_gets_none_is_promised_none
     assert (shop.enrolment(without).state, shop.enrolment(without).outcome) == (EnrolmentState.EXITED, "no_coupon")
 
 
+def test_a_staged_scenario_uses_up_no_code() -> None:
+    staged = of_steps("coupon: spring", SEND).model_copy(update={"status": LiveStatus.STAGED})
+    shop = WithCoupons(scenario=staged)
+    shop.books.add(TENANT, "spring", Terms("10%引き"), ["CODE-A"])
+    shop.logs_in("hanako")
+    shop.at("2026-03-02 11:00", shop.sweeps)
+    shop.play()
+    assert shop.ledger_states("hanako") == {"one": "staged"}
+    (book,) = shop.books.books(TENANT)
+    assert book.left == 1
+
+
 class FlakyTray(MemoryTray):
     """Takes the document, and its answer is lost the first time."""
 
