@@ -42,7 +42,7 @@ _PARQUET_OUTPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputForma
 _PARQUET_SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 
 _BATCH = 1000
-_WINDOW = Duration.minutes(1)
+_WINDOW = Duration.minutes(5)
 """The longest there is: fewer, larger objects, and nobody reads the lake by the minute."""
 
 # One order row of the customers stream. Imported history is written to the lake by the import itself; when it moves

@@ -97,7 +97,7 @@ class Assumptions:
     metrics: int = 6
     """Names that are told in every hour; a name costs for the hours in which it is told (CloudWatch's price list)."""
     alarms: int = 28
-    """As the template has them (tests/unit/measurement/test_bill.py reads it)."""
+    """As the template has them (tests/infra/test_bill_assumptions.py)."""
     analyses: int = 60
     cpu_milliseconds: float = 3
     """Of our own code, per webhook or mail and function."""
