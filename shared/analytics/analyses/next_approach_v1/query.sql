@@ -28,14 +28,18 @@ sent AS (
     AND event = 'sent'
   GROUP BY customer_id, scenario
 ),
+buyers AS (
+  SELECT customer_id, purchase_days
+  FROM buyers_v1
+  WHERE tenant = :tenant
+    AND dt = :as_of
+),
 answered AS (
   SELECT DISTINCT sent.customer_id, sent.scenario
   FROM sent
-  INNER JOIN valid_orders_v1
-    ON valid_orders_v1.customer_id = sent.customer_id
-    AND DATE_DIFF('day', sent.sent_on, valid_orders_v1.ordered_on) BETWEEN 0 AND 13
-  WHERE valid_orders_v1.tenant = :tenant
-    AND valid_orders_v1.dt = :as_of
+  INNER JOIN buyers ON buyers.customer_id = sent.customer_id
+  CROSS JOIN UNNEST(buyers.purchase_days) AS purchases (day)
+  WHERE purchases.day - DATE_DIFF('day', DATE '1970-01-01', sent.sent_on) BETWEEN 0 AND 13
 ),
 responses AS (
   SELECT sent.scenario, COUNT(*) AS sends, COUNT(answered.customer_id) AS responders
