@@ -53,7 +53,8 @@ def move(scenario: Scenario, people: Callable[[], Iterable[Enrolment]], deps: Sw
     given = [each for each in moving if deps.enrolments.move(each, _execution(each, now), scenario.version)]
     groups: dict[str, list[Enrolment]] = {}
     for each in people():
-        if each.state is EnrolmentState.ENTERED and each.execution.endswith(MOVED):
+        here = each.state is EnrolmentState.ENTERED and each.version == scenario.version
+        if here and each.execution.endswith(MOVED):
             groups.setdefault(each.execution, []).append(each)
     for execution, together in groups.items():
         began = together[0].entered_at or now
