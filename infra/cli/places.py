@@ -212,6 +212,7 @@ class Places:
 
 
 def places(shop: str | None) -> Places:
+    """Where the people of a shop stand."""
     desk = open_desk(connect(), shop)
     table = desk.deployment.outputs["ScenariosTable"]
     return Places(desk, DynamoEnrolmentStore(table, desk.deployment.client("dynamodb")))

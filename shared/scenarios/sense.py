@@ -36,6 +36,7 @@ Said = tuple[Path_, str, str]
 
 
 def sense(scenario: Scenario) -> Iterator[Said]:
+    """Everything in a file that no one word is wrong about."""
     yield from _entry(scenario)
     yield from _names(scenario.steps, ("steps",), {})
     yield from _path(scenario.steps, ("steps",), ends=True)
