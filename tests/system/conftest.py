@@ -39,6 +39,9 @@ HURRY = 1 / 86_400
 SEGMENT = "r1f1"
 """Saved from a cell of a table before the night, which evaluates it."""
 
+CAMPAIGNS = ("haru", "aki")
+"""Coupons made before the night, which reads their codes: two files, so that it also has something to put together."""
+
 SHOPS = ("default", "gate", "imports", "privacy", "exits", "grants", "websites", "pages", "inbox", "polls", "erasure")
 """Every shop of the suite; whoever needs one of their own adds its id here."""
 
@@ -113,6 +116,19 @@ def played(
     import_history(stage, tmp_path_factory.mktemp("history") / "orders.csv", CUSTOMERS)
     row = ("--from-analysis", "rfm_matrix", "--row", "r=1,f=1", "--name", SEGMENT, "--title", "一度きり")
     saved = matakite(cloud_paths, "segment", "save", *row, "--shop", "default")
+    for campaign in CAMPAIGNS:
+        codes = (
+            "--prefix",
+            campaign.upper(),
+            "--count",
+            "5",
+            "--out",
+            str(tmp_path_factory.mktemp(campaign) / "c.csv"),
+        )
+        made = matakite(
+            cloud_paths, "mail", "coupon", "make", campaign, *codes, "--benefit", "10%引き", "--shop", "default"
+        )
+        assert made.status == 0, made.err
     with schedules_paused(cloud):
         day, tallies, night = _play(stage, cloud)
     answers = tallies[0].answers + tallies[1].answers
