@@ -17,6 +17,8 @@ from shared.analytics.sql import Value, bind, literal
 from shared.core.errors import NotFoundError
 from shared.core.ids import TenantId
 
+_SUNDAY = 7
+
 FOLDER = Path(__file__).parent / "analyses"
 
 NEVER = date(1990, 1, 1)
@@ -53,6 +55,12 @@ class Analysis:
     """Results it waits for, and does without where they failed."""
     then: bool = False
     """Asked as things stood and were known `THEN_DAYS` before: what was said then is held against what happened."""
+    weekly: bool = False
+    """It compares whole weeks: of the nights, only that of a Sunday works it out."""
+
+    def tonight(self, as_of: date) -> bool:
+        """Does the night of this day work it out?"""
+        return self.stored and (not self.weekly or as_of.isoweekday() == _SUNDAY)
 
     def document(self) -> dict[str, Any]:
         """As it stands in the nightly machine's definition."""
@@ -72,6 +80,7 @@ def from_documents(documents: Iterable[Mapping[str, Any]]) -> list[Analysis]:
             each.get("columns", {}),
             tuple(each.get("uses", ())),
             each.get("then", False),
+            each.get("weekly", False),
         )
         for each in documents
     ]

@@ -45,6 +45,8 @@ class Meaning:
     """Results it also reads, and does without where they failed tonight."""
     carries_over: bool = False
     """Also reads its own result of the run before."""
+    weekly: bool = False
+    """Of the nights, only that of a Sunday works it out: it compares whole weeks."""
     then: bool = False
     """Asked as things stood `catalog.THEN_DAYS` ago."""
     customers: CustomerLists | None = None
@@ -94,7 +96,7 @@ def every_analysis() -> list[Analysis]:
 
 def _analysis(name: str) -> Analysis:
     said = meaning(name)
-    return Analysis(name, said.reads, said.report, said.title, uses=said.uses, then=said.then)
+    return Analysis(name, said.reads, said.report, said.title, uses=said.uses, then=said.then, weekly=said.weekly)
 
 
 def _made(name: str) -> Analysis:

@@ -174,12 +174,12 @@ def advance(
     """
     outcomes = [*night.outcomes, *(judge(result) for result in results)]
     ended = {outcome.name: outcome for outcome in outcomes}
-    mine = {analysis.name for analysis in analyses if analysis.stored}
+    mine = {analysis.name for analysis in analyses if analysis.tonight(night.as_of)}
     ready: list[Analysis] = []
     waits = {analysis.name: segments.waits(analysis.name, analyses) for analysis in analyses}
     # Those that wait for whatever the shop's segments read come last: by then this pass knows every loss.
     for analysis in sorted(in_order(analyses), key=lambda each: bool(waits[each.name])):
-        if analysis.name in ended or not analysis.stored:
+        if analysis.name in ended or analysis.name not in mine:
             continue
         needed = [name for name in catalog.stored_reads(analysis.name, analyses) if name in mine]
         lost = [name for name in needed if name in ended and ended[name].state != "done"]

@@ -110,8 +110,21 @@ def test_the_record_of_a_night_names_its_analyses_in_both_languages() -> None:
     record = world.reports.get(TENANT, nightly.RUN, day("2026-03-31"))
     assert record is not None
     titles = {each["name"]: each["title"] for each in record["analyses"]}
-    assert titles == {analysis.name: dict(analysis.title) for analysis in meaning.analyses()}
+    assert titles == {each.name: dict(each.title) for each in meaning.analyses() if not each.weekly}
     assert all(set(title) == {"ja", "en"} for title in titles.values())
+
+
+def test_alerts_compare_whole_weeks_on_the_night_of_a_sunday() -> None:
+    alerts = {"early_warning_v1", "category_drop_v1"}
+    assert {analysis.name for analysis in meaning.analyses() if analysis.weekly} == alerts
+    world = World()
+    world.hear(an_order("a", "1", "2026-03-20"))
+    beside = BESIDE_THE_SCORES - alerts
+    for on, expected in (("2026-03-28", set()), ("2026-03-29", alerts)):
+        world.run_night(on, without=beside)
+        record = world.reports.get(TENANT, nightly.RUN, day(on))
+        assert record is not None
+        assert {each["name"] for each in record["analyses"] if each["state"] == "done"} & alerts == expected
 
 
 def test_a_day_that_is_run_again_gives_the_same_and_writes_nothing() -> None:
