@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from functions.delivery import follow_link as function
+from shared.analytics.event_rows import rows_of_event
 from shared.core.errors import UnavailableError
 from shared.core.ids import CustomerId, SendId, TenantId
 from shared.delivery.clicks import ClickDeps, answer_http, follow
@@ -22,7 +23,7 @@ from shared.ingest.model import MessageFacts
 from shared.ingest.oversize import MemoryOversize
 from shared.ingest.registry import events_of
 from shared.ingest.store import MemoryEventStore
-from tests.unit.delivery.world import KEYS, NOON, TENANT, a_request
+from tests.unit.delivery.world import KEYS, NOON, TENANT, a_request, a_shop
 
 URL = "https://shop.example.jp/recover?key=secret"
 PHONE = {
@@ -86,6 +87,11 @@ def test_a_click_leads_on_and_is_known_of_the_message(road: Road) -> None:
         step="first",
     )
     assert road.reactions() == {"clicked"}
+    (event,) = (event for each in road.events.envelopes() for event in events_of(each))
+    rows = {table.name: row for table, row in rows_of_event(event, (), a_shop())}
+    said = rows["messages"]
+    assert (said["event"], said["channel"], said["machine"], said["step"]) == ("clicked", "line", False, "first")
+    assert URL not in str(rows), "a cart's link is its buyer's secret"
 
 
 @pytest.mark.parametrize(
