@@ -34,7 +34,7 @@ from shared.scenarios.move import move as move_people
 from shared.scenarios.read import read_presets
 from shared.scenarios.seed import Seeded
 from shared.scenarios.seed import seed as seed_people
-from shared.scenarios.store import DynamoEnrolmentStore
+from shared.scenarios.store import DynamoEnrolmentStore, EnrolmentStore
 from shared.scenarios.sweep import SweepDeps
 from shared.scenarios.trigger import entry_rules
 
@@ -149,7 +149,7 @@ class Places:
     """The enrolments of one shop."""
 
     desk: Desk
-    store: DynamoEnrolmentStore
+    store: EnrolmentStore
 
     def pause(self, scenario: ScenarioId, at: datetime | None) -> None:
         self.store.pause(self.desk.shop.tenant, scenario, at)
