@@ -234,7 +234,9 @@ def _change(
         or max((gone.scores for gone in absorbed if gone.scores), key=lambda s: s.as_of, default=None),
     )
     forgotten = rules.forgotten_refs(together.refs, record)
-    return Change(after, absorbed, fresh, forgotten, because.historical if historical is None else historical)
+    # An address that was said again after an erasure heard of only now.
+    renamed = {ref for ref in record.refs - together.refs if rules.is_strong(ref)}
+    return Change(after, absorbed, fresh | renamed, forgotten, because.historical if historical is None else historical)
 
 
 def _joins(

@@ -137,7 +137,11 @@ def canonical_id(refs: Iterable[Ref]) -> CustomerId:
 
 def successor(ref: Ref, erased_at: datetime) -> Ref:
     """What a forgotten address is called when somebody writes it again after the erasure: another person's key."""
-    return Ref(f"{ref}~{int(erased_at.timestamp() * 1_000_000):x}")
+    return Ref(f"{ref}~{_micros(erased_at):x}")
+
+
+def _micros(at: datetime) -> int:
+    return int(at.timestamp() * 1_000_000)
 
 
 # --- joining ---------------------------------------------------------------------------------------------------------
@@ -270,7 +274,8 @@ def settle(record: Record) -> Record:
     said = {thing: each for thing, each in record.said.items() if each.at > since}
     cards = _referred(record.cards, said)
     said_again = {ref for card in cards.values() for ref in (card.email_ref, card.line_ref, card.phone_ref)}
-    refs = {ref for ref in record.refs if not ref.startswith(_ADDRESSES) or ref.partition("~")[0] in said_again}
+    kept = (ref for ref in record.refs if not ref.startswith(_ADDRESSES) or ref.partition("~")[0] in said_again)
+    refs = {_after_erasure(ref, since) for ref in kept}
     if record.refs and not any(ref.startswith(("customer:", f"{VISITOR}:")) for ref in record.refs):
         # Named by an address only: the id stays, the address's digest goes.
         refs.add(Ref(f"gone:{canonical_id(record.refs)}"))
@@ -285,6 +290,12 @@ def settle(record: Record) -> Record:
         visits={key: visit for key, visit in record.visits.items() if visit.at > since},
         last_login_at=login if login and login > since else None,
     )
+
+
+def _after_erasure(ref: Ref, since: datetime) -> Ref:
+    """What a ref that was said again is called, however late the erasure is heard of."""
+    named_since = int(ref.rpartition("~")[2], 16) if "~" in ref else 0
+    return ref if not ref.startswith(_ADDRESSES) or named_since >= _micros(since) else successor(ref, since)
 
 
 def _referred(cards: Mapping[str, Card], said: Mapping[str, Said]) -> dict[str, Card]:
