@@ -11,7 +11,7 @@ import re
 from email.header import Header
 from typing import TYPE_CHECKING, TypedDict
 
-from shared.delivery.channels.certainty import Codes, certainty
+from shared.delivery.certainty import Codes, certainty
 from shared.delivery.channels.channel import Accepted, Message
 from shared.delivery.model import Purpose
 from shared.delivery.render import printable

@@ -14,7 +14,7 @@ from typing import Any
 from shared.core.errors import MisconfiguredError
 from shared.core.ids import TenantId
 from shared.core.shop import Shop
-from shared.delivery.channels.certainty import Codes, certainty
+from shared.delivery.certainty import Codes, certainty
 from shared.delivery.channels.channel import Accepted, Message, RefusedError
 from shared.delivery.model import Purpose
 from shared.delivery.policy import SECTION
