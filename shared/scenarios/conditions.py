@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from shared.customers.model import Attribute, Order, PersonState, Visit
 from shared.delivery.rules import reaches
@@ -128,8 +128,3 @@ def _text(value: object) -> str:
 
 def _within(value: float, limits: Numbers) -> bool:
     return (limits.at_least is None or value >= limits.at_least) and (limits.at_most is None or value <= limits.at_most)
-
-
-def earliest(now: datetime, span: timedelta) -> datetime | None:
-    """So long before now; None: for ever."""
-    return None if span == timedelta.max else now - span

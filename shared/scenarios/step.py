@@ -254,6 +254,8 @@ class _Step:
             others = self.deps.enrolments.of_customer(call.tenant, enrolment.customer_id, [call.scenario])
             if rules.entered_before(enrolment, others, again):
                 return rules.ENTERED_BEFORE
+        if self._stale(enrolment) and call.action != "send":
+            return Reason.TOO_LATE  # a send says so in the ledger
         if entry is None and call.period is None:
             return ""
         view = View(person, enrolment.touched_at, self.now, enrolment.occurrence)
@@ -288,12 +290,6 @@ class _Step:
         """Nobody collected them in time (an outage): calm, not a burst of late mail."""
         due_at, within = enrolment.due_at, self.call.enter_within_seconds
         return bool(within and due_at and self.call.arrived_at - due_at > timedelta(seconds=within))
-
-    def _turned_away(self, enrolment: Enrolment) -> bool:
-        if not self._stale(enrolment):
-            return False
-        self._record(enrolment, Reason.TOO_LATE, EnrolmentState.EXITED)
-        return True
 
     # --- send ---
 
@@ -333,7 +329,8 @@ class _Step:
 
     def _moment(self, enrolment: Enrolment) -> datetime:
         """When their turn is: at once, but for those waited for one by one."""
-        call, at, person = self.call, self._send().at, self._person(enrolment)
+        call, at = self.call, self._send().at
+        person = self._person(enrolment) if at else None
         if at is None or person is None:
             return call.arrived_at
         shop = self.deps.sending.read_shop(call.tenant)

@@ -219,3 +219,14 @@ def test_japanese_holidays_and_business_days() -> None:
     assert date(2024, 9, 22) in holidays(2024)
     assert [is_business_day(date(2026, 12, day)) for day in (28, 29, 31)] == [True, False, False]
     assert is_business_day(date(2026, 5, 7))
+
+
+@pytest.mark.parametrize(
+    "first", ["wait: 1h", "tag: seen", "split: half\n    shares: {a: 50, b: 50}\n    arms: {a: [], b: []}"]
+)
+def test_whoever_was_not_collected_in_time_does_not_enter_whatever_the_first_step_is(first: str) -> None:
+    shop = Shop(scenario=logins(steps=f"  - {first}\n  - {SEND}"))
+    shop.logs_in("hanako")
+    shop.at("2026-03-03 11:01", shop.sweeps)
+    shop.play()
+    assert (shop.mails("hanako"), shop.enrolment("hanako").outcome) == ([], "too_late")
