@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.analytics.sql import bind, literal, parameter_names, unload
+from shared.analytics.sql import bind, literal, parameter_names, read, unload
 from tests.sql.lake_in_duckdb import to_duckdb
 
 
@@ -63,3 +64,13 @@ def test_a_value_is_not_read_again() -> None:
 
 def test_unload_names_its_place() -> None:
     assert unload("SELECT 1", "s3://lake/x/").startswith("UNLOAD (\nSELECT 1\n) TO 's3://lake/x/' WITH (")
+
+
+def test_a_line_stands_for_another_file_and_what_that_stands_for(tmp_path: Path) -> None:
+    (tmp_path / "ones.sql").write_text("-- Ones.\nones AS (\n  SELECT 1 AS n\n)\n")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "rows.sql").write_text("--> ../ones.sql,\ntwos AS (\n  SELECT n + n AS n FROM ones\n)\n")
+    (tmp_path / "a" / "query.sql").write_text(
+        "-- Fours --> of them.\nWITH\n--> rows.sql\nSELECT n + n AS n FROM twos\n"
+    )
+    assert answer(read(tmp_path / "a" / "query.sql")) == [(4,)]
