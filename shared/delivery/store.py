@@ -424,17 +424,17 @@ class DynamoLedgerStore:
     def mark(self, key: SendKey, attempt: Attempt, now: datetime) -> bool:
         """See LedgerStore."""
         fields: Fields = {"state": SendState.SENDING, "reason": Reason.NONE, "lease_until": to_iso(now + LEASE)}
-        return self._update(key, fields, (), *_owned(attempt, IN_FLIGHT), once={"marked_at": to_iso(now)})[0]
+        return self._made(key, fields, (), *_owned(attempt, IN_FLIGHT), once={"marked_at": to_iso(now)})
 
     def record(self, key: SendKey, outcome: Outcome, attempt: Attempt, now: datetime) -> bool:
         """See LedgerStore."""
         fields, removed = _outcome_fields(key, outcome, attempt.at, now)
-        return self._update(key, fields, removed, *_owned(attempt, RECORDABLE[outcome.state]))[0]
+        return self._made(key, fields, removed, *_owned(attempt, RECORDABLE[outcome.state]))
 
     def release(self, key: SendKey, reason: Reason, attempt: Attempt) -> bool:
         """See LedgerStore."""
         fields: Fields = {"state": SendState.RESERVED, "reason": reason}
-        return self._update(key, fields, ("lease_until",), *_owned(attempt, IN_FLIGHT))[0]
+        return self._made(key, fields, ("lease_until",), *_owned(attempt, IN_FLIGHT))
 
     def abandon(self, seen: LedgerRow, now: datetime) -> Held:
         """See LedgerStore."""
@@ -457,23 +457,23 @@ class DynamoLedgerStore:
 
     def doubt(self, key: SendKey, attempt: Attempt, now: datetime) -> bool:
         """See LedgerStore."""
-        return self._update(key, {"lease_until": to_iso(now)}, (), *_owned(attempt, SENDING))[0]
+        return self._made(key, {"lease_until": to_iso(now)}, (), *_owned(attempt, SENDING))
 
     def settle(self, key: SendKey, message_id: str, at: datetime) -> bool:
         """See LedgerStore."""
         fields, removed = _outcome_fields(key, Outcome(SendState.SENT, Reason.NONE, message_id), at, at)
-        return self._update(key, fields, removed, *_in_states(DOUBTFUL))[0]
+        return self._made(key, fields, removed, *_in_states(DOUBTFUL))
 
     def reopen(self, key: SendKey, now: datetime) -> bool:
         """See LedgerStore."""
         del now
         fields: Fields = {"state": SendState.RESERVED, "reason": Reason.NONE, "resent": "yes"}
         condition = "#state = :unknown AND attribute_not_exists(#resent)"
-        return self._update(key, fields, ("lease_until",), condition, {":unknown": SendState.UNKNOWN.value})[0]
+        return self._made(key, fields, ("lease_until",), condition, {":unknown": SendState.UNKNOWN.value})
 
     def react(self, key: SendKey, reaction: str, at: datetime) -> bool:
         """See LedgerStore."""
-        return self._update(key, {}, (), "attribute_exists(#pk)", {}, once={f"{reaction}_at": to_iso(at)})[0]
+        return self._made(key, {}, (), "attribute_exists(#pk)", {}, once={f"{reaction}_at": to_iso(at)})
 
     def row(self, key: SendKey) -> LedgerRow | None:
         """See LedgerStore."""
@@ -566,6 +566,18 @@ class DynamoLedgerStore:
                 self._client.delete_item(TableName=self._table, Key=item)
         return len(items)
 
+    def _made(
+        self,
+        key: SendKey,
+        fields: Fields,
+        removed: Sequence[str],
+        condition: str,
+        values: Mapping[str, str],
+        once: Fields | None = None,
+    ) -> bool:
+        """A write whose row nobody asks for: reading twenty attributes back takes longer than writing them."""
+        return self._update(key, fields, removed, condition, values, once, look=False)[0]
+
     def _update(
         self,
         key: SendKey,
@@ -574,10 +586,11 @@ class DynamoLedgerStore:
         condition: str,
         values: Mapping[str, str],
         once: Fields | None = None,
+        look: bool = True,
     ) -> tuple[bool, Item | None]:
         """One conditional write: whether it was made, and the row as it now stands (None: there is none).
 
-        `once` are attributes that keep the first value they were ever given.
+        `once` are attributes that keep the first value they were ever given. Without `look` the row is not answered.
         """
         once = once or {}
         used = {*fields, *once, *removed, *_NAME.findall(condition)}
@@ -597,12 +610,12 @@ class DynamoLedgerStore:
                         **{f":{name}": {"S": str(value)} for name, value in {**fields, **once}.items()},
                         **{name: {"S": value} for name, value in values.items()},
                     },
-                    ReturnValues="ALL_NEW",
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                    ReturnValues="ALL_NEW" if look else "NONE",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD" if look else "NONE",
                 )
             except self._client.exceptions.ConditionalCheckFailedException as error:
                 return False, error.response.get("Item")
-        return True, answer["Attributes"]
+        return True, answer.get("Attributes")
 
     def _query(self, **query: Any) -> Iterator[Item]:
         with _ledger():

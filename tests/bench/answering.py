@@ -118,7 +118,7 @@ class Services:
                 row[known] = values[first or given]
         for name in filter(None, removes.split(", ")):
             row.pop(names.get(name, name), None)
-        return {"Attributes": row}
+        return {"Attributes": row} if body.get("ReturnValues", "NONE") != "NONE" else {}
 
 
 class _Raw(io.BytesIO):
