@@ -23,6 +23,8 @@ from shared.delivery import live, rules, send, store
 from shared.delivery.channels.call import CallChannel
 from shared.delivery.channels.channel import Channel
 from shared.delivery.channels.fake import FakeChannel
+from shared.delivery.channels.handover import TEXT as NOTICE
+from shared.delivery.channels.handover import HandoverChannel
 from shared.delivery.channels.line import LineChannel
 from shared.delivery.channels.postal import PostalChannel
 from shared.delivery.channels.ses import SesChannel
@@ -32,6 +34,7 @@ from shared.delivery.model import Outcome, Reason, SendState
 from shared.delivery.pacing import NO_QUEUE
 from shared.delivery.render import TemplateStore
 from shared.delivery.store import Attempt
+from shared.delivery.tray import MemoryTray
 from tests.amount import amount
 from tests.unit.delivery.chaos import (
     CALLS,
@@ -55,13 +58,15 @@ BLOCK = amount(500, sample=100)
 FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
 
 
-EVERY: dict[str, type[Channel]] = {
+EVERY: dict[str, type[Channel] | Channel] = {
     "email": SesChannel,
     "line": LineChannel,
     "sms": SmsChannel,
     "postal": PostalChannel,
     "call": CallChannel,
     "webhook": WebhookChannel,
+    "notify": HandoverChannel("notify", MemoryTray(), (NOTICE,)),
+    "export": HandoverChannel("export", MemoryTray()),
 }
 """Every channel there is: its parts and what it promises of a repeat are its own."""
 

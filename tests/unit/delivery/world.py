@@ -89,6 +89,7 @@ def plain_templates(root: Path) -> TemplateStore:
     (folder / "postal.txt").write_text("{{ person.name }}")
     (folder / "call.json").write_text('{"reason": "risk", "script": {{ person.name | json }}}')
     (folder / "webhook.json").write_text('{"name": {{ person.name | json }}}')
+    (folder / "notify.txt").write_text("{{ shop.name }}")
     return TemplateStore(root)
 
 
