@@ -5,6 +5,7 @@
 | 200 | kept now or before; a ping, a test, a topic we have no reading for |
 | 400 | genuine, but not what this source sends: the message says what |
 | 401 | unknown connection, wrong signature or wrong store: always the same words, so nobody can probe |
+| 405 | not posted (only where the function is called at its own address) |
 | 413 | larger than MAX_BODY_BYTES |
 | 503 | a service we need did not answer: nothing was kept, send it again |
 """
@@ -58,6 +59,7 @@ class ReceiveDeps:
 
 
 _UNKNOWN = Answer(401, "unknown connection or wrong signature")
+_NOT_POSTED = Answer(405, "a webhook is posted")
 _PATH = re.compile(r"/v1/hooks/([^/]+)")
 
 
@@ -110,7 +112,8 @@ def receive_http(event: Mapping[str, Any], deps: ReceiveDeps, now: datetime) -> 
     """
     connection_id = _connection_of(event)
     try:
-        answer = receive(request_of(event), connection_id, deps, now)
+        posted = _method(event) == "POST"
+        answer = receive(request_of(event), connection_id, deps, now) if posted else _refuse(deps, _NOT_POSTED)
     except RejectedError as error:
         answer = _refuse(deps, Answer(400, str(error)))
     if answer.status != 200:
@@ -124,9 +127,13 @@ def _connection_of(event: Mapping[str, Any]) -> str:
     """Empty where it names none: refused like one that nobody knows."""
     if "pathParameters" in event:
         return str((event["pathParameters"] or {}).get("connection") or "")
-    method = ((event.get("requestContext") or {}).get("http") or {}).get("method")
     path = _PATH.fullmatch(event.get("rawPath") or "")
-    return path[1] if path and method == "POST" else ""
+    return path[1] if path else ""
+
+
+def _method(event: Mapping[str, Any]) -> str:
+    """The API's route lets only POST through; the function's own address lets everything through."""
+    return str(((event.get("requestContext") or {}).get("http") or {}).get("method") or "POST")
 
 
 def request_of(event: Mapping[str, Any]) -> Request:

@@ -217,7 +217,7 @@ def test_a_functions_own_address_answers_like_the_api(house: House, ask: Asks) -
 def test_only_a_post_is_a_webhook(house: House, ask: Asks, method: str) -> None:
     event = http_event(ask(ORDER.topic, ORDER.body), house.connection.connection_id)
     asked = at_own_address(event, f"/v1/hooks/{house.connection.connection_id}", method)
-    assert receive_http(asked, house.deps, NOW)["statusCode"] == 401
+    assert receive_http(asked, house.deps, NOW)["statusCode"] == 405
     assert house.store.rows == {}
 
 
