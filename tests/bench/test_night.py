@@ -31,7 +31,8 @@ def test_a_night_costs_a_few_passes_over_its_files(tmp_path: Path, capsys: pytes
     with capsys.disabled():
         sys.stdout.write(_described(orders, found))
     assert {each["state"] for each in found["analyses"]} == {"done"}
-    assert all(each["scanned_bytes"] > 0 for each in found["analyses"])
+    # A shop without saved segments has none to read.
+    assert all(each["scanned_bytes"] > 0 for each in found["analyses"] if not each["name"].startswith("segment_"))
     # Processor seconds: a busy machine makes both slower, but not by the same factor.
     fixed = FIXED_SECONDS if CUSTOMERS < 1_000_000 else 0
     assert found["busy_seconds"] <= RATIO * found["pass_seconds"]["rfm"][1] + fixed

@@ -1,5 +1,5 @@
 -- What the score said four weeks ago, knowing what was known then, and beside it the rule that needs no score: early
--- deliveries are where contracts end. Once a week (after a Sunday) and on the first night ever: see cancellation_holdout_v1.
+-- deliveries are where contracts end. Once a week, after a Sunday.
 SELECT
   source,
   store,
@@ -12,4 +12,4 @@ SELECT
 FROM cancellation_risk_v1
 WHERE tenant = :tenant
   AND dt = :as_of
-  AND (MOD(DATE_DIFF('day', DATE '2024-01-07', :as_of), 7) = 0 OR :previous_on = DATE '1990-01-01')
+  AND MOD(DATE_DIFF('day', DATE '2024-01-07', :as_of), 7) = 0

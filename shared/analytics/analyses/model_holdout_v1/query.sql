@@ -15,20 +15,25 @@ WITH span AS (
 ),
 histories AS (
   SELECT
-    buyers_v1.customer_id,
     span.cutoff,
-    MIN(buyers_v1.first_on) AS first_on,
-    MAX(CASE WHEN bought.epoch_day <= span.cutoff_day THEN bought.epoch_day END) - MIN(bought.epoch_day) AS t_x,
-    SUM(CASE WHEN bought.epoch_day <= span.cutoff_day THEN 1 ELSE 0 END) - 1 AS x,
-    SUM(CASE WHEN bought.epoch_day > span.cutoff_day THEN 1 ELSE 0 END) AS later
+    buyers_v1.first_on,
+    buyers_v1.purchase_days,
+    CARDINALITY(FILTER(buyers_v1.purchase_days, epoch_day -> epoch_day <= span.cutoff_day)) AS known
   FROM buyers_v1
-  CROSS JOIN UNNEST(buyers_v1.purchase_days) AS bought (epoch_day)
   INNER JOIN (
     SELECT cutoff, DATE_DIFF('day', DATE '1970-01-01', cutoff) AS cutoff_day FROM span
   ) AS span ON buyers_v1.first_on <= span.cutoff
   WHERE buyers_v1.tenant = :tenant
     AND buyers_v1.dt = :as_of
-  GROUP BY buyers_v1.customer_id, span.cutoff
+),
+split AS (
+  SELECT
+    cutoff,
+    first_on,
+    known - 1 AS x,
+    ELEMENT_AT(purchase_days, known) - ELEMENT_AT(purchase_days, 1) AS t_x,
+    CARDINALITY(purchase_days) - known AS later
+  FROM histories
 )
 SELECT
   CAST(x AS integer) AS x,
@@ -37,5 +42,5 @@ SELECT
   CAST(later AS integer) AS later,
   CAST(DATE_DIFF('day', cutoff, :as_of) AS integer) AS days,
   CAST(COUNT(*) AS bigint) AS customers
-FROM histories
+FROM split
 GROUP BY x, t_x, DATE_DIFF('day', first_on, cutoff), later, DATE_DIFF('day', cutoff, :as_of)
