@@ -274,7 +274,12 @@ def settle(record: Record) -> Record:
     said = {thing: each for thing, each in record.said.items() if each.at > since}
     cards = _referred(record.cards, said)
     said_again = {ref for card in cards.values() for ref in (card.email_ref, card.line_ref, card.phone_ref)}
-    kept = (ref for ref in record.refs if not ref.startswith(_ADDRESSES) or ref.partition("~")[0] in said_again)
+    # What is called by the erasure was said after it, also where a later version of the order says something else.
+    kept = (
+        ref
+        for ref in record.refs
+        if not ref.startswith(_ADDRESSES) or ref.partition("~")[0] in said_again or _named_since(ref) >= _micros(since)
+    )
     refs = {_after_erasure(ref, since) for ref in kept}
     if record.refs and not any(ref.startswith(("customer:", f"{VISITOR}:")) for ref in record.refs):
         # Named by an address only: the id stays, the address's digest goes.
@@ -294,8 +299,12 @@ def settle(record: Record) -> Record:
 
 def _after_erasure(ref: Ref, since: datetime) -> Ref:
     """What a ref that was said again is called, however late the erasure is heard of."""
-    named_since = int(ref.rpartition("~")[2], 16) if "~" in ref else 0
-    return ref if not ref.startswith(_ADDRESSES) or named_since >= _micros(since) else successor(ref, since)
+    return ref if not ref.startswith(_ADDRESSES) or _named_since(ref) >= _micros(since) else successor(ref, since)
+
+
+def _named_since(ref: Ref) -> int:
+    """The erasure after which this address was said again; 0 where there was none."""
+    return int(ref.rpartition("~")[2], 16) if "~" in ref else 0
 
 
 def _referred(cards: Mapping[str, Card], said: Mapping[str, Said]) -> dict[str, Card]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 from collections.abc import Sequence
@@ -250,6 +251,20 @@ def test_an_erasure_in_the_order_of_events_equals_the_reference_and_survives_rep
     chance.shuffle(story)
     apply_all(story, store)
     assert everyone(store) == expected
+
+
+def test_an_address_said_after_an_erasure_is_theirs_though_a_later_body_of_the_order_leaves_it_out() -> None:
+    story = [
+        an_order("o1", 0, event_id="e0"),
+        an_erasure(0, a_person("1", "a@example.com"), event_id="e1"),
+        an_order("o1", 1, person=a_person(None, "a@example.com"), event_id="e2"),
+        an_order("o1", 1, person=a_person("1"), event_id="e3"),
+        an_order("o2", 1, person=a_person(None, "a@example.com"), event_id="e4"),
+    ]
+    for again in itertools.permutations(story):
+        store = MemoryCustomerStore()
+        apply_all([*story, *again], store)
+        assert everyone(store) == fold(story)
 
 
 @settings(max_examples=amount(200, sample=80))
