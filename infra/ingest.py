@@ -24,7 +24,8 @@ from shared.ingest import oversize
 CHUNKS_AT_ONCE = 4
 WEBHOOKS_AT_ONCE = 100
 """Of the intake: a flood at the function's own address meets 429 here as it would meet the API's throttle (a webhook
-takes about 10 ms, so this is some thousands a second), and takes no other function's share of the account.
+takes about 10 ms, so this is some thousands a second), and takes no other function's share of the account. An account
+whose own limit is below 200 (new ones may begin at 10) cannot set so many aside: `cdk deploy -c webhooks_at_once=0`.
 """
 
 
@@ -45,7 +46,7 @@ class Ingest(Construct):
             # Shopify hangs up after 5 s; a cold start gets its processor by memory.
             timeout=Duration.seconds(10),
             memory_mb=1024,
-            concurrency=WEBHOOKS_AT_ONCE,
+            concurrency=self._at_once(),
         )
         house.tables.events.grant(self.receive_webhook, "dynamodb:PutItem")
         house.grant_parameters(self.receive_webhook, "connections/*", "ssm:GetParameter")
@@ -57,6 +58,11 @@ class Ingest(Construct):
         address = self.receive_webhook.add_function_url(auth_type=lambda_.FunctionUrlAuthType.NONE)
         output = CfnOutput(self, "HooksUrl", value=address.url, description="where carts post their webhooks")
         output.override_logical_id("HooksUrl")
+
+    def _at_once(self) -> int | None:
+        """How many calls are set aside for webhooks; None: the function takes its share like every other."""
+        asked = self.node.try_get_context("webhooks_at_once")
+        return (int(asked) or None) if asked is not None else WEBHOOKS_AT_ONCE
 
 
 class ImportOrders(Construct):
