@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.bench.peers import peak_mb
+from tests.bench.peak import peak_mb
 
 R, ALPHA, A, B = 0.243, 4.414, 0.793, 2.426
 DAYS = 728

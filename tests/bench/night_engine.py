@@ -7,7 +7,6 @@ byte counting the engine's own; only the state machine between them is a loop.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -31,6 +30,7 @@ from shared.analytics.nightly import Night, result_prefix
 from shared.analytics.schema import BASE_TABLES, Table
 from shared.core.ids import TenantId
 from shared.core.shop import Shop
+from tests.bench.peak import peak_mb
 
 BUCKET = "lake"
 TENANT = TenantId("shop")
@@ -213,20 +213,19 @@ def bare(folder: Path, statement: str, as_of: str) -> tuple[float, float]:
 def main(folder: Path, as_of: str) -> None:
     """Measure and print as JSON."""
     passes = {"rfm": bare(folder, RFM_PASS, as_of), "raw": bare(folder, RAW_PASS, as_of)}
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_mb()
     cache = FileCache(folder / "cache")
     attach(folder, cache)
     run = Run(Engine(cache), Lake(), folder)
     busy = time.process_time()
     state, seconds = night(run, date.fromisoformat(as_of))
     busy = time.process_time() - busy
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     report = {
         "pass_seconds": passes,
         "seconds": seconds,
         "busy_seconds": busy,
         "model_seconds": run.model_seconds,
-        "peak_mb": {"bare": before / 1024, "night": peak / 1024},
+        "peak_mb": {"bare": before, "night": peak_mb()},
         "analyses": [
             {
                 "name": each.name,

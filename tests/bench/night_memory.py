@@ -29,7 +29,7 @@ from shared.core.ids import TenantId
 from shared.core.shop import Shop
 from shared.customers.store import MemoryCustomerStore
 from tests.bench import million, night_lake
-from tests.bench.peers import peak_mb
+from tests.bench.peak import peak_mb
 
 TENANT = TenantId("shop")
 SHOP = Shop(TENANT, "お店", "Asia/Tokyo", "JPY")

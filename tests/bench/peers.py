@@ -1,13 +1,12 @@
 """The peers' side of the race: the same shop, the same questions, in the environment `.venv-peers`.
 
-Run by its interpreter in a fresh process: `python tests/bench/peers.py FILE LIBRARY MODEL CUSTOMERS`, where so many of
-the file's customers are learnt from and all are predicted for. Imports nothing of ours.
+Run by its interpreter in a fresh process: `python -m tests.bench.peers FILE LIBRARY MODEL CUSTOMERS`, where so many of
+the file's customers are learnt from and all are predicted for. Imports nothing of the product's.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 import warnings
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from tests.bench.peak import peak_mb
 
 Timed = Callable[[str, Callable[[], Any]], Any]
 HORIZON = 26.0
@@ -78,14 +79,6 @@ def pymc_marketing(data: Any, model: str, customers: int, timed: Timed) -> dict[
 
 
 LIBRARIES = {"lifetimes": lifetimes, "pymc-marketing": pymc_marketing}
-
-
-def peak_mb() -> float:
-    """The most memory this process has held. (`ru_maxrss` counts the process it was started from too.)"""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    if found is None:
-        raise RuntimeError("this system does not tell what a process holds")
-    return int(found[1]) / 1024
 
 
 def main(path: Path, library: str, model: str, customers: int) -> None:

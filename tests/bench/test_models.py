@@ -94,7 +94,7 @@ def ours(name: str, customers: int, rounds: int = OUR_ROUNDS, of: int | None = N
 
 
 def theirs(python: Path, peer: str, name: str, of: int, learns_from: int, rounds: int) -> dict[str, Any]:
-    return best([str(python), "tests/bench/peers.py", str(shop(of)), peer, name, str(learns_from)], rounds)
+    return best([str(python), "-m", "tests.bench.peers", str(shop(of)), peer, name, str(learns_from)], rounds)
 
 
 def show(who: str, found: dict[str, Any]) -> None:
