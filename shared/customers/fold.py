@@ -517,6 +517,9 @@ class _Reference:
         known = [self._records.pop(root) for root in roots if root in self._records]
         together = rules.join([*known, said])
         record = rules.settle(together)
+        # An address that was said again after an erasure heard of only now.
+        for ref in record.refs - together.refs:
+            _unite(self._parents, min(roots), ref)
         self._records[_root(self._parents, min(roots))] = record
         for ref in together.refs:
             self._named[rules.canonical_id([ref])] = ref

@@ -267,6 +267,18 @@ def test_an_address_said_after_an_erasure_is_theirs_though_a_later_body_of_the_o
         assert everyone(store) == fold(story)
 
 
+def test_the_reference_knows_an_address_by_what_an_erasure_heard_of_late_calls_it() -> None:
+    story = [
+        an_order("o1", 0, person=a_person(None, "a@example.com"), checkout="t1", event_id="e1"),
+        an_erasure(0, a_person("1", "a@example.com"), event_id="e2"),
+        a_cart("t1", 1, person=a_person(None, "b@example.com"), event_id="e3"),
+        a_customer(2, a_person(None, "b@example.com"), event_id="e4"),
+    ]
+    store = MemoryCustomerStore()
+    apply_all(story, store)
+    assert everyone(store) == fold(story)
+
+
 @settings(max_examples=amount(200, sample=80))
 @given(st.lists(EVENTS, min_size=1, max_size=10), st.randoms(use_true_random=False))
 def test_nothing_personal_from_before_an_erasure_survives_in_any_order(
