@@ -16,7 +16,7 @@ from infra.customers import STORE_READS
 from infra.house import House, dead_letter_queue, on_queue, on_schedule, work_queue
 from infra.names import CONFIGURATION_SET
 from shared.analytics.feeds import PREFIX as FEEDS
-from shared.delivery.links import ROUTE
+from shared.delivery.links.link import ROUTE
 from shared.delivery.store import INDEX
 from shared.delivery.tray import PREFIX as TRAY
 

@@ -10,8 +10,8 @@ from shared.core.aws import client
 from shared.core.clock import SystemClock
 from shared.core.keys import load_key_ring
 from shared.core.settings import load
-from shared.delivery.clicks import ClickDeps, answer_http
-from shared.delivery.link_store import DynamoLinks
+from shared.delivery.links.clicks import ClickDeps, answer_http
+from shared.delivery.links.store import DynamoLinks
 from shared.delivery.store import DynamoLedgerStore
 from shared.ingest.oversize import NoOversize
 from shared.ingest.store import DynamoEventStore

@@ -24,9 +24,9 @@ from shared.core.keys import parse_key_ring
 from shared.core.money import format_amount
 from shared.core.shop import Shop
 from shared.core.spreadsheet import csv_lines
-from shared.delivery.content.coupon_codes import make_codes, read_codes
-from shared.delivery.content.coupon_store import DynamoCoupons
-from shared.delivery.content.coupons import Book, CouponStore, Terms, checked_campaign
+from shared.delivery.coupons.codes import make_codes, read_codes
+from shared.delivery.coupons.issue import Book, CouponStore, Terms, checked_campaign
+from shared.delivery.coupons.store import DynamoCoupons
 
 ANALYSIS = "coupons_v1"
 

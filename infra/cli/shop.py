@@ -16,7 +16,7 @@ from shared.analytics.definitions import definitions_of
 from shared.core.errors import MisconfiguredError, RejectedError
 from shared.core.ids import TenantId
 from shared.core.shop import Shop, parameter_name, parse_shop
-from shared.delivery.links import check_links
+from shared.delivery.links.link import check_links
 from shared.delivery.policy import SECTION as DELIVERY
 from shared.delivery.policy import contact_policy
 from shared.delivery.sender import sender_of

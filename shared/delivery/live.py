@@ -24,17 +24,17 @@ from shared.delivery.channels.ses import SesChannel
 from shared.delivery.channels.sms import TEXT, SmsChannel, origination, plain, segments
 from shared.delivery.channels.webhook import WebhookChannel
 from shared.delivery.content.catalogue import EMPTY
-from shared.delivery.content.coupon_store import DynamoCoupons
-from shared.delivery.content.coupons import Coupons
 from shared.delivery.content.feed import Catalogues
+from shared.delivery.coupons.issue import Coupons
+from shared.delivery.coupons.store import DynamoCoupons
 from shared.delivery.endpoints import load_endpoint, required_endpoint
-from shared.delivery.link_store import DynamoLinks
+from shared.delivery.links.store import DynamoLinks
+from shared.delivery.links.tracked import Tracked
 from shared.delivery.policy import SECTION
 from shared.delivery.render import TemplateStore
 from shared.delivery.send import SendDeps
 from shared.delivery.spend.store import Budgeted, DynamoSpend
 from shared.delivery.store import DynamoLedgerStore
-from shared.delivery.tracked import Tracked
 from shared.delivery.tray import S3Tray
 
 

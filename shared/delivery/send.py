@@ -36,7 +36,7 @@ from shared.delivery.channels.channel import (
 )
 from shared.delivery.content.catalogue import EMPTY, Catalogue
 from shared.delivery.context import template_context
-from shared.delivery.links import tagged
+from shared.delivery.links.link import tagged
 from shared.delivery.model import Contact, LedgerRow, Outcome, Purpose, Reason, SendRequest, SendState
 from shared.delivery.pacing import NO_QUEUE, Turn, Turns
 from shared.delivery.policy import ContactPolicy, contact_policy

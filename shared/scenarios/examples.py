@@ -33,7 +33,7 @@ from shared.customers.model import (
 from shared.customers.store import ChangedRow
 from shared.delivery.channels.fake import FakeChannel
 from shared.delivery.content.catalogue import Catalogue, Product
-from shared.delivery.content.coupons import Coupon
+from shared.delivery.coupons.issue import Coupon
 from shared.delivery.render import Renderer
 from shared.delivery.send import SendDeps
 from shared.delivery.store import MemoryLedgerStore

@@ -32,7 +32,7 @@ from shared.core.errors import MisconfiguredError, UnavailableError
 from shared.core.ids import CustomerId, TenantId, digest
 from shared.core.telemetry import logger
 from shared.customers.model import PersonState
-from shared.delivery.content.coupons import Coupon, NoCouponError, coupon_context
+from shared.delivery.coupons.issue import Coupon, NoCouponError, coupon_context
 from shared.delivery.model import Outcome, Reason, SendKey, SendRequest, SendState, send_id
 from shared.delivery.policy import SECTION
 from shared.delivery.rules import latest_store, reaches
@@ -76,7 +76,7 @@ def _no_tags(*_: object) -> None:
 
 
 class Coupons(Protocol):
-    """Coupons of one's own (`shared/delivery/content/coupons.py`)."""
+    """Coupons of one's own (`shared/delivery/coupons/issue.py`)."""
 
     def issue(self, tenant: TenantId, campaign: str, customer: CustomerId, occurrence: str, now: datetime) -> Coupon:
         """This person's coupon for this occasion; asked again, the same. Raises NoCouponError."""

@@ -10,9 +10,9 @@ from shared.analytics.lake import S3Objects
 from shared.analytics.publish import report_name
 from shared.analytics.reports import ReportStore
 from shared.core.ids import CustomerId
-from shared.delivery.content.coupon_store import DynamoCoupons
-from shared.delivery.content.coupons import Coupons
 from shared.delivery.content.feed import Catalogues
+from shared.delivery.coupons.issue import Coupons
+from shared.delivery.coupons.store import DynamoCoupons
 from tests.system.conftest import CAMPAIGNS, Played
 from tests.system.screen import matakite
 

@@ -8,8 +8,8 @@ import urllib3
 
 from shared.core.ids import CustomerId, ScenarioId
 from shared.core.keys import parse_key_ring
-from shared.delivery.link_store import DynamoLinks, Followed
-from shared.delivery.links import ROUTE, Link, code_of
+from shared.delivery.links.link import ROUTE, Link, code_of
+from shared.delivery.links.store import DynamoLinks, Followed
 from shared.delivery.model import Outcome, Reason, SendRequest, SendState
 from shared.delivery.store import Attempt, DynamoLedgerStore
 from tests.system.books import table_of

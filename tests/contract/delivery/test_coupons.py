@@ -13,9 +13,9 @@ import pytest
 
 from shared.core.errors import MisconfiguredError, UnavailableError
 from shared.core.ids import CustomerId, TenantId
-from shared.delivery.content.coupon_codes import make_codes, read_codes
-from shared.delivery.content.coupon_store import CODES_A_ROW, DynamoCoupons, MemoryCoupons
-from shared.delivery.content.coupons import Coupon, Coupons, CouponStore, NoCouponError, Terms, coupon_context
+from shared.delivery.coupons.codes import make_codes, read_codes
+from shared.delivery.coupons.issue import Coupon, Coupons, CouponStore, NoCouponError, Terms, coupon_context
+from shared.delivery.coupons.store import CODES_A_ROW, DynamoCoupons, MemoryCoupons
 from shared.delivery.lint import COUPON
 from tests.unit.delivery.world import HANAKO, KEYS, NOON, TENANT
 

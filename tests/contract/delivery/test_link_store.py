@@ -10,8 +10,8 @@ import boto3
 import pytest
 
 from shared.core.ids import CustomerId, SendId, TenantId
-from shared.delivery.link_store import DynamoLinks, Followed, LinkStore, MemoryLinks
-from shared.delivery.links import Link
+from shared.delivery.links.link import Link
+from shared.delivery.links.store import DynamoLinks, Followed, LinkStore, MemoryLinks
 from shared.delivery.model import SendKey
 from shared.delivery.store import DynamoLedgerStore
 from tests.unit.delivery.world import HANAKO, TENANT

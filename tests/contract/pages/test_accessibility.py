@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.delivery import preference_centre, unsubscribe
-from shared.delivery.clicks import follow
+from shared.delivery.links.clicks import follow
 from shared.delivery.render import ROOT, TemplateStore
 from tests.sdk.axe import violations
 from tests.unit.delivery.test_clicks import Road

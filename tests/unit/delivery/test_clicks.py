@@ -12,9 +12,9 @@ from functions.delivery import follow_link as function
 from shared.analytics.event_rows import rows_of_event
 from shared.core.errors import UnavailableError
 from shared.core.ids import CustomerId, SendId, TenantId
-from shared.delivery.clicks import ClickDeps, answer_http, follow
-from shared.delivery.link_store import Followed, MemoryLinks
-from shared.delivery.links import Link, code_of
+from shared.delivery.links.clicks import ClickDeps, answer_http, follow
+from shared.delivery.links.link import Link, code_of
+from shared.delivery.links.store import Followed, MemoryLinks
 from shared.delivery.model import Outcome, Reason, SendRequest, SendState
 from shared.delivery.render import ROOT, TemplateStore
 from shared.delivery.store import Attempt, MemoryLedgerStore

@@ -17,9 +17,9 @@ from shared.analytics.lake import MemoryObjects
 from shared.analytics.parquet import decode
 from shared.analytics.schema import COUPON_CODES
 from shared.core.errors import RejectedError
-from shared.delivery.content.coupon_codes import make_codes, read_codes
-from shared.delivery.content.coupon_store import MemoryCoupons
-from shared.delivery.content.coupons import Book, Coupons, Terms, checked_campaign
+from shared.delivery.coupons.codes import make_codes, read_codes
+from shared.delivery.coupons.issue import Book, Coupons, Terms, checked_campaign
+from shared.delivery.coupons.store import MemoryCoupons
 from tests.sql.lake_in_duckdb import lake_of
 from tests.unit.delivery.world import HANAKO, KEYS, NOON, TENANT, a_shop
 

@@ -13,10 +13,10 @@ from shared.core.ids import CustomerId, SendId, TenantId
 from shared.core.keys import derive_key_ring
 from shared.delivery.channels.channel import Message, NotSentError
 from shared.delivery.channels.fake import FakeChannel
-from shared.delivery.link_store import MemoryLinks
-from shared.delivery.links import changed, code_of, counted, is_ours, parse_token, tagged, tracks, utm_of
+from shared.delivery.links.link import changed, code_of, counted, is_ours, parse_token, tagged, tracks, utm_of
+from shared.delivery.links.store import MemoryLinks
+from shared.delivery.links.tracked import Tracked
 from shared.delivery.model import SendKey
-from shared.delivery.tracked import Tracked
 from tests.unit.delivery.messages import a_mail
 from tests.unit.delivery.world import KEYS, STORE, TENANT, a_request, a_shop
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from shared.delivery.channels.channel import AmbiguousError
 from shared.delivery.channels.handover import TEXT, HandoverChannel
-from shared.delivery.content.coupon_store import MemoryCoupons
-from shared.delivery.content.coupons import Coupons, Terms
+from shared.delivery.coupons.issue import Coupons, Terms
+from shared.delivery.coupons.store import MemoryCoupons
 from shared.delivery.model import SendKey
 from shared.delivery.send import SendDeps
 from shared.delivery.tray import Document, MemoryTray, waiting

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from shared.core.aws import domain_errors
 from shared.core.ids import CustomerId, SendId, TenantId
-from shared.delivery.links import Link
+from shared.delivery.links.link import Link
 from shared.delivery.model import SendKey
 
 

@@ -11,8 +11,8 @@ from shared.core.ids import TenantId
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
 from shared.delivery.channels.channel import Accepted, Channel, Message, NotSentError
-from shared.delivery.link_store import Followed, LinkStore
-from shared.delivery.links import counted, tracks
+from shared.delivery.links.link import counted, tracks
+from shared.delivery.links.store import Followed, LinkStore
 
 
 @dataclass(frozen=True)

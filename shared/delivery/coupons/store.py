@@ -19,7 +19,7 @@ from shared.core.aws import domain_errors
 from shared.core.clock import from_iso, to_iso
 from shared.core.errors import RejectedError
 from shared.core.ids import CustomerId, TenantId
-from shared.delivery.content.coupons import Book, Coupon, Terms
+from shared.delivery.coupons.issue import Book, Coupon, Terms
 
 CODES_A_ROW = 200
 """4 KB at 20 letters a code: a read takes one or two of these rows' units."""

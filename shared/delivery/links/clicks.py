@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from shared.core.errors import UnavailableError
 from shared.core.keys import KeyRing
 from shared.core.telemetry import logger
-from shared.delivery.link_store import Followed, LinkStore
-from shared.delivery.links import is_ours, parse_token
+from shared.delivery.links.link import is_ours, parse_token
+from shared.delivery.links.store import Followed, LinkStore
 from shared.delivery.model import LedgerRow
 from shared.delivery.render import TemplateStore
 from shared.delivery.store import LedgerStore

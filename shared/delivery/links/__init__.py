@@ -1,0 +1,1 @@
+"""Links of messages: which are counted, where they lead, who followed them."""
