@@ -183,8 +183,8 @@ def _calls_told(calls: Calls, frame: Frame) -> Markup:
     style, text = words.get(calls.verdict, ("", calls.verdict))
     figures = frame.say(
         f"{frame.day(calls.on)} までの {calls.days} 日で答え合わせ：{calls.contracts:,} 契約のうち"
-        f" {calls.called:,} 件に電話した場合の解約の割合は 点数順 {calls.precision:.1%}、回数順 {calls.newest:.1%}、"
-        f"無作為 {calls.base_rate:.1%}",
+        f" {calls.called:,} 件に電話した場合の解約の割合は 点数順 {calls.precision:.1%}、"
+        f"回数の少ない順 {calls.newest:.1%}、無作為 {calls.base_rate:.1%}",
         f"in the {calls.days} days to {frame.day(calls.on)}: of {calls.called:,} called among {calls.contracts:,}"
         f" contracts, cancelled {calls.precision:.1%} by the score, {calls.newest:.1%} fewest deliveries first,"
         f" {calls.base_rate:.1%} at random",
