@@ -86,7 +86,7 @@ def make(
 
 @app.command("list")
 def list_(shop: OfShop = None) -> None:
-    """Every campaign: codes, how many are given, and what the orders of the last Sunday night say of them."""
+    """Every campaign: codes, how many are given, and what the orders of last night say of them."""
     deployment = connect()
     desk = open_coupons(deployment, shop)
     reports = ReportStore(deployment.outputs["ReportsTable"], deployment.client("dynamodb"))
