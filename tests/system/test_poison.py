@@ -24,7 +24,7 @@ from tests.system.conftest import OpenShop
 
 STATE_READERS = ("functions.scenarios.trigger.handler", "functions.analytics.archive_states.handler")
 READERS = ("functions.customers.update_state.handler", "functions.analytics.archive_events.handler")
-POISON = {"pk": {"S": "gate#poison"}, "raw": {"B": b"not compressed, not JSON"}}
+POISON = {"pk": {"S": "gate#poison"}, "source": {"S": "shopify"}, "raw": {"B": b"not compressed, not JSON"}}
 
 
 @pytest.fixture(scope="module")
