@@ -55,7 +55,7 @@ demo test test-rules test-system lint bench: export JSII_NODE = $(shell test -e 
 demo: setup ## deploy on this machine and play a shop's day (DEMO=--keep-running leaves the pages open)
 	@$(PY) -m infra.cli demo $(DEMO)
 
-test: setup ## every suite; at most 6 minutes on 2 cores
+test: setup ## every suite, in about 10 minutes on 2 cores
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-rules test-system
 
 # Side by side: the first computes, the second mostly waits for the local cloud.
