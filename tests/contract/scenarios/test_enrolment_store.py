@@ -2,50 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import boto3
-import pytest
 
 from shared.core.ids import CustomerId, ScenarioId, TenantId
 from shared.scenarios.enrolment import Enrolment, EnrolmentState, FunnelRow, Instance
-from shared.scenarios.store import DynamoEnrolmentStore, EnrolmentStore, MemoryEnrolmentStore
+from shared.scenarios.store import DynamoEnrolmentStore, EnrolmentStore
 
 NOW = datetime(2026, 3, 2, 1, 0, 0, 123456, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 CART = ScenarioId("cart_abandoned")
 HANAKO = CustomerId("hanako")
-_tenants = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def scenarios_table(cloud: boto3.Session) -> str:
-    client: Any = cloud.client("dynamodb")
-    names = ("pk", "sk", "due_key", "due_at", "customer_key")
-    client.create_table(
-        TableName="scenarios-contract",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
-        GlobalSecondaryIndexes=[
-            index("due", "due_key", "due_at", "ALL"),
-            index("by_customer", "customer_key", "pk", "KEYS_ONLY"),
-        ],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    return "scenarios-contract"
-
-
-def index(name: str, partition: str, sort: str, projection: str) -> dict[str, Any]:
-    """As the stateful stack makes it."""
-    return {
-        "IndexName": name,
-        "KeySchema": [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}],
-        "Projection": {"ProjectionType": projection},
-    }
 
 
 class CountedWrites:
@@ -58,20 +29,6 @@ class CountedWrites:
         if name in {"put_item", "update_item"}:
             self.writes[name] += 1
         return getattr(self._client, name)
-
-
-@pytest.fixture(params=["memory", "dynamodb"])
-def store(request: pytest.FixtureRequest) -> EnrolmentStore:
-    if request.param == "memory":
-        return MemoryEnrolmentStore()
-    cloud: boto3.Session = request.getfixturevalue("cloud")
-    return DynamoEnrolmentStore(request.getfixturevalue("scenarios_table"), cloud.client("dynamodb"))
-
-
-@pytest.fixture
-def tenant() -> TenantId:
-    """A shop of its own for every test: nothing is shared across tenants."""
-    return TenantId(f"shop-{next(_tenants)}")
 
 
 def armed(tenant: TenantId, occurrence: str = "c1", touched_at: datetime = NOW, customer: str = "hanako") -> Enrolment:

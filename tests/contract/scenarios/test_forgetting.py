@@ -8,19 +8,8 @@ from datetime import date
 from shared.core.ids import CustomerId, ScenarioId, TenantId
 from shared.scenarios.enrolment import FunnelRow
 from shared.scenarios.store import EnrolmentStore
-from tests.contract.scenarios.test_enrolment_store import (
-    CART,
-    HANAKO,
-    HOUR,
-    NOW,
-    armed,
-    claim,
-    scenarios_table,
-    store,
-    tenant,
-)
+from tests.contract.scenarios.test_enrolment_store import CART, HANAKO, HOUR, NOW, armed, claim
 
-__all__ = ["scenarios_table", "store", "tenant"]
 SECOND = ScenarioId("second_purchase")
 TARO = CustomerId("taro")
 
