@@ -1,0 +1,208 @@
+"""Doors that no other test goes through: two pages, a form, two queues and a schedule, each once, deployed."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import urllib3
+
+from infra.cli.connection import add_amazon, add_connection
+from infra.cli.line import save_account
+from infra.cli.session import Deployment
+from infra.cli.sms import connect_receipts
+from infra.demo import shopify, verify
+from infra.demo.settle import settle, wait_until
+from infra.demo.shopify import Buyer
+from infra.demo.stage import Stage
+from infra.demo.story import PRODUCTS, SHOP
+from infra.local.lifecycle import LocalCloud
+from infra.local.stand_ins.line import BOT, TOKEN, LineStandIn
+from infra.names import AMAZON_QUEUE, CONFIGURATION_SET
+from shared.core.ids import CustomerId, ScenarioId, SendId, digest
+from shared.customers.model import PersonState
+from shared.delivery.channels.line import LineAccount
+from shared.delivery.line_link import DIALOG, link_path
+from shared.delivery.model import SendRequest, SendState
+from shared.delivery.preferences import Frequency, wishes_of
+from shared.delivery.store import Attempt, DynamoLedgerStore
+from shared.delivery.tokens import UnsubscribeToken, sign
+from shared.scenarios.enrolment import Enrolment, Instance
+from shared.scenarios.store import DynamoEnrolmentStore
+from tests.system.books import keys_of, people_of, table_of
+from tests.system.conftest import OpenShop, fire_schedule, schedules_paused
+
+HTTP = urllib3.PoolManager(retries=False, timeout=30)
+SAMPLES = Path(__file__).parents[1] / "samples"
+JIRO = Buyer(70_001, "jiro.mihon@example.jp", "見本", "次郎")
+
+
+@dataclass(frozen=True)
+class Doors:
+    """A shop that nobody's books are kept of, and somebody in it."""
+
+    shop: Stage
+    cloud: LocalCloud
+    customer: CustomerId
+
+    @property
+    def place(self) -> Deployment:
+        return self.shop.deployment
+
+    @property
+    def person(self) -> PersonState:
+        """Who it is, as it stands."""
+        return people_of(self.shop)[self.customer]
+
+    def kept(self, subject: str) -> list[str]:
+        """The events of one subject."""
+        tenant = self.shop.shop.tenant
+        rows = table_of(self.place, "EventsTable", tenant)
+        return [row for key, row in sorted(rows.items()) if key.startswith(f"{tenant}#{subject} ")]
+
+
+@pytest.fixture(scope="module")
+def doors(open_shop: OpenShop, cloud: LocalCloud) -> Doors:
+    shop, at = open_shop("pages"), datetime.now(UTC)
+    body = shopify.encode(shopify.checkout("other-doors", JIRO, PRODUCTS[:1], at, SHOP))
+    headers = shopify.headers("checkouts/update", body, shop.endpoint.secret, shop=SHOP, webhook_id="doors", at=at)
+    assert HTTP.request("POST", shop.endpoint.url, body=body, headers=headers).status == 200
+    settle(cloud.emulator, executions=False)
+    (customer,) = (known for known, person in people_of(shop).items() if person.profile.email == JIRO.email)
+    return Doors(shop, cloud, customer)
+
+
+def form(url: str, fields: dict[str, str]) -> urllib3.BaseHTTPResponse:
+    """Post a page's form as a browser does."""
+    return HTTP.request_encode_body("POST", url, fields=fields, encode_multipart=False, redirect=False)
+
+
+def test_who_asks_for_fewer_mails_is_known_to_have_asked_before_the_page_says_so(doors: Doors) -> None:
+    tenant = doors.shop.shop.tenant
+    token = sign(UnsubscribeToken(tenant, doors.customer, SendId("doors"), "email", SHOP), keys_of(doors.place))
+    page = f"{doors.place.outputs['ApiUrl']}/v1/preferences/{token}"
+    assert HTTP.request("HEAD", page).status == 200
+    shown = HTTP.request("GET", page).data.decode()
+    assert "月1回まで" in shown
+    assert not _ticked(shown, "monthly")
+    assert wishes_of(doors.person.attributes).frequency is Frequency.NORMAL, "who looks has said nothing"
+    saved = form(page, {"form": "preferences", "frequency": "monthly", "topic": "cart"})
+    assert (saved.status, _ticked(saved.data.decode(), "monthly")) == (200, True), saved.data
+    wishes = wishes_of(doors.person.attributes)
+    assert (wishes.frequency, wishes.topics_off) == (Frequency.MONTHLY, {"offers"})
+    assert form(page[:-1] + ("A" if page[-1] != "A" else "B"), {"form": "preferences", "all": "stop"}).status == 400
+
+
+def _ticked(page: str, value: str) -> bool:
+    (box,) = re.findall(rf'<input[^>]*value="{value}"[^>]*>', page)
+    return " checked" in box
+
+
+def test_a_customer_is_sent_to_line_with_a_nonce_that_is_kept(doors: Doors) -> None:
+    with LineStandIn() as line:
+        save_account(doors.place, doors.shop.shop.tenant, LineAccount(TOKEN, line.url, BOT["userId"]))
+    path = link_path(doors.shop.shop.tenant, doors.customer, keys_of(doors.place), datetime.now(UTC))
+    url = f"{doors.place.outputs['ApiUrl']}{path}"
+    page = f"{url}?linkToken=from-line"
+    assert "<form" not in HTTP.request("GET", url).data.decode(), "without LINE's token there is nothing to press"
+    assert '<form method="post"' in HTTP.request("GET", page).data.decode()
+    sent = form(page, {})
+    assert sent.status == 303, sent.data
+    target = urlsplit(sent.headers["location"])
+    asked = parse_qs(target.query)
+    assert f"{target.scheme}://{target.netloc}{target.path}" == DIALOG
+    assert asked["linkToken"] == ["from-line"]
+    (nonce,) = asked["nonce"]
+    assert len(doors.kept(f"line/{BOT['userId'].lower()}/link/{digest(nonce)}")) == 1
+
+
+def test_an_address_given_by_a_program_gets_the_mail_that_asks(doors: Doors) -> None:
+    site = add_connection(doors.place, doors.shop.shop.tenant, "track", "app.example.jp")
+    said = {"writeKey": site.connection_id, "email": "saburo.mihon@example.jp"}
+    answer = HTTP.request("POST", f"{doors.place.outputs['ApiUrl']}/v1/subscribe", json=said)
+    assert (answer.status, answer.json()) == (200, {"success": True})
+    mails = verify.outbox(doors.cloud.emulator, doors.shop.shop.tenant)
+    (mail,) = [mail for mail in mails if verify.recipient(mail) == said["email"]]
+    assert "/v1/confirm/" in mail["text"]
+
+
+def test_an_order_of_amazon_that_is_told_twice_is_kept_once(doors: Doors) -> None:
+    notice = (SAMPLES / "amazon" / "ORDER_CHANGE@shipped.json").read_text("utf-8")
+    change = json.loads(notice)["Payload"]["OrderChangeNotification"]
+    add_amazon(doors.place, doors.shop.shop.tenant, change["SellerId"])
+    sqs = doors.place.client("sqs")
+    queue = sqs.get_queue_url(QueueName=doors.place.outputs[AMAZON_QUEUE].rpartition(":")[2])["QueueUrl"]
+    for _ in range(2):
+        sqs.send_message(QueueUrl=queue, MessageBody=notice)
+    settle(doors.cloud.emulator, executions=False)
+    (row,) = doors.kept(f"amazon/{change['SellerId'].lower()}/order/{change['AmazonOrderId']}")
+    assert "ORDER_CHANGE" in row
+
+
+def test_a_text_whose_answer_was_lost_is_sent_once_its_receipt_says_so(doors: Doors) -> None:
+    at = datetime.now(UTC)
+    request = SendRequest(
+        tenant=doors.shop.shop.tenant,
+        customer_id=doors.customer,
+        scenario=ScenarioId("recommend"),
+        scenario_version="1",
+        step="sms_1",
+        occurrence=f"{at:%H%M%S%f}",
+        channel="sms",
+        template="recommend/items",
+    )
+    ledger = DynamoLedgerStore(doors.place.outputs["DeliveriesTable"], doors.place.client("dynamodb"))
+    attempt = Attempt("system", at)
+    ledger.reserve(request, attempt, at)
+    ledger.mark(request.key, attempt, at)
+    connect_receipts(doors.place)
+    client: Any = doors.place.client("pinpoint-sms-voice-v2")
+    accepted = client.send_text_message(
+        DestinationPhoneNumber="+818000000001",
+        MessageBody="見本商店からのお知らせです。",
+        ConfigurationSetName=CONFIGURATION_SET,
+        Context={"tenant": request.tenant, "customer": request.customer_id, "send_id": request.send_id},
+    )
+    settle(doors.cloud.emulator, executions=False)
+    row = ledger.row(request.key)
+    assert row
+    assert (row.state, row.message_id) == (SendState.SENT, accepted["MessageId"])
+    kept = doors.kept(f"sms/sms/send/{request.send_id}")
+    assert [sum(word in row for row in kept) for word in ("TEXT_QUEUED", "TEXT_DELIVERED")] == [1, 1]
+    assert not any("818000000001" in row for row in kept), "a receipt is kept without the number"
+
+
+def test_somebody_whom_no_sweep_collected_makes_the_figure_that_calls(doors: Doors) -> None:
+    tenant, scenario = doors.shop.shop.tenant, ScenarioId("newsletter")
+    late = datetime.now(UTC) - timedelta(hours=3)
+    forgotten = Enrolment(tenant, scenario, "forgotten", doors.customer, Instance(), late, due_at=late)
+    enrolments = DynamoEnrolmentStore(doors.place.outputs["ScenariosTable"], doors.place.client("dynamodb"))
+    before = overdue(doors.place)
+    with schedules_paused(doors.cloud):
+        assert enrolments.arm(forgotten)
+        try:
+            fire_schedule(doors.cloud, "Watch")
+            wait_until(lambda: overdue(doors.place) > before, "the watchdog to count who is overdue", 20)
+        finally:
+            enrolments.disarm(tenant, scenario, forgotten.occurrence, "test", datetime.now(UTC))
+
+
+def overdue(place: Deployment) -> float:
+    """What the watchdog counted lately: the figure its alarm watches."""
+    now = datetime.now(UTC)
+    points = place.client("cloudwatch").get_metric_statistics(
+        Namespace="Matakite",
+        MetricName="SendsOverdue",
+        Dimensions=[{"Name": "service", "Value": "delivery"}],
+        StartTime=now - timedelta(hours=2),
+        EndTime=now + timedelta(minutes=5),
+        Period=60,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    return float(sum(point["Sum"] for point in points))
