@@ -59,6 +59,12 @@ class Delivery(Construct):
         self._grant_ses(function)
         self._grant_channels(function)
 
+    def grant_transactional_mail(self, function: lambda_.Function) -> None:
+        """What `deliver` does of a mail that answers somebody: no other channel, no slot in a contact row."""
+        self._grant_ledger(function, "dynamodb:GetItem", "dynamodb:UpdateItem")
+        self._house.grant_keys(function)
+        self._grant_ses(function)
+
     def grant_tray(self, function: lambda_.Function) -> None:
         """What leaves as a file waits in the work bucket: letters, call tasks."""
         self._house.grant_objects(function, self._house.work, f"{TRAY}/", "s3:PutObject")

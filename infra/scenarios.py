@@ -193,7 +193,7 @@ class Scenarios(Construct):
             },
             timeout=Duration.minutes(1),
         )
-        _grant(function, table, "dynamodb:GetItem", "dynamodb:BatchGetItem")
+        _grant(function, table, "dynamodb:BatchGetItem")
         function.add_to_role_policy(
             iam.PolicyStatement(actions=["dynamodb:Query"], resources=[f"{table.table_arn}/index/due"])
         )

@@ -35,7 +35,7 @@ class SignUp(Construct):
         house.tables.events.grant(self.sign_up, "dynamodb:PutItem")
         house.grant_parameters(self.sign_up, "connections/*", "ssm:GetParameter")
         house.grant_shops(self.sign_up)
-        delivery.grant_send(self.sign_up)
+        delivery.grant_transactional_mail(self.sign_up)
         methods = [apigw.HttpMethod.GET, apigw.HttpMethod.HEAD, apigw.HttpMethod.POST]
         house.route(self, methods, "/v1/subscribe/{key}", self.sign_up)
         house.route(self, [apigw.HttpMethod.POST], "/v1/subscribe", self.sign_up)
