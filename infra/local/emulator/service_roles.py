@@ -4,7 +4,7 @@ Without it: MiniStack checks only requests that arrive over HTTP. A state machin
 event rule or an HTTP API may invoke a function that never let it in, and a function without permission to write logs
 logs all the same; so a missing grant is found only on AWS.
 Mended by asking, before the service acts: the state machine's role (its AWS SDK calls go through MiniStack's front
-door with that role's credentials), the function's or queue's own policy (EventBridge, API Gateway), and the
+door with that role's credentials), the function's or queue's own policy (EventBridge, SNS, API Gateway), and the
 function's role (logs, X-Ray, failure destinations). Event source mappings and schedules: ``stream_failures.py``,
 ``schedules.py``; Athena: ``athena_engine.py``.
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 from ministack import app
 from ministack.core.arn import ArnParseError, parse_arn
-from ministack.services import apigateway, eventbridge, lambda_svc, stepfunctions
+from ministack.services import apigateway, eventbridge, lambda_svc, sns, stepfunctions
 
 from infra.local.emulator.authorisation import (
     NotAuthorisedError,
@@ -277,6 +277,21 @@ def _dispatch_to_function(arn: str, payload: str) -> None:
     lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(func, config), json.loads(payload))
 
 
+# --- SNS --------------------------------------------------------------------------------------------------------------
+
+
+def _queue_delivery_checked(deliver: Callable[..., None]) -> Callable[..., None]:
+    def deliver_checked(endpoint: str, *message: Any, topic_arn: str = "", **named: Any) -> None:
+        try:
+            require_service(ServiceCall("sns.amazonaws.com", "sqs:SendMessage", endpoint, topic_arn))
+        except NotAuthorisedError as error:
+            logger.warning("topic %s: %s", topic_arn, error)
+            return
+        deliver(endpoint, *message, topic_arn=topic_arn, **named)
+
+    return deliver_checked
+
+
 # --- API Gateway ------------------------------------------------------------------------------------------------------
 
 
@@ -362,6 +377,7 @@ def install(settings: EmulatorSettings) -> None:
     _patch_step_functions()
     eventbridge._invoke_target = _rule_target_checked(eventbridge._invoke_target)
     eventbridge._dispatch_to_lambda = _dispatch_to_function
+    sns._deliver_to_sqs = _queue_delivery_checked(sns._deliver_to_sqs)
     apigateway._invoke_lambda_proxy = _integration_checked(apigateway._invoke_lambda_proxy)
     lambda_svc._emit_lambda_logs = _logs_checked(lambda_svc._emit_lambda_logs)
     lambda_svc._route_async_failure = _failure_destination_checked(lambda_svc._route_async_failure)
