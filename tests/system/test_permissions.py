@@ -46,6 +46,8 @@ NOT_EXERCISED: Mapping[tuple[str, str, str], str] = {
     (r".*", r"sqs:(GetQueueAttributes|GetQueueUrl)", r".*StreamDeadLetters"): _CDK_QUEUE,
     (r"DeliveryReceiveFeedbackRole", r"sqs:(ChangeMessageVisibility|GetQueueUrl)", r".*"): _CDK_QUEUE,
     (r"Polling(PollStore|ReadBack)Role", r"sqs:(ChangeMessageVisibility|GetQueueUrl)", r".*"): _CDK_QUEUE,
+    (r"ReceiptsReceiveReceiptRole", r"sqs:(ChangeMessageVisibility|GetQueueUrl)", r".*"): _CDK_QUEUE,
+    (r"NotificationsReceiveAmazonRole", r"sqs:(ChangeMessageVisibility|GetQueueUrl)", r".*"): _CDK_QUEUE,
     (r"PrivacyErasePersonRole", r"sqs:(ChangeMessageVisibility|GetQueueUrl)", r".*"): _CDK_QUEUE,
     (
         r"PrivacySweepRole|ImportOrdersMachineRole",
@@ -149,6 +151,8 @@ def test_a_night_that_may_not_ask_athena_is_incomplete(shop: Stage, played: Play
         ("SweepCartAbandoned", "ScenariosSweepScheduleRole", "SweepDeadLetters"),
         ("NightlySchedule", "AnalyticsNightlyScheduleRole", "NightlyDeadLetters"),
         ("QuarterHour", "DeliveryEveryQuarterHourScheduleRole", "EveryQuarterHourDeadLetters"),
+        ("Watch", "ScenariosWatchScheduleRole", "WatchDeadLetters"),
+        ("Tick", "PollingTickScheduleRole", "TickDeadLetters"),
     ],
 )
 def test_a_schedule_that_reaches_nobody_leaves_its_call_in_the_dead_letter_queue(
