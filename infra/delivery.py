@@ -253,8 +253,8 @@ class Delivery(Construct):
             },
             timeout=Duration.minutes(5),
         )
-        # Transactional mail only: it takes no slot in a contact row.
-        self._grant_ledger(function, "dynamodb:GetItem", "dynamodb:UpdateItem")
+        # Transactional messages only: they take no slot in a contact row, but those of LINE and SMS keep their links.
+        self._grant_ledger(function, "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:PutItem")
         self._grant_ses(function)
         self._grant_channels(function)
         house.grant_keys(function)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import urllib3
 
-from infra.cli.connection import add_amazon, add_connection
+from infra.cli.connection import add_amazon, add_connection, hook_url
 from infra.cli.line import save_account
 from infra.cli.session import Deployment
 from infra.cli.sms import connect_receipts
@@ -29,10 +29,13 @@ from shared.core.ids import CustomerId, ScenarioId, SendId, digest
 from shared.customers.model import PersonState
 from shared.delivery.channels.line import LineAccount
 from shared.delivery.line_link import DIALOG, link_path
-from shared.delivery.model import SendRequest, SendState
+from shared.delivery.links.link import ROUTE
+from shared.delivery.model import Purpose, SendRequest, SendState
 from shared.delivery.preferences import Frequency, wishes_of
+from shared.delivery.send import IN_DOUBT
 from shared.delivery.store import Attempt, DynamoLedgerStore
 from shared.delivery.tokens import UnsubscribeToken, sign
+from shared.ingest.signing import hmac_base64
 from shared.scenarios.enrolment import Enrolment, Instance
 from shared.scenarios.store import DynamoEnrolmentStore
 from tests.system.books import keys_of, people_of, table_of
@@ -40,6 +43,8 @@ from tests.system.conftest import OpenShop, fire_schedule, schedules_paused
 
 HTTP = urllib3.PoolManager(retries=False, timeout=30)
 SAMPLES = Path(__file__).parents[1] / "samples"
+LINE_USER = f"U{7:032x}"
+CONTRACT = {"next_delivery_on": "12月1日", "lines": [{"title": "見本の茶葉", "quantity": 2}]}
 JIRO = Buyer(70_001, "jiro.mihon@example.jp", "見本", "次郎")
 
 
@@ -104,22 +109,94 @@ def _ticked(page: str, value: str) -> bool:
     return " checked" in box
 
 
-def test_a_customer_is_sent_to_line_with_a_nonce_that_is_kept(doors: Doors) -> None:
+def link_page(doors: Doors) -> str:
+    """The page that a customer who is known to the shop gets, without LINE's own token."""
     with LineStandIn() as line:
         save_account(doors.place, doors.shop.shop.tenant, LineAccount(TOKEN, line.url, BOT["userId"]))
     path = link_path(doors.shop.shop.tenant, doors.customer, keys_of(doors.place), datetime.now(UTC))
-    url = f"{doors.place.outputs['ApiUrl']}{path}"
-    page = f"{url}?linkToken=from-line"
-    assert "<form" not in HTTP.request("GET", url).data.decode(), "without LINE's token there is nothing to press"
-    assert '<form method="post"' in HTTP.request("GET", page).data.decode()
-    sent = form(page, {})
+    return f"{doors.place.outputs['ApiUrl']}{path}"
+
+
+def pressed(page: str) -> str:
+    """The nonce with which the page's button leads to LINE."""
+    sent = form(f"{page}?linkToken=from-line", {})
     assert sent.status == 303, sent.data
     target = urlsplit(sent.headers["location"])
     asked = parse_qs(target.query)
     assert f"{target.scheme}://{target.netloc}{target.path}" == DIALOG
     assert asked["linkToken"] == ["from-line"]
-    (nonce,) = asked["nonce"]
+    return asked["nonce"][0]
+
+
+def told_by_line(doors: Doors, nonce: str) -> None:
+    """LINE's webhook: the nonce comes back with who pressed the button."""
+    account = add_connection(doors.place, doors.shop.shop.tenant, "line", BOT["userId"])
+    said = {
+        "type": "accountLink",
+        "timestamp": int(datetime.now(UTC).timestamp() * 1000),
+        "source": {"type": "user", "userId": LINE_USER},
+        "link": {"result": "ok", "nonce": nonce},
+        "webhookEventId": "01HZX3N5E8W2Q4R6T8Y0A2C4E6",
+    }
+    body = json.dumps({"destination": BOT["userId"], "events": [said]}).encode()
+    headers = {"x-line-signature": hmac_base64(account.secret, body).decode()}
+    answer = HTTP.request("POST", hook_url(doors.place, account), body=body, headers=headers)
+    assert answer.status == 200, answer.data
+    settle(doors.cloud.emulator, executions=False)
+
+
+def test_a_customer_is_sent_to_line_with_a_nonce_that_is_kept(doors: Doors) -> None:
+    page = link_page(doors)
+    assert "<form" not in HTTP.request("GET", page).data.decode(), "without LINE's token there is nothing to press"
+    assert '<form method="post"' in HTTP.request("GET", f"{page}?linkToken=from-line").data.decode()
+    nonce = pressed(page)
     assert len(doors.kept(f"line/{BOT['userId'].lower()}/link/{digest(nonce)}")) == 1
+
+
+def test_a_notice_on_line_whose_answer_was_lost_is_sent_once_more(doors: Doors) -> None:
+    told_by_line(doors, pressed(link_page(doors)))
+    assert doors.person.profile.line_user_id == LINE_USER
+    at = datetime.now(UTC) - timedelta(hours=1)
+    notice = replace(
+        about(doors, "line", "next_delivery/notice", at), purpose=Purpose.TRANSACTIONAL, context={"contract": CONTRACT}
+    )
+    ledger = sending(doors, notice, at)
+    ledger.record(notice.key, IN_DOUBT, Attempt("system", at), at)
+    with LineStandIn() as line:
+        save_account(doors.place, notice.tenant, LineAccount(TOKEN, line.url, BOT["userId"]))
+        fire_schedule(doors.cloud, "QuarterHour")
+        wait_until(lambda: state(ledger, notice) is SendState.SENT, "the notice to be sent again", 20)
+        assert [pushed.to for pushed in line.pushed] == [LINE_USER]
+    assert f"{doors.place.outputs['ApiUrl']}{ROUTE}" in json.dumps(line.pushed[0].messages), "its link is counted"
+
+
+def about(doors: Doors, channel: str, template: str, at: datetime) -> SendRequest:
+    """What a step would ask to be sent."""
+    scenario = template.partition("/")[0]
+    return SendRequest(
+        tenant=doors.shop.shop.tenant,
+        customer_id=doors.customer,
+        scenario=ScenarioId(scenario),
+        scenario_version="1",
+        step=f"{channel}_1",
+        occurrence=f"{at:%H%M%S%f}",
+        channel=channel,
+        template=template,
+    )
+
+
+def sending(doors: Doors, request: SendRequest, at: datetime) -> DynamoLedgerStore:
+    """The ledger, in which somebody is about to send this."""
+    ledger = DynamoLedgerStore(doors.place.outputs["DeliveriesTable"], doors.place.client("dynamodb"))
+    attempt = Attempt("system", at)
+    assert ledger.reserve(request, attempt, at).mine
+    assert ledger.mark(request.key, attempt, at)
+    return ledger
+
+
+def state(ledger: DynamoLedgerStore, request: SendRequest) -> SendState | None:
+    row = ledger.row(request.key)
+    return row.state if row else None
 
 
 def test_an_address_given_by_a_program_gets_the_mail_that_asks(doors: Doors) -> None:
@@ -147,20 +224,8 @@ def test_an_order_of_amazon_that_is_told_twice_is_kept_once(doors: Doors) -> Non
 
 def test_a_text_whose_answer_was_lost_is_sent_once_its_receipt_says_so(doors: Doors) -> None:
     at = datetime.now(UTC)
-    request = SendRequest(
-        tenant=doors.shop.shop.tenant,
-        customer_id=doors.customer,
-        scenario=ScenarioId("recommend"),
-        scenario_version="1",
-        step="sms_1",
-        occurrence=f"{at:%H%M%S%f}",
-        channel="sms",
-        template="recommend/items",
-    )
-    ledger = DynamoLedgerStore(doors.place.outputs["DeliveriesTable"], doors.place.client("dynamodb"))
-    attempt = Attempt("system", at)
-    ledger.reserve(request, attempt, at)
-    ledger.mark(request.key, attempt, at)
+    request = about(doors, "sms", "recommend/items", at)
+    ledger = sending(doors, request, at)
     connect_receipts(doors.place)
     client: Any = doors.place.client("pinpoint-sms-voice-v2")
     accepted = client.send_text_message(
