@@ -353,7 +353,8 @@ def _contact(event: Event, things: list[str], keys: KeyRing) -> tuple[dict[str, 
     key = keyed_digest(keys.personal, event.tenant, repr(card))[:12]
     # What a browser claims is worth no more than a form: it never goes before what the cart's record says.
     recorded = event.event_type is EventType.CUSTOMER_UPDATED and not event.person.claimed
-    fallback = "account" if recorded else "form"
+    # LINE knows a user id and nothing else: what a form says of the address must not stand in its place.
+    fallback = "account" if recorded else "line" if event.person.line_user_id else "form"
     said = Said(event.occurred_at, event.event_id, key)
     return {key: card}, dict.fromkeys(things or [fallback], said)
 

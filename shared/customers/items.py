@@ -56,7 +56,7 @@ from shared.customers.rows import Key, Row, decode_item
 PROFILE = "profile"
 _VISITS = "visits"
 _CLAIMS = "claims"
-_IN_PROFILE = frozenset({"account", "form"})
+_IN_PROFILE = frozenset({"account", "form", "line"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,24 @@ def test_post_leads_to_lines_dialog_and_lines_webhook_makes_them_one_person() ->
     assert [(c.channel, c.status) for c in person.consents] == [("line", ConsentStatus.OPT_IN)]
 
 
+def test_a_friend_of_old_who_presses_again_without_going_on_stays_linked() -> None:
+    """Who followed the account before it was connected here never tells us so again."""
+    site = Site()
+    (nonce,) = parse_qs(urlsplit(site.ask("POST")["headers"]["location"]).query)["nonce"]
+    (_follow, linked) = told_by_line(nonce)
+    site.ask("POST")
+    first, second = site.events.envelopes()
+    if nonce not in first.raw.decode():
+        first, second = second, first
+    later = replace(second, occurred_at=NOON + timedelta(hours=1), received_at=NOON + timedelta(hours=1))
+    for envelope in (first, linked, later):
+        for event in events_of(envelope):
+            site.apply(event)
+    person = site.customers.person(TENANT, site.customer)
+    assert person is not None
+    assert (person.profile.line_user_id, person.profile.email) == (USER, "hanako@example.com")
+
+
 @pytest.mark.parametrize("token", [None, "", "x" * 301, "ﾊﾟｽ"])
 def test_without_a_token_of_line_the_page_says_where_to_begin(token: str | None) -> None:
     answer = Site().ask("POST", token=token)
