@@ -98,6 +98,8 @@ def without_personal_data(state: PersonState) -> PersonState:
         address=None,
         line_user_id=None,
         scores=None,
+        segments=(),
+        segments_on=None,
         aliases=frozenset(),
         joins={},
         rev=0,
