@@ -134,7 +134,7 @@ def test_the_naive_rule_stands_where_the_audit_preferred_it() -> None:
 
 
 def test_the_calls_are_audited_once_a_week_and_a_failure_of_that_stops_nothing() -> None:
-    work, reports = MemoryObjects("work"), MemoryReportStore()
+    work, reports = MemoryObjects("results"), MemoryReportStore()
     for name, text in [
         ("model_groups_v1", "x,t_x,t_cal,customers,log_gaps\n2,20,40,5,0\n"),
         ("model_spend_v1", "orders,customers,mean\n"),
@@ -146,16 +146,16 @@ def test_the_calls_are_audited_once_a_week_and_a_failure_of_that_stops_nothing()
 
     def audited(on: str, calls: dict[str, Any]) -> Any:
         names = ("model_groups_v1", "model_spend_v1", "model_holdout_v1")
-        inputs = [{"name": name, "location": f"s3://work/athena/{name}.csv"} for name in names]
+        inputs = [{"name": name, "location": f"s3://results/athena/{name}.csv"} for name in names]
         event = {"tenant": TENANT, "as_of": on, "name": "model_predictions_v1"}
         fit(event | {"inputs": [*inputs, {"name": "cancellation_holdout_v1"} | calls]}, work, reports, NOW)
         report = reports.get(TENANT, MODEL_AUDIT, day(on))
         assert report is not None
         return report["cancellation"]
 
-    assert audited("2026-12-19", {"location": "s3://work/athena/none.csv"}) is None
-    sunday = audited("2026-12-20", {"location": "s3://work/athena/some.csv"})
+    assert audited("2026-12-19", {"location": "s3://results/athena/none.csv"}) is None
+    sunday = audited("2026-12-20", {"location": "s3://results/athena/some.csv"})
     assert (sunday["audited_on"], sunday["verdict"], sunday["contracts"]) == ("2026-12-20", "better", 900)
     assert (sunday["score"]["precision"], sunday["newest"]["precision"]) == (0.3, 0.2)
-    assert audited("2026-12-21", {"location": "s3://work/athena/none.csv"}) == sunday
+    assert audited("2026-12-21", {"location": "s3://results/athena/none.csv"}) == sunday
     assert audited("2026-12-22", {"error": {"State": "FAILED"}}) == sunday
