@@ -153,7 +153,7 @@ def compacted(lake: Folder, _: Folder) -> Any:
 def fit_models(_: Folder, work: Folder) -> Any:
     """Learn, predict, test."""
     names = (modelling.GROUPS, modelling.SPEND, modelling.HOLDOUT)
-    inputs = [{"name": name, "location": f"s3://results/athena/{name}.csv"} for name in names]
+    inputs = [{"name": name, "location": f"s3://{work.bucket}/athena/{name}.csv"} for name in names]
     event = {"tenant": TENANT, "as_of": AS_OF.isoformat(), "name": MODEL, "inputs": inputs}
     return modelling.fit(event, work, MemoryReportStore(), NOW)["rows"]
 
