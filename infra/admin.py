@@ -74,15 +74,8 @@ class Admin(Construct):
 
     def _widget_function(self, scenarios: Scenarios) -> lambda_.Function:
         tables = self._house.tables
-        function = self._house.functions.make(
-            self,
-            "admin/draw_widget",
-            settings={
-                "reports_table": tables.reports.table_name,
-                "scenarios_table": tables.scenarios.table_name,
-                "scenarios": render_titles(titles_of(scenarios.scenarios)),
-                "prefix": self._house.prefix,
-            },
+        function = self._house.function(
+            self, "admin/draw_widget", own={"scenarios": render_titles(titles_of(scenarios.scenarios))}
         )
         self._house.grant_shops(function)
         # Named on the table alone: `grant` would open its indexes too.

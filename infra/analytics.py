@@ -146,15 +146,7 @@ class Analytics(Construct):
     # --- what fills the lake ------------------------------------------------------------------------------------------
     def _archives(self) -> None:
         house = self._house
-        events = self._function(
-            "archive_events",
-            {
-                "lake_bucket": house.lake.bucket_name,
-                "work_bucket": house.work.bucket_name,
-                "keys_secret": house.keys.secret_arn,
-                "prefix": house.prefix,
-            },
-        )
+        events = self._function("archive_events")
         house.grant_keys(events)
         house.grant_shops(events)
         for table in EVENT_TABLES:
@@ -163,14 +155,7 @@ class Analytics(Construct):
         on_stream(
             events, house.tables.events, filters=[_filter({"eventName": ["INSERT"]})], batch_size=_BATCH, window=_WINDOW
         )
-        states = self._function(
-            "archive_states",
-            {
-                "lake_bucket": house.lake.bucket_name,
-                "customers_table": house.tables.customers.table_name,
-                "prefix": house.prefix,
-            },
-        )
+        states = self._function("archive_states")
         house.grant_shops(states)
         for table in STATE_TABLES:
             house.grant_objects(states, house.lake, f"{table.name}/", "s3:PutObject")
@@ -187,17 +172,7 @@ class Analytics(Construct):
 
     def _load_history(self) -> lambda_.Function:
         house = self._house
-        function = self._function(
-            "load_history",
-            {
-                "lake_bucket": house.lake.bucket_name,
-                "work_bucket": house.work.bucket_name,
-                "customers_table": house.tables.customers.table_name,
-                "keys_secret": house.keys.secret_arn,
-                "prefix": house.prefix,
-            },
-            timeout=Duration.minutes(5),
-        )
+        function = self._function("load_history", timeout=Duration.minutes(5))
         house.grant_keys(function)
         house.grant_shops(function)
         for table in (*EVENT_TABLES, ORDER_STATES, ORDER_LINES):
@@ -214,12 +189,12 @@ class Analytics(Construct):
         return function
 
     def _function(
-        self, name: str, settings: dict[str, str], *, group: str = "lake", timeout: Duration | None = None
+        self, name: str, *, own: dict[str, str] | None = None, group: str = "lake", timeout: Duration | None = None
     ) -> lambda_.Function:
-        return self._house.functions.make(
+        return self._house.function(
             self,
             f"analytics/{name}",
-            settings=settings,
+            own=own,
             group=group,
             timeout=timeout or Duration.minutes(2),
             # A partition of a large shop is read whole (pyarrow needs about ten times its compressed size).
@@ -268,13 +243,10 @@ class Analytics(Construct):
 
     def _nightly_functions(self) -> dict[str, lambda_.Function]:
         house, tables = self._house, self._house.tables
-        lake = {"lake_bucket": house.lake.bucket_name}
-        reports = {"reports_table": tables.reports.table_name}
-        prefix = {"prefix": house.prefix}
-        plan_night = self._function("plan_night", lake | reports | prefix, group="light")
+        plan_night = self._function("plan_night", group="light")
         house.grant_shops(plan_night)
         tables.reports.grant(plan_night, "dynamodb:Query")
-        compact = self._function("compact", lake, timeout=Duration.minutes(15))
+        compact = self._function("compact", timeout=Duration.minutes(15))
         told = [f"{table.name}/" for table in BASE_TABLES]
         house.grant_list(plan_night, house.lake, *told)
         house.grant_list(compact, house.lake, *told)
@@ -282,23 +254,21 @@ class Analytics(Construct):
             house.grant_objects(
                 compact, house.lake, f"{table.name}/", "s3:GetObject", "s3:PutObject", "s3:DeleteObject"
             )
-        plan_stage = self._function("plan_stage", lake | reports | prefix, group="light")
+        plan_stage = self._function("plan_stage", group="light")
         house.grant_shops(plan_stage)
         tables.reports.grant(plan_stage, "dynamodb:Query", "dynamodb:PutItem")
         house.grant_list(plan_stage, house.lake, *(f"{table.name}/" for table in self._results))
         for table in self._results:
             house.grant_objects(plan_stage, house.lake, f"{table.name}/", "s3:DeleteObject")
-        fit_models, store_rows = self._model_functions(lake | {"work_bucket": house.work.bucket_name}, reports)
-        plan_scores = self._function("plan_scores", lake)
+        fit_models, store_rows = self._model_functions()
+        plan_scores = self._function("plan_scores")
         house.grant_list(plan_scores, house.lake, *(f"{name}/" for name in (CHANGES, COUNTS)))
         for name in (CHANGES, COUNTS):
             house.grant_objects(plan_scores, house.lake, f"{name}/", "s3:GetObject")
-        apply_scores = self._function(
-            "apply_scores", lake | {"customers_table": tables.customers.table_name}, timeout=Duration.minutes(5)
-        )
+        apply_scores = self._function("apply_scores", timeout=Duration.minutes(5))
         house.grant_objects(apply_scores, house.lake, f"{CHANGES}/", "s3:GetObject")
         tables.customers.grant(apply_scores, "dynamodb:BatchGetItem", "dynamodb:PutItem")
-        publish_reports = self._function("publish_reports", lake | reports)
+        publish_reports = self._function("publish_reports")
         tables.reports.grant(publish_reports, "dynamodb:GetItem", "dynamodb:PutItem")
         shown = [f"{analysis.name}/" for analysis in analyses() if analysis.report or analysis.name in FEEDS]
         house.grant_list(publish_reports, house.lake, *shown)
@@ -316,18 +286,14 @@ class Analytics(Construct):
             "publish_reports": publish_reports,
         }
 
-    def _model_functions(
-        self, buckets: dict[str, str], reports: dict[str, str]
-    ) -> tuple[lambda_.Function, lambda_.Function]:
+    def _model_functions(self) -> tuple[lambda_.Function, lambda_.Function]:
         """The fit reads query results and writes CSV; what stores it as Parquet has the other bundle."""
         house = self._house
-        fit = self._function(
-            "fit_models", {"work_bucket": buckets["work_bucket"]} | reports, group="model", timeout=Duration.minutes(15)
-        )
+        fit = self._function("fit_models", group="model", timeout=Duration.minutes(15))
         house.grant_objects(fit, house.work, QUERY_RESULTS, "s3:GetObject")
         house.grant_objects(fit, house.work, MODELS, "s3:PutObject")
         house.tables.reports.grant(fit, "dynamodb:Query", "dynamodb:PutItem")
-        store = self._function("store_rows", buckets)
+        store = self._function("store_rows")
         house.grant_objects(store, house.work, MODELS, "s3:GetObject")
         for name in made_by_functions():
             house.grant_objects(store, house.lake, f"{name}/", "s3:PutObject")
@@ -388,11 +354,7 @@ class Analytics(Construct):
     def _schedule(self) -> None:
         """Every night at 02:00 in Japan, when yesterday is over and nobody is shopping."""
         house = self._house
-        start = self._function(
-            "start_nights",
-            {"nightly_machine": self.machine.state_machine_arn, "prefix": house.prefix},
-            group="light",
-        )
+        start = self._function("start_nights", own={"nightly_machine": self.machine.state_machine_arn}, group="light")
         start.add_to_role_policy(
             iam.PolicyStatement(actions=["states:StartExecution"], resources=[self.machine.state_machine_arn])
         )

@@ -23,17 +23,10 @@ class Customers(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, house: House, erasures: sqs.Queue) -> None:
         super().__init__(scope, construct_id)
-        self.update_state = house.functions.make(
+        self.update_state = house.function(
             self,
             "customers/update_state",
-            settings={
-                "customers_table": house.tables.customers.table_name,
-                "events_table": house.tables.events.table_name,
-                "erasures_queue": erasures.queue_url,
-                "work_bucket": house.work.bucket_name,
-                "keys_secret": house.keys.secret_arn,
-                "prefix": house.prefix,
-            },
+            own={"erasures_queue": erasures.queue_url},
             timeout=Duration.seconds(60),
             memory_mb=1024,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from aws_cdk import ArnFormat, Duration, Stack
-from aws_cdk import aws_apigatewayv2 as apigw
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -13,7 +12,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.customers import STORE_READS
-from infra.house import House, dead_letter_queue, on_queue, on_schedule, work_queue
+from infra.house import GET_HEAD, GET_HEAD_POST, House, dead_letter_queue, on_queue, on_schedule, work_queue
 from infra.names import CONFIGURATION_SET
 from shared.analytics.feeds import PREFIX as FEEDS
 from shared.delivery.links.link import ROUTE
@@ -42,8 +41,7 @@ class Delivery(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, house: House) -> None:
         super().__init__(scope, construct_id)
         self._house = house
-        self.configuration_set = CONFIGURATION_SET
-        self._set = self._configuration_set()
+        self._configuration_set()
         self.receive_feedback = self._receive_feedback()
         self.feedback = self._feedback_queue()
         self.unsubscribe = self._page("unsubscribe", "unsubscribe")
@@ -103,7 +101,7 @@ class Delivery(Construct):
         resource = f"{self._house.tables.deliveries.table_arn}{below}"
         function.add_to_role_policy(iam.PolicyStatement(actions=list(actions), resources=[resource]))
 
-    def _configuration_set(self) -> ses.CfnConfigurationSet:
+    def _configuration_set(self) -> None:
         configuration_set = ses.CfnConfigurationSet(
             self,
             "ConfigurationSet",
@@ -129,19 +127,10 @@ class Delivery(Construct):
             ),
         )
         destination.add_resource_dependency(configuration_set)
-        return configuration_set
 
     def _receive_feedback(self) -> lambda_.Function:
         house = self._house
-        function = house.functions.make(
-            self,
-            "delivery/receive_feedback",
-            settings={
-                "deliveries_table": house.tables.deliveries.table_name,
-                "events_table": house.tables.events.table_name,
-            },
-            timeout=Duration.seconds(30),
-        )
+        function = house.function(self, "delivery/receive_feedback", timeout=Duration.seconds(30))
         house.tables.events.grant(function, "dynamodb:PutItem")
         self._grant_ledger(function, "dynamodb:GetItem", "dynamodb:UpdateItem")
         return function
@@ -174,85 +163,36 @@ class Delivery(Construct):
     def _page(self, function_name: str, page: str) -> lambda_.Function:
         """A page behind the signed link of a mail, where a person says what they want."""
         house = self._house
-        function = house.functions.make(
-            self,
-            f"delivery/{function_name}",
-            settings={
-                "customers_table": house.tables.customers.table_name,
-                "events_table": house.tables.events.table_name,
-                "keys_secret": house.keys.secret_arn,
-                "prefix": house.prefix,
-            },
-            # A person waits for the page; a cold start gets its processor by memory.
-            timeout=Duration.seconds(15),
-            memory_mb=1024,
-        )
+        function = house.page(self, f"delivery/{function_name}")
         # What is said there adds to a person; it joins nobody, so nothing is deleted.
         house.tables.customers.grant(function, *STORE_READS, "dynamodb:PutItem")
         house.tables.events.grant(function, "dynamodb:PutItem")
         house.grant_shops(function)
-        house.grant_keys(function)
-        methods = [apigw.HttpMethod.GET, apigw.HttpMethod.HEAD, apigw.HttpMethod.POST]
-        house.route(self, methods, f"/v1/{page}/{{token}}", function)
+        house.route(self, GET_HEAD_POST, f"/v1/{page}/{{token}}", function)
         return function
 
     def _link_line(self) -> lambda_.Function:
         house = self._house
-        function = house.functions.make(
-            self,
-            "delivery/link_line",
-            settings={
-                "customers_table": house.tables.customers.table_name,
-                "events_table": house.tables.events.table_name,
-                "keys_secret": house.keys.secret_arn,
-                "prefix": house.prefix,
-            },
-            timeout=Duration.seconds(15),
-            memory_mb=1024,
-        )
+        function = house.page(self, "delivery/link_line")
         house.tables.customers.grant(function, *STORE_READS)
         house.tables.events.grant(function, "dynamodb:PutItem")
         house.grant_shops(function)
-        house.grant_keys(function)
         house.grant_parameters(function, "line/*", "ssm:GetParameter")
-        methods = [apigw.HttpMethod.GET, apigw.HttpMethod.HEAD, apigw.HttpMethod.POST]
-        house.route(self, methods, "/v1/line/link/{token}", function)
+        house.route(self, GET_HEAD_POST, "/v1/line/link/{token}", function)
         return function
 
     def _follow_link(self) -> lambda_.Function:
         """Where the links of LINE and SMS lead; it knows the sends and nobody's address."""
         house = self._house
-        function = house.functions.make(
-            self,
-            "delivery/follow_link",
-            settings={
-                "deliveries_table": house.tables.deliveries.table_name,
-                "events_table": house.tables.events.table_name,
-                "keys_secret": house.keys.secret_arn,
-            },
-            timeout=Duration.seconds(15),
-            memory_mb=1024,
-        )
+        function = house.page(self, "delivery/follow_link")
         self._grant_ledger(function, "dynamodb:GetItem", "dynamodb:UpdateItem")
         house.tables.events.grant(function, "dynamodb:PutItem")
-        house.grant_keys(function)
-        house.route(self, [apigw.HttpMethod.GET, apigw.HttpMethod.HEAD], f"{ROUTE}{{token}}", function)
+        house.route(self, GET_HEAD, f"{ROUTE}{{token}}", function)
         return function
 
     def _reconcile(self) -> lambda_.Function:
         house = self._house
-        function = house.functions.make(
-            self,
-            "delivery/reconcile",
-            settings={
-                "deliveries_table": house.tables.deliveries.table_name,
-                "customers_table": house.tables.customers.table_name,
-                "keys_secret": house.keys.secret_arn,
-                "configuration_set": CONFIGURATION_SET,
-                "prefix": house.prefix,
-            },
-            timeout=Duration.minutes(5),
-        )
+        function = house.function(self, "delivery/reconcile", timeout=Duration.minutes(5))
         # Transactional messages only: they take no slot in a contact row, but those of LINE and SMS keep their links.
         self._grant_ledger(function, "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:PutItem")
         self._grant_ses(function)

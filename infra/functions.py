@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
@@ -11,6 +14,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+FUNCTIONS = Path(__file__).parents[1] / "functions"
 LOG_RETENTION = logs.RetentionDays.ONE_MONTH
 """Long enough to explain a month, short enough for an erasure to reach the logs (reliability.md §2.4: 30 days)."""
 
@@ -34,6 +38,23 @@ the rest, which nobody can turn down: of these, X-Ray would take more than the m
 def construct_id(name: str) -> str:
     """`ingest/receive_webhook` → `ReceiveWebhook`."""
     return "".join(word.capitalize() for word in name.rpartition("/")[2].split("_"))
+
+
+def settings_of(name: str) -> tuple[str, ...]:
+    """The fields of the `Settings` at the top of `functions/<name>.py`: what its environment must say."""
+    tree = ast.parse((FUNCTIONS / f"{name}.py").read_text("utf-8"))
+    settings = next(each for each in tree.body if isinstance(each, ast.ClassDef) and each.name == "Settings")
+    fields = (each.target for each in settings.body if isinstance(each, ast.AnnAssign))
+    return tuple(field.id for field in fields if isinstance(field, ast.Name))
+
+
+class Limits(TypedDict, total=False):
+    """How much of Lambda a function gets; `FunctionFactory.make` says what it is otherwise."""
+
+    group: str
+    timeout: Duration
+    memory_mb: int
+    concurrency: int | None
 
 
 @dataclass(frozen=True)

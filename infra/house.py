@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Unpack
 
 from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_apigatewayv2 as apigw
@@ -17,8 +19,13 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
 from constructs import Construct
 
-from infra.functions import FunctionFactory
-from infra.names import PREFIX
+from infra.functions import FunctionFactory, Limits, settings_of
+from infra.names import CONFIGURATION_SET, PREFIX
+
+GET_HEAD = (apigw.HttpMethod.GET, apigw.HttpMethod.HEAD)
+"""What mail scanners and link previews ask as well: such a request may not change anything."""
+POST = (apigw.HttpMethod.POST,)
+GET_HEAD_POST = (*GET_HEAD, *POST)
 
 
 @dataclass(frozen=True)
@@ -48,10 +55,40 @@ class House:
     api: apigw.HttpApi
     prefix: str = PREFIX
 
-    def route(self, scope: Construct, methods: list[apigw.HttpMethod], path: str, function: lambda_.Function) -> None:
+    def function(
+        self, scope: Construct, name: str, *, own: Mapping[str, str] | None = None, **limits: Unpack[Limits]
+    ) -> lambda_.Function:
+        """The Lambda of `functions/<name>.py`, told where the tables, buckets and keys are that its `Settings` name.
+
+        `own` holds those of its settings that are nobody else's. Raises KeyError for a setting that nobody knows.
+        """
+        known = {**self._places(), **(own or {})}
+        return self.functions.make(scope, name, settings={each: known[each] for each in settings_of(name)}, **limits)
+
+    def page(self, scope: Construct, name: str) -> lambda_.Function:
+        """A page behind a signed link: a person waits for it, so a cold start gets its processor by memory."""
+        function = self.function(scope, name, timeout=Duration.seconds(15), memory_mb=1024)
+        self.grant_keys(function)
+        return function
+
+    def _places(self) -> dict[str, str]:
+        """What a setting of this name means in every function."""
+        tables = {f"{each.name}_table": getattr(self.tables, each.name).table_name for each in fields(self.tables)}
+        return {
+            **tables,
+            "lake_bucket": self.lake.bucket_name,
+            "work_bucket": self.work.bucket_name,
+            "keys_secret": self.keys.secret_arn,
+            "prefix": self.prefix,
+            "configuration_set": CONFIGURATION_SET,
+        }
+
+    def route(
+        self, scope: Construct, methods: Sequence[apigw.HttpMethod], path: str, function: lambda_.Function
+    ) -> None:
         """Open a public route to a function."""
         integration = HttpLambdaIntegration(f"{function.node.id}Integration", function)
-        self.api.add_routes(path=path, methods=methods, integration=integration)
+        self.api.add_routes(path=path, methods=list(methods), integration=integration)
 
     def grant_shops(self, function: lambda_.Function) -> None:
         """Read the shops' settings documents."""

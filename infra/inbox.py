@@ -25,16 +25,10 @@ class Inbox(Construct):
         self, scope: Construct, construct_id: str, *, house: House, bucket: s3.Bucket, machine: sfn.StateMachine
     ) -> None:
         super().__init__(scope, construct_id)
-        function = house.functions.make(
+        function = house.function(
             self,
             "ingest/take_in_file",
-            settings={
-                "inbox_bucket": bucket.bucket_name,
-                "work_bucket": house.work.bucket_name,
-                "import_machine": machine.state_machine_arn,
-                "keys_secret": house.keys.secret_arn,
-                "prefix": house.prefix,
-            },
+            own={"inbox_bucket": bucket.bucket_name, "import_machine": machine.state_machine_arn},
             timeout=_TIMEOUT,
             # Of 200 MB, the largest file taken here, the rows of one pass are in memory at once.
             memory_mb=3008,

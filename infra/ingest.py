@@ -8,7 +8,6 @@ route of the API stays, for carts that were given it and for who wants its throt
 from __future__ import annotations
 
 from aws_cdk import CfnOutput, Duration, RemovalPolicy
-from aws_cdk import aws_apigatewayv2 as apigw
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
@@ -17,7 +16,7 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from infra.functions import LOG_RETENTION
-from infra.house import House
+from infra.house import POST, House
 from infra.names import IMPORT_MACHINE
 from shared.ingest import oversize
 
@@ -34,15 +33,10 @@ class Ingest(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, house: House, read_backs: sqs.Queue) -> None:
         super().__init__(scope, construct_id)
-        self.receive_webhook = house.functions.make(
+        self.receive_webhook = house.function(
             self,
             "ingest/receive_webhook",
-            settings={
-                "events_table": house.tables.events.table_name,
-                "work_bucket": house.work.bucket_name,
-                "prefix": house.prefix,
-                "read_back_queue": read_backs.queue_url,
-            },
+            own={"read_back_queue": read_backs.queue_url},
             # Shopify hangs up after 5 s; a cold start gets its processor by memory.
             timeout=Duration.seconds(10),
             memory_mb=1024,
@@ -52,7 +46,7 @@ class Ingest(Construct):
         house.grant_parameters(self.receive_webhook, "connections/*", "ssm:GetParameter")
         house.grant_objects(self.receive_webhook, house.work, oversize.PREFIX, "s3:PutObject")
         read_backs.grant(self.receive_webhook, "sqs:SendMessage")
-        house.route(self, [apigw.HttpMethod.POST], "/v1/hooks/{connection}", self.receive_webhook)
+        house.route(self, POST, "/v1/hooks/{connection}", self.receive_webhook)
         # No signature of AWS: a cart has none. Whose it is says the secret part of the path, whether it is genuine its
         # own signature, exactly as behind the API.
         address = self.receive_webhook.add_function_url(auth_type=lambda_.FunctionUrlAuthType.NONE)

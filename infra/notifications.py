@@ -21,12 +21,7 @@ class Notifications(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, house: House) -> None:
         super().__init__(scope, construct_id)
         timeout = Duration.seconds(30)
-        self.receive_amazon = house.functions.make(
-            self,
-            "ingest/receive_amazon",
-            settings={"events_table": house.tables.events.table_name, "prefix": house.prefix},
-            timeout=timeout,
-        )
+        self.receive_amazon = house.function(self, "ingest/receive_amazon", timeout=timeout)
         house.tables.events.grant(self.receive_amazon, "dynamodb:PutItem")
         house.grant_parameters(self.receive_amazon, "connections/*", "ssm:GetParameter")
         queue, _ = work_queue(self, "Amazon", timeout)

@@ -40,17 +40,7 @@ class Polling(Construct):
 
     def _reader(self, name: str, timeout: Duration) -> lambda_.Function:
         house = self._house
-        function = house.functions.make(
-            self,
-            name,
-            settings={
-                "prefix": house.prefix,
-                "events_table": house.tables.events.table_name,
-                "pulls_table": house.tables.pulls.table_name,
-                "work_bucket": house.work.bucket_name,
-            },
-            timeout=timeout,
-        )
+        function = house.function(self, name, timeout=timeout)
         house.tables.pulls.grant(function, "dynamodb:GetItem", "dynamodb:PutItem", *_WALK.get(name, ()))
         house.tables.events.grant(function, "dynamodb:PutItem", *_COMPARE.get(name, ()))
         house.grant_parameters(function, "connections/*", "ssm:GetParameter")
@@ -59,15 +49,8 @@ class Polling(Construct):
 
     def _plan(self, polls: sqs.Queue) -> lambda_.Function:
         house = self._house
-        function = house.functions.make(
-            self,
-            "ingest/plan_polls",
-            settings={
-                "prefix": house.prefix,
-                "pulls_table": house.tables.pulls.table_name,
-                "polls_queue": polls.queue_url,
-            },
-            timeout=Duration.minutes(1),
+        function = house.function(
+            self, "ingest/plan_polls", own={"polls_queue": polls.queue_url}, timeout=Duration.minutes(1)
         )
         house.tables.pulls.grant(function, "dynamodb:GetItem")
         polls.grant(function, "sqs:SendMessage")

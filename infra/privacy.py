@@ -34,35 +34,15 @@ class Privacy(Construct):
         self._every_night(self._machine(self._sweep_erased()))
 
     def _erase_person(self) -> lambda_.Function:
-        tables = self._house.tables
-        function = self._house.functions.make(
-            self,
-            "admin/erase_person",
-            settings={
-                "customers_table": tables.customers.table_name,
-                "deliveries_table": tables.deliveries.table_name,
-                "scenarios_table": tables.scenarios.table_name,
-                "work_bucket": self._house.work.bucket_name,
-            },
-            timeout=_AT_ONCE,
-        )
+        function = self._house.function(self, "admin/erase_person", timeout=_AT_ONCE)
         self._grant_erasing(function)
         return function
 
     def _sweep_erased(self) -> lambda_.Function:
         house, tables = self._house, self._house.tables
-        function = house.functions.make(
+        function = house.function(
             self,
             "admin/sweep_erased",
-            settings={
-                "customers_table": tables.customers.table_name,
-                "deliveries_table": tables.deliveries.table_name,
-                "scenarios_table": tables.scenarios.table_name,
-                "events_table": tables.events.table_name,
-                "work_bucket": house.work.bucket_name,
-                "keys_secret": house.keys.secret_arn,
-                "prefix": house.prefix,
-            },
             timeout=_PART,
             # Reading bodies is work for the processor, which comes with memory.
             memory_mb=1769,

@@ -18,15 +18,7 @@ class Receipts(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, house: House) -> None:
         super().__init__(scope, construct_id)
         timeout = Duration.seconds(30)
-        self.receive_receipt = house.functions.make(
-            self,
-            "delivery/receive_receipt",
-            settings={
-                "deliveries_table": house.tables.deliveries.table_name,
-                "events_table": house.tables.events.table_name,
-            },
-            timeout=timeout,
-        )
+        self.receive_receipt = house.function(self, "delivery/receive_receipt", timeout=timeout)
         house.tables.events.grant(self.receive_receipt, "dynamodb:PutItem")
         # `Table.grant` would open every index as well.
         ledger = iam.PolicyStatement(

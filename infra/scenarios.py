@@ -43,14 +43,8 @@ class Scenarios(Construct):
         self.watch_due = self._watch_due()
 
     def _trigger(self) -> lambda_.Function:
-        function = self._house.functions.make(
-            self,
-            "scenarios/trigger",
-            settings={
-                "scenarios_table": self._house.tables.scenarios.table_name,
-                "entry_rules": dump_rules(entry_rules(self.scenarios)),
-                "prefix": self._house.prefix,
-            },
+        function = self._house.function(
+            self, "scenarios/trigger", own={"entry_rules": dump_rules(entry_rules(self.scenarios))}
         )
         _grant(function, self._house.tables.scenarios, "dynamodb:BatchGetItem", "dynamodb:UpdateItem")
         self._grant_by_customer(function)
@@ -63,20 +57,9 @@ class Scenarios(Construct):
 
     def _step(self, delivery: Delivery) -> lambda_.Function:
         tables = self._house.tables
-        function = self._house.functions.make(
+        function = self._house.function(
             self,
             "scenarios/step",
-            settings={
-                "scenarios_table": tables.scenarios.table_name,
-                "events_table": tables.events.table_name,
-                "customers_table": tables.customers.table_name,
-                "deliveries_table": tables.deliveries.table_name,
-                "work_bucket": self._house.work.bucket_name,
-                "lake_bucket": self._house.lake.bucket_name,
-                "configuration_set": delivery.configuration_set,
-                "keys_secret": self._house.keys.secret_arn,
-                "prefix": self._house.prefix,
-            },
             # Ends before the machine stops waiting, so that no attempt is overtaken by its own retry.
             timeout=Duration.seconds(OPTIONS.step_timeout_seconds - 10),
             memory_mb=1024,
@@ -155,16 +138,10 @@ class Scenarios(Construct):
 
     def _sweep(self) -> lambda_.Function:
         table = self._house.tables.scenarios
-        function = self._house.functions.make(
+        function = self._house.function(
             self,
             "scenarios/sweep",
-            settings={
-                "scenarios_table": table.table_name,
-                "customers_table": self._house.tables.customers.table_name,
-                "work_bucket": self._house.work.bucket_name,
-                "machine_prefix": self._states_arn("stateMachine", scenario_machine("")),
-                "prefix": self._house.prefix,
-            },
+            own={"machine_prefix": self._states_arn("stateMachine", scenario_machine(""))},
             timeout=Duration.minutes(5),
         )
         _grant(function, table, "dynamodb:BatchGetItem", "dynamodb:UpdateItem")
@@ -183,14 +160,10 @@ class Scenarios(Construct):
         """Looks whether the sweeps come, by a schedule of its own."""
         table = self._house.tables.scenarios
         swept = [scenario for scenario in self.scenarios if scenario.status is not LiveStatus.OFF]
-        function = self._house.functions.make(
+        function = self._house.function(
             self,
             "scenarios/watch_due",
-            settings={
-                "scenarios_table": table.table_name,
-                "sweeps": ",".join(f"{each.id}:{int(each.sweep_every.total_seconds() // 60)}" for each in swept),
-                "prefix": self._house.prefix,
-            },
+            own={"sweeps": ",".join(f"{each.id}:{int(each.sweep_every.total_seconds() // 60)}" for each in swept)},
             timeout=Duration.minutes(1),
         )
         _grant(function, table, "dynamodb:BatchGetItem")

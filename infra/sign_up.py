@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from aws_cdk import Duration
-from aws_cdk import aws_apigatewayv2 as apigw
 from constructs import Construct
 
 from infra.customers import STORE_READS
 from infra.delivery import Delivery
-from infra.house import House
+from infra.house import GET_HEAD_POST, POST, House
 
 
 class SignUp(Construct):
@@ -16,26 +15,12 @@ class SignUp(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, house: House, delivery: Delivery) -> None:
         super().__init__(scope, construct_id)
-        self.sign_up = house.functions.make(
-            self,
-            "delivery/sign_up",
-            settings={
-                "customers_table": house.tables.customers.table_name,
-                "deliveries_table": house.tables.deliveries.table_name,
-                "events_table": house.tables.events.table_name,
-                "configuration_set": delivery.configuration_set,
-                "keys_secret": house.keys.secret_arn,
-                "prefix": house.prefix,
-            },
-            timeout=Duration.seconds(15),
-            memory_mb=1024,
-        )
+        self.sign_up = house.function(self, "delivery/sign_up", timeout=Duration.seconds(15), memory_mb=1024)
         # An address alone joins nobody, so nothing is deleted.
         house.tables.customers.grant(self.sign_up, *STORE_READS, "dynamodb:PutItem")
         house.tables.events.grant(self.sign_up, "dynamodb:PutItem")
         house.grant_parameters(self.sign_up, "connections/*", "ssm:GetParameter")
         house.grant_shops(self.sign_up)
         delivery.grant_transactional_mail(self.sign_up)
-        methods = [apigw.HttpMethod.GET, apigw.HttpMethod.HEAD, apigw.HttpMethod.POST]
-        house.route(self, methods, "/v1/subscribe/{key}", self.sign_up)
-        house.route(self, [apigw.HttpMethod.POST], "/v1/subscribe", self.sign_up)
+        house.route(self, GET_HEAD_POST, "/v1/subscribe/{key}", self.sign_up)
+        house.route(self, POST, "/v1/subscribe", self.sign_up)

@@ -7,7 +7,7 @@ from aws_cdk import aws_apigatewayv2 as apigw
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.house import House
+from infra.house import GET_HEAD, GET_HEAD_POST, POST, House
 from shared.ingest import oversize
 
 CORS = apigw.CorsPreflightOptions(
@@ -18,9 +18,6 @@ CORS = apigw.CorsPreflightOptions(
     allow_headers=["authorization", "content-type", "x-retry-count"],
     max_age=Duration.days(1),
 )
-
-GET_HEAD = [apigw.HttpMethod.GET, apigw.HttpMethod.HEAD]
-POST = [apigw.HttpMethod.POST]
 
 
 class Tracking(Construct):
@@ -36,17 +33,7 @@ class Tracking(Construct):
 
     def _receive_tracking(self) -> lambda_.Function:
         house = self._house
-        function = house.functions.make(
-            self,
-            "ingest/receive_tracking",
-            settings={
-                "events_table": house.tables.events.table_name,
-                "work_bucket": house.work.bucket_name,
-                "prefix": house.prefix,
-            },
-            timeout=Duration.seconds(10),
-            memory_mb=512,
-        )
+        function = house.function(self, "ingest/receive_tracking", timeout=Duration.seconds(10), memory_mb=512)
         house.tables.events.grant(function, "dynamodb:PutItem")
         house.grant_parameters(function, "connections/*", "ssm:GetParameter")
         house.grant_shops(function)
@@ -56,14 +43,14 @@ class Tracking(Construct):
 
     def _show_survey(self) -> lambda_.Function:
         house = self._house
-        function = self._page("ingest/show_survey", {})
+        function = self._page("ingest/show_survey")
         house.grant_parameters(function, "surveys/*", "ssm:GetParameter")
         house.route(self, GET_HEAD, "/v1/surveys/{token}", function)
         return function
 
     def _answer_survey(self) -> lambda_.Function:
         house = self._house
-        function = self._page("ingest/answer_survey", {"events_table": house.tables.events.table_name})
+        function = self._page("ingest/answer_survey")
         house.tables.events.grant(function, "dynamodb:PutItem")
         house.grant_parameters(function, "surveys/*", "ssm:GetParameter")
         house.grant_parameters(function, "connections/*", "ssm:GetParameter")
@@ -73,21 +60,12 @@ class Tracking(Construct):
 
     def _confirm_consent(self) -> lambda_.Function:
         house = self._house
-        function = self._page("ingest/confirm_consent", {"events_table": house.tables.events.table_name})
+        function = self._page("ingest/confirm_consent")
         house.tables.events.grant(function, "dynamodb:PutItem")
-        house.route(self, [*GET_HEAD, *POST], "/v1/confirm/{token}", function)
+        house.route(self, GET_HEAD_POST, "/v1/confirm/{token}", function)
         return function
 
-    def _page(self, name: str, settings: dict[str, str]) -> lambda_.Function:
-        """A page behind a signed link: a person waits for it, so a cold start gets its processor by memory."""
-        house = self._house
-        function = house.functions.make(
-            self,
-            name,
-            settings={**settings, "keys_secret": house.keys.secret_arn, "prefix": house.prefix},
-            timeout=Duration.seconds(10),
-            memory_mb=1024,
-        )
-        house.grant_keys(function)
-        house.grant_shops(function)
+    def _page(self, name: str) -> lambda_.Function:
+        function = self._house.page(self, name)
+        self._house.grant_shops(function)
         return function
