@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -24,6 +24,7 @@ from shared.core.clock import from_iso, to_iso
 from shared.core.errors import MisconfiguredError, UnavailableError
 from shared.core.ids import CustomerId, TenantId
 from shared.core.keys import KeyRing
+from shared.core.pages import Page, headers
 from shared.core.shop import Shop
 from shared.core.signed_tokens import sign_fields, verify_fields
 from shared.customers.rules import names_one_person, normalise_email
@@ -38,18 +39,8 @@ LIFE = timedelta(days=1)
 _KIND = "line_link"
 _MAX_TOKEN = 300
 
-HEADERS: Mapping[str, str] = {
-    "content-type": "text/html; charset=utf-8",
-    "cache-control": "no-store",
-    # The form's answer is a redirect to LINE, which browsers hold to form-action as well.
-    "content-security-policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self' https://access.line.me; base-uri 'none'; "
-        "frame-ancestors 'none'"
-    ),
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-robots-tag": "noindex",
-}
+HEADERS: Mapping[str, str] = headers(form_action="'self' https://access.line.me")
+"""The form's answer is a redirect to LINE, which browsers hold to form-action as well."""
 
 _TITLES = {
     "ask": "LINEとの連携",
@@ -126,11 +117,10 @@ def _link(token: LinkToken, line_token: str, deps: LinkDeps, now: datetime) -> d
     nonce = deps.new_nonce()
     deps.events.put_once(link_envelope(token.tenant, account.bot, email, nonce, now))
     target = f"{DIALOG}?{urlencode({'linkToken': line_token, 'nonce': nonce})}"
-    headers = {**HEADERS, "location": target}
-    return {"statusCode": 303, "headers": headers, "body": ""}
+    return Page(303, "", {**HEADERS, "location": target}).answer()
 
 
 def _page(status: int, state: str, token: LinkToken | None, deps: LinkDeps, method: str) -> dict[str, Any]:
     shop = deps.read_shop(token.tenant).name if token else ""
-    html = deps.pages.page("line_link", {"state": state, "title": _TITLES[state], "shop_name": shop})
-    return {"statusCode": status, "headers": dict(HEADERS), "body": "" if method == "HEAD" else html}
+    page = deps.pages.page(status, "line_link", {"state": state, "title": _TITLES[state], "shop_name": shop})
+    return replace(page, headers=HEADERS).answer(head=method == "HEAD")

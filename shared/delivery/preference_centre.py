@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from shared.core.clock import to_iso
 from shared.core.errors import NotFoundError, UnavailableError
+from shared.core.pages import Page
 from shared.core.shop import Shop
 from shared.core.telemetry import logger
 from shared.customers import fold
@@ -24,7 +25,7 @@ from shared.customers.rules import EVERY_STORE
 from shared.delivery.preferences import FREQUENCY, PAUSE, PAUSED_UNTIL, TOPIC, Frequency, shop_topics, wishes_of
 from shared.delivery.rules import address
 from shared.delivery.tokens import UnsubscribeToken, verify
-from shared.delivery.unsubscribe import CHANNEL_NAMES, Answer, Submission, UnsubscribeDeps, submission_of
+from shared.delivery.unsubscribe import CHANNEL_NAMES, Submission, UnsubscribeDeps, submission_of
 from shared.ingest.registry import events_of
 from shared.ingest.sources.page import preferences_envelope
 
@@ -54,7 +55,7 @@ class Choice:
     stop_all: bool
 
 
-def show(text: str, deps: UnsubscribeDeps, now: datetime) -> Answer:
+def show(text: str, deps: UnsubscribeDeps, now: datetime) -> Page:
     """GET: the form as things stand. Changes nothing."""
     token = verify(text, deps.keys())
     if token is None:
@@ -62,7 +63,7 @@ def show(text: str, deps: UnsubscribeDeps, now: datetime) -> Answer:
     return _form(200, "form", token, deps, now)
 
 
-def act(text: str, submission: Submission, deps: UnsubscribeDeps, now: datetime) -> Answer:
+def act(text: str, submission: Submission, deps: UnsubscribeDeps, now: datetime) -> Page:
     """POST: what changed, committed before it is confirmed."""
     token = verify(text, deps.keys())
     if token is None:
@@ -81,9 +82,8 @@ def answer_http(event: Mapping[str, Any], deps: UnsubscribeDeps, now: datetime) 
     """One request of an API Gateway HTTP API (payload 2.0)."""
     method = event["requestContext"]["http"]["method"]
     token = str(event.get("pathParameters", {}).get("token", ""))
-    answer = act(token, submission_of(event), deps, now) if method == "POST" else show(token, deps, now)
-    body = "" if method == "HEAD" else answer.html
-    return {"statusCode": answer.status, "headers": dict(answer.headers), "body": body}
+    page = act(token, submission_of(event), deps, now) if method == "POST" else show(token, deps, now)
+    return page.answer(head=method == "HEAD")
 
 
 def chosen(submission: Submission) -> Choice | None:
@@ -151,7 +151,7 @@ def _is_on(person: PersonState, channel: str, store: str) -> bool:
     return (said.get(store) or said.get(EVERY_STORE)) is ConsentStatus.OPT_IN
 
 
-def _form(status: int, state: str, token: UnsubscribeToken, deps: UnsubscribeDeps, now: datetime) -> Answer:
+def _form(status: int, state: str, token: UnsubscribeToken, deps: UnsubscribeDeps, now: datetime) -> Page:
     person = deps.customers.person(token.tenant, token.customer_id)
     shop = deps.read_shop(token.tenant)
     if person is None or person.profile.erased:
@@ -174,6 +174,6 @@ def _form(status: int, state: str, token: UnsubscribeToken, deps: UnsubscribeDep
     return _page(status, state, deps, context)
 
 
-def _page(status: int, state: str, deps: UnsubscribeDeps, context: Mapping[str, Any]) -> Answer:
+def _page(status: int, state: str, deps: UnsubscribeDeps, context: Mapping[str, Any]) -> Page:
     given = {"shop_name": "", "channels": [], "topics": [], "monthly": False, "paused_until": None, **context}
-    return Answer(status, deps.pages.page("preferences", {**given, "state": state, "title": _TITLES[state]}))
+    return deps.pages.page(status, "preferences", {**given, "state": state, "title": _TITLES[state]})

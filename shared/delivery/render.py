@@ -18,6 +18,8 @@ from liquid import BoundTemplate, CachingFileSystemLoader, Environment, StrictUn
 from liquid.exceptions import LiquidError, UndefinedError
 
 from shared.core.errors import MisconfiguredError, RejectedError
+from shared.core.pages import Page
+from shared.core.pages import page as framed
 
 ROOT = Path(__file__).parent / "templates"
 """Where the compiled templates are in a code bundle."""
@@ -85,9 +87,10 @@ class TemplateStore:
             self._used[template, part] = found
         return self._used[template, part]
 
-    def page(self, page: str, context: Mapping[str, Any]) -> str:
-        """One of our own web pages."""
-        return self._part(PAGES, f"{page}.html", _with_safe_urls(page, context))
+    def page(self, status: int, page: str, context: Mapping[str, Any]) -> Page:
+        """One of our own web pages, by the name of its content; `title` and `shop_name` stand above it."""
+        content = self._part(PAGES, f"{page}.html", _with_safe_urls(page, context))
+        return framed(status, str(context["title"]), str(context.get("shop_name", "")), content)
 
     def _part(self, template: str, part: str, context: Mapping[str, Any]) -> str:
         try:

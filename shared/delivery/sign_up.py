@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl
 from shared.core.clock import shop_day
 from shared.core.errors import MisconfiguredError, RejectedError, UnavailableError
 from shared.core.ids import CustomerId, ScenarioId
+from shared.core.pages import Page, page, paragraph
 from shared.core.shop import Shop
 from shared.core.telemetry import logger
 from shared.customers import fold
@@ -32,7 +33,6 @@ from shared.ingest.adapter import Connection
 from shared.ingest.agreement import agreement_of
 from shared.ingest.confirm import ConfirmToken, sign
 from shared.ingest.connections import Connections
-from shared.ingest.pages import Page, page, paragraph
 from shared.ingest.receive import request_of
 from shared.ingest.registry import events_of
 from shared.ingest.sources.page import sign_up_envelope

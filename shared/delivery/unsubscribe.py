@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl
 from shared.core.errors import NotFoundError, UnavailableError
 from shared.core.ids import TenantId
 from shared.core.keys import KeyRing
+from shared.core.pages import Page
 from shared.core.shop import Shop
 from shared.core.telemetry import logger
 from shared.customers import fold
@@ -30,17 +31,6 @@ from shared.delivery.tokens import UnsubscribeToken, verify
 from shared.ingest.registry import events_of
 from shared.ingest.sources.page import unsubscribe_envelope
 from shared.ingest.store import EventStore
-
-HEADERS: Mapping[str, str] = {
-    "content-type": "text/html; charset=utf-8",
-    "cache-control": "no-store",
-    "content-security-policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-robots-tag": "noindex",
-}
 
 CHANNEL_NAMES = {"email": "メール", "sms": "SMS", "line": "LINE"}
 
@@ -67,15 +57,6 @@ class UnsubscribeDeps:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the browser or mail program gets."""
-
-    status: int
-    html: str
-    headers: Mapping[str, str] = field(default_factory=lambda: HEADERS)
-
-
-@dataclass(frozen=True, slots=True)
 class Submission:
     """The body of a POST."""
 
@@ -83,13 +64,13 @@ class Submission:
     body: bytes
 
 
-def show(text: str, deps: UnsubscribeDeps) -> Answer:
+def show(text: str, deps: UnsubscribeDeps) -> Page:
     """GET: a page with a button. Changes nothing."""
     token = verify(text, deps.keys())
     return _page(200, "ask", token, deps) if token else _page(400, "invalid", None, deps)
 
 
-def act(text: str, submission: Submission, deps: UnsubscribeDeps, now: datetime) -> Answer:
+def act(text: str, submission: Submission, deps: UnsubscribeDeps, now: datetime) -> Page:
     """POST: the opt-out, committed before it is confirmed. Again and again is the same as once."""
     token = verify(text, deps.keys())
     if token is None:
@@ -108,9 +89,8 @@ def answer_http(event: Mapping[str, Any], deps: UnsubscribeDeps, now: datetime) 
     """One request of an API Gateway HTTP API (payload 2.0)."""
     method = event["requestContext"]["http"]["method"]
     token = str(event.get("pathParameters", {}).get("token", ""))
-    answer = act(token, submission_of(event), deps, now) if method == "POST" else show(token, deps)
-    body = "" if method == "HEAD" else answer.html
-    return {"statusCode": answer.status, "headers": dict(answer.headers), "body": body}
+    page = act(token, submission_of(event), deps, now) if method == "POST" else show(token, deps)
+    return page.answer(head=method == "HEAD")
 
 
 def said_by(submission: Submission) -> str | None:
@@ -181,11 +161,11 @@ def _multipart(submission: Submission) -> list[tuple[str, str]]:
     ]
 
 
-def _page(status: int, state: str, token: UnsubscribeToken | None, deps: UnsubscribeDeps) -> Answer:
+def _page(status: int, state: str, token: UnsubscribeToken | None, deps: UnsubscribeDeps) -> Page:
     context = {
         "state": state,
         "title": _TITLES[state],
         "shop_name": deps.read_shop(token.tenant).name if token else "",
         "channel_name": CHANNEL_NAMES.get(token.channel, "") if token else "",
     }
-    return Answer(status, deps.pages.page("unsubscribe", context))
+    return deps.pages.page(status, "unsubscribe", context)

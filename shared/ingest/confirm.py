@@ -16,10 +16,10 @@ from shared.core.clock import from_iso, to_iso
 from shared.core.errors import UnavailableError
 from shared.core.ids import CustomerId, TenantId, keyed_digest
 from shared.core.keys import KeyRing
+from shared.core.pages import Page, page, paragraph
 from shared.core.shop import Shop
 from shared.core.signed_tokens import sign_fields, verify_fields
 from shared.ingest.agreement import agreement_of
-from shared.ingest.pages import Page, page, paragraph
 from shared.ingest.sources.page import confirm_envelope
 from shared.ingest.store import EventStore
 

@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 
 from shared.core.errors import UnavailableError
 from shared.core.keys import KeyRing
+from shared.core.pages import HEADERS, Page
 from shared.core.telemetry import logger
 from shared.delivery.links.link import is_ours, parse_token
 from shared.delivery.links.store import Followed, LinkStore
 from shared.delivery.model import LedgerRow
 from shared.delivery.render import TemplateStore
 from shared.delivery.store import LedgerStore
-from shared.delivery.unsubscribe import HEADERS, Answer
 from shared.ingest.sources.page import click_envelope
 from shared.ingest.sources.ses import MACHINE_SECONDS
 from shared.ingest.store import EventStore
@@ -45,12 +45,11 @@ def answer_http(event: Mapping[str, Any], deps: ClickDeps, now: datetime) -> dic
     """One request of an API Gateway HTTP API (payload 2.0)."""
     method = event["requestContext"]["http"]["method"]
     headers = {str(name).lower(): str(value) for name, value in event.get("headers", {}).items()}
-    answer = follow(str(event.get("pathParameters", {}).get("token", "")), method, headers, deps, now)
-    body = "" if method == "HEAD" else answer.html
-    return {"statusCode": answer.status, "headers": dict(answer.headers), "body": body}
+    page = follow(str(event.get("pathParameters", {}).get("token", "")), method, headers, deps, now)
+    return page.answer(head=method == "HEAD")
 
 
-def follow(token: str, method: str, headers: Mapping[str, str], deps: ClickDeps, now: datetime) -> Answer:
+def follow(token: str, method: str, headers: Mapping[str, str], deps: ClickDeps, now: datetime) -> Page:
     """Where this link leads. A click that cannot be noted is led on all the same."""
     try:
         found = _found(token, deps)
@@ -62,7 +61,7 @@ def follow(token: str, method: str, headers: Mapping[str, str], deps: ClickDeps,
         _note(found, method, headers, deps, now)
     except UnavailableError:
         logger("delivery").warning("a click could not be noted", extra={"send_id": found.key.send_id})
-    return Answer(302, "", {**HEADERS, "location": found.link.url})
+    return Page(302, "", {**HEADERS, "location": found.link.url})
 
 
 def _found(token: str, deps: ClickDeps) -> Followed | None:
@@ -108,5 +107,5 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}"
 
 
-def _page(status: int, state: str, deps: ClickDeps) -> Answer:
-    return Answer(status, deps.pages.page("link", {"state": state, "title": _TITLES[state]}))
+def _page(status: int, state: str, deps: ClickDeps) -> Page:
+    return deps.pages.page(status, "link", {"state": state, "title": _TITLES[state]})

@@ -12,10 +12,10 @@ from urllib.parse import parse_qsl
 from shared.core.errors import NotFoundError, RejectedError, UnavailableError
 from shared.core.ids import TenantId
 from shared.core.keys import KeyRing
+from shared.core.pages import Page
 from shared.core.shop import Shop
 from shared.core.telemetry import logger
 from shared.ingest.connections import Connections
-from shared.ingest.pages import Page
 from shared.ingest.receive import request_of
 from shared.ingest.sources.page import survey_envelope
 from shared.ingest.sources.survey import posted_envelope

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from shared.ingest.pages import Page, page, paragraph
+from shared.core.pages import Page, page, paragraph
 from shared.ingest.surveys.model import Kind, Question, Survey
 from shared.ingest.surveys.rules import FIELD, MAX_TEXT
 

@@ -12,13 +12,13 @@ from functions.delivery import follow_link as function
 from shared.analytics.event_rows import rows_of_event
 from shared.core.errors import UnavailableError
 from shared.core.ids import CustomerId, SendId, TenantId
+from shared.core.pages import Page
 from shared.delivery.links.clicks import ClickDeps, answer_http, follow
 from shared.delivery.links.link import Link, code_of
 from shared.delivery.links.store import Followed, MemoryLinks
 from shared.delivery.model import Outcome, Reason, SendRequest, SendState
 from shared.delivery.render import ROOT, TemplateStore
 from shared.delivery.store import Attempt, MemoryLedgerStore
-from shared.delivery.unsubscribe import Answer
 from shared.ingest.model import MessageFacts
 from shared.ingest.oversize import MemoryOversize
 from shared.ingest.registry import events_of
@@ -53,7 +53,7 @@ class Road:
     def token(self) -> str:
         return f"{TENANT}.{self.followed.link.code}"
 
-    def get(self, method: str = "GET", at: datetime = LATER, **headers: str) -> Answer:
+    def get(self, method: str = "GET", at: datetime = LATER, **headers: str) -> Page:
         return follow(self.token, method, PHONE | headers, self.deps, at)
 
     def facts(self) -> list[MessageFacts]:

@@ -14,13 +14,14 @@ from functions.delivery import unsubscribe as function
 from shared.core.clock import FixedClock
 from shared.core.errors import UnavailableError
 from shared.core.ids import CustomerId, EventId, SendId
+from shared.core.pages import HEADERS, Page
 from shared.customers import fold
 from shared.customers.model import ConsentStatus
 from shared.customers.store import MemoryCustomerStore
 from shared.delivery.lint import UNSUBSCRIBE_URL
 from shared.delivery.render import ROOT, TemplateStore
 from shared.delivery.tokens import UnsubscribeToken, sign
-from shared.delivery.unsubscribe import HEADERS, Answer, Submission, UnsubscribeDeps, act, answer_http, show
+from shared.delivery.unsubscribe import Submission, UnsubscribeDeps, act, answer_http, show
 from shared.ingest.model import ConsentFacts, Event, EventType, Person
 from shared.ingest.oversize import MemoryOversize
 from shared.ingest.store import MemoryEventStore
@@ -78,7 +79,7 @@ class Site:
         (consent,) = person.consents
         return consent.status
 
-    def post(self, submission: Submission = ONE_CLICK, at: datetime = NOON) -> Answer:
+    def post(self, submission: Submission = ONE_CLICK, at: datetime = NOON) -> Page:
         return act(self.link, submission, self.deps, at)
 
 

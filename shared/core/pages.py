@@ -7,16 +7,23 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-HEADERS: Mapping[str, str] = {
-    "content-type": "text/html; charset=utf-8",
-    "cache-control": "no-store",
-    "content-security-policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-robots-tag": "noindex",
-}
+
+def headers(*, form_action: str = "'self'") -> dict[str, str]:
+    """Of a page whose forms may lead to `form_action`: no script, no frame, no trace in a cache or a referrer."""
+    return {
+        "content-type": "text/html; charset=utf-8",
+        "cache-control": "no-store",
+        "content-security-policy": (
+            f"default-src 'none'; style-src 'unsafe-inline'; form-action {form_action}; base-uri 'none'; "
+            "frame-ancestors 'none'"
+        ),
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+        "x-robots-tag": "noindex",
+    }
+
+
+HEADERS: Mapping[str, str] = headers()
 
 _STYLE = """
 *{box-sizing:border-box}
@@ -26,6 +33,7 @@ main{max-width:40rem;margin:6vh auto;padding:2rem 2rem 1.5rem;background:#fff;bo
 .shop{margin:0 0 .25rem;color:#5c5650;font-size:.875rem}
 h1{margin:0 0 1rem;font-size:1.375rem;line-height:1.5}
 p{margin:0 0 1rem}
+small{display:block;color:#5c5650;font-size:.875rem;line-height:1.6}
 fieldset{margin:0 0 2rem;padding:0;border:0;min-width:0}
 legend,.question{display:block;padding:0;margin:0 0 .5rem;font-weight:bold;line-height:1.6}
 .free{margin:0 0 2rem}
@@ -54,6 +62,9 @@ textarea{min-height:8rem;resize:vertical}
 button{display:block;width:100%;margin:1.5rem 0 1rem;padding:.9rem 1rem;border:0;border-radius:6px;background:#3b5b7a;
 color:#fff;font:inherit;font-weight:bold;cursor:pointer}
 button:hover{background:#2c465f}
+.quiet{box-shadow:inset 0 0 0 2px #3b5b7a;background:#fff;color:#3b5b7a}
+.quiet:hover{background:#eef2f6}
+.done{margin:0 0 1.5rem;padding:.75rem 1rem;border-left:4px solid #3b7a57;background:#edf5f0}
 :focus-visible{outline:3px solid #b5651d;outline-offset:2px}
 .note{color:#5c5650;font-size:.875rem}
 .trap{position:absolute;left:-9999px}
