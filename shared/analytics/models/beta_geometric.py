@@ -16,14 +16,15 @@ multiplied by Σ_{j<k} Γ(r+kx+j) / (Γ(r+kx) j!) ((T-t_x)/(α+T))^j, the events
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import eigh_tridiagonal
 from scipy.special import digamma, gammaln
 
-from shared.analytics.models.fitting import SAMPLE, Maximum, Prior, Problem, maximise, starting_scale
+from shared.analytics.models.fitting import SAMPLE, Fit, Maximum, Prior, Problem, maximise, starting_scale
 from shared.analytics.models.groups import FloatArray, Groups, IntArray, Pairs, tally, total
 
 PARAMETERS = ("r", "alpha", "a", "b")
@@ -253,3 +254,59 @@ def beta_rule(a: float, b: FloatArray, size: int) -> tuple[FloatArray, FloatArra
         values, vectors = eigh_tridiagonal(diagonal[place], beside[place])
         nodes[place], weights[place] = values, vectors[0] ** 2
     return np.clip((1 + nodes) / 2, 1e-300, 1.0), weights
+
+
+@dataclass(frozen=True, slots=True)
+class BetaGeometric:
+    """What both models can say: purchases ~ Poisson(λ), λ ~ Gamma(r, rate α); lost with chance p ~ Beta(a, b).
+
+    α is in the unit of time of the data.
+    """
+
+    r: float
+    alpha: float
+    a: float
+    b: float
+
+    lost_at_first: ClassVar[bool]
+    """Whether the first purchase can be the last (k of the likelihood)."""
+
+    @classmethod
+    def fit(cls, groups: Groups, prior: Prior | None = None) -> Fit[Self]:
+        """By maximum likelihood; with a prior, the mode. Raises RejectedError when there is nobody to learn from."""
+        found = estimate(groups, lost_at_first=cls.lost_at_first, prior=prior)
+        return Fit.at(cls(*map(float, found.parameters)), found, groups.customers)
+
+    def log_likelihood(self, groups: Groups) -> float:
+        """Of all customers together."""
+        return Kernel(groups, self.lost_at_first)(np.log(astuple(self)))[0]
+
+    def expected_orders(self, groups: Groups, time: float) -> FloatArray:
+        """E[orders within `time` from now], per group (Fader, Hardie & Lee 2005, eq. 10, for BG/NBD)."""
+        return self.expected_orders_by(groups, np.array([time]))[:, 0]
+
+    def expected_orders_by(self, groups: Groups, times: FloatArray) -> FloatArray:
+        """The same for several horizons; shape (groups, times)."""
+        return self.weighted_orders(groups, times, np.eye(len(times)))
+
+    def weighted_orders(self, groups: Groups, times: FloatArray, weights: FloatArray) -> FloatArray:
+        """Combinations of them, `weights` (times, …) each, made before the groups are: there are fewer (x, T)."""
+        ends = groups.ends
+        if_alive = orders_if_alive(ends, *self._if_alive, times) @ weights
+        return np.asarray((if_alive[ends.at_end].T * self._alive(groups)).T)
+
+    def p_order_within(self, groups: Groups, time: float) -> FloatArray:
+        """P(at least one order within `time` from now), per group."""
+        return self._alive(groups) * p_order_if_alive(groups, self.r, self.alpha, time)
+
+    def orders_drawn(self, groups: Groups, time: float, draws: int, random: np.random.Generator) -> IntArray:
+        """Orders within `time` from now of somebody alive, drawn; shape (groups, draws)."""
+        return orders_drawn(groups, *self._if_alive, time, draws, random)
+
+    @property
+    def _if_alive(self) -> tuple[float, float, float, float]:
+        """Whoever is alive also survived the first purchase, where that could be lost."""
+        return self.r, self.alpha, self.a, self.b + self.lost_at_first
+
+    def _alive(self, groups: Groups) -> FloatArray:
+        return p_alive(groups, *astuple(self), lost_at_first=self.lost_at_first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def test_too_little_to_learn_from_is_pooled(name: str, few: Groups) -> None:
 def test_nobody_at_all_gives_the_published_parameters(name: str) -> None:
     model = learn(name, LITTLE[0], 7.0).model
     expected = priors.of_purchases(name, 7.0).center
-    assert [getattr(model, each) for each in model.__dataclass_fields__] == pytest.approx(expected, rel=1e-6)
+    assert astuple(model) == pytest.approx(expected, rel=1e-6)
 
 
 def test_pooling_pulls_a_fit_towards_the_prior_and_less_with_more_buyers() -> None:

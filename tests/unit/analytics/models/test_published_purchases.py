@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from functools import cache
 from typing import Any
 
@@ -55,7 +56,7 @@ def test_the_sample_is_the_one_of_the_papers() -> None:
 )
 def test_parameters_as_printed(model: Model, printed: tuple[float, ...], log_likelihood: float) -> None:
     found = fitted(model)
-    assert [digits(value, 3) for value in vars_of(found.model)] == list(printed)
+    assert [digits(value, 3) for value in astuple(found.model)] == list(printed)
     assert digits(found.log_likelihood, 1) == log_likelihood
     assert found.reliable
 
@@ -70,12 +71,8 @@ def test_parameters_as_printed(model: Model, printed: tuple[float, ...], log_lik
 )
 def test_parameters_as_other_libraries_find_them(model: Model, exact: tuple[float, ...], log_likelihood: float) -> None:
     found = fitted(model)
-    assert vars_of(found.model) == pytest.approx(exact, rel=1e-4)
+    assert astuple(found.model) == pytest.approx(exact, rel=1e-4)
     assert found.log_likelihood == pytest.approx(log_likelihood, abs=5e-3 if model is MbgNbd else 5e-5)
-
-
-def vars_of(model: Any) -> list[float]:
-    return [getattr(model, name) for name in model.__dataclass_fields__]
 
 
 def test_standard_errors_of_pareto_nbd() -> None:
@@ -89,9 +86,9 @@ def test_the_rounded_summary_gives_the_digits_recomputed_from_it() -> None:
     rows = np.loadtxt(file, delimiter=",", skiprows=1)
     rounded = Groups.of(rows[:, 1], rows[:, 2], rows[:, 3])
     pareto = ParetoNbd.fit(rounded).model
-    assert vars_of(pareto) == pytest.approx([0.55328, 10.57766, 0.60621, 11.66787], rel=1e-5)
+    assert astuple(pareto) == pytest.approx([0.55328, 10.57766, 0.60621, 11.66787], rel=1e-5)
     spend = GammaGamma.fit(Spend.of(rows[:, 1], rows[:, 4]))
-    assert [digits(value, 4) for value in vars_of(spend.model)] == [6.2488, 3.7446, 15.4477]
+    assert [digits(value, 4) for value in astuple(spend.model)] == [6.2488, 3.7446, 15.4477]
     assert digits(spend.log_likelihood, 3) == -4055.923
 
 
@@ -189,8 +186,8 @@ def test_gamma_gamma_of_the_repeat_buyers() -> None:
     """Fader & Hardie 2013: 946 of them, p 6.25, q 3.74, γ 15.44."""
     found = GammaGamma.fit(Spend.of(summary().x, summary().mean_value))
     assert found.customers == 946
-    assert [digits(value, 2) for value in vars_of(found.model)] == [6.25, 3.74, 15.44]
-    assert [digits(value, 3) for value in vars_of(found.model)] == pytest.approx([6.250, 3.744, 15.444], abs=1.1e-3)
+    assert [digits(value, 2) for value in astuple(found.model)] == [6.25, 3.74, 15.44]
+    assert [digits(value, 3) for value in astuple(found.model)] == pytest.approx([6.250, 3.744, 15.444], abs=1.1e-3)
     assert found.log_likelihood == pytest.approx(-4055.9177, abs=5e-5)
     assert found.reliable
 
