@@ -78,11 +78,11 @@ class Purpose(StrEnum):
     TRANSACTIONAL = "transactional"
 
 
-def send_id(
-    tenant: TenantId, scenario: ScenarioId, step: str, occurrence: str, customer: CustomerId, channel: str
-) -> SendId:
-    """The identity of one send: the same step for the same person and occurrence is the same send, for ever."""
-    return SendId(digest(tenant, scenario, step, occurrence, customer, channel))
+def send_id(tenant: TenantId, scenario: ScenarioId, step: str, occurrence: str, customer: CustomerId) -> SendId:
+    """The identity of one send: the same step for the same person and occurrence is the same send, for ever, whatever
+    channel carries it and whatever channels another version of the scenario gives it.
+    """
+    return SendId(digest(tenant, scenario, step, occurrence, customer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +117,11 @@ class SendRequest:
     staged: bool = False
     rivals: int = 0
     """Scenarios of higher priority that are due to this person today: so many slots under the caps are theirs."""
-    identity: str = ""
-    """What stands for the channel in `send_id` where one of several may carry it: so that a person gets one."""
 
     @property
     def send_id(self) -> SendId:
         """See `send_id`."""
-        channel = self.identity or self.channel
-        return send_id(self.tenant, self.scenario, self.step, self.occurrence, self.customer_id, channel)
+        return send_id(self.tenant, self.scenario, self.step, self.occurrence, self.customer_id)
 
     @property
     def key(self) -> SendKey:

@@ -1,9 +1,9 @@
 """How fast mail may leave (送信ペース): the account's rate and day, read from SES itself, shared by every worker.
 
 SES drops what comes faster than `MaxSendRate`, so a mail waits for its slot. Slots are spaced evenly on the wall clock;
-a worker takes a block of them with one write to one row (`PaceStore.lease`), and a slot that its worker reaches too
-late is lost, never caught up: calls start within GRACE of their slot, and slots are 1/(1 + GRACE) of the rate, so no
-second of the clock, wherever it begins, holds more calls than `MaxSendRate`. Workers' clocks must agree to a few
+a worker takes a block of them with one write to one row (`PaceStore.lease`), a long one while nobody else sends, and a
+slot that its worker reaches too late is lost, never caught up: calls start within GRACE of their slot, and slots are
+1/(1 + GRACE) of the rate, so no second of the clock, wherever it begins, holds more calls than `MaxSendRate`. Workers' clocks must agree to a few
 milliseconds, as Lambda's do.
 
 Waiting comes before anything is written for a person (`take`), so a person's row is not left reserved in a queue; the
@@ -30,6 +30,12 @@ from shared.delivery.policy import ContactPolicy
 
 GRACE = timedelta(milliseconds=200)
 """How late after its slot a call may start."""
+
+BLOCK = timedelta(seconds=0.5)
+"""The longest block: what of it is not used is lost to the account."""
+
+QUIET = timedelta(seconds=1)
+"""Nobody sends, if the first free slot is older than this."""
 
 QUEUE = timedelta(seconds=20)
 """A longer queue than this is not waited for: the batch comes back later, and nobody pays for a sleeping worker."""
@@ -68,13 +74,20 @@ class Quota:
         return float("inf") if self.per_day < 0 else self.per_day * (1 - KEEP_BACK) - self.used_today
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A block of slots that is ours."""
+
+    start: datetime
+    free_at: datetime | None
+    """The first slot that was free, gone by or not; None: nobody ever sent."""
+
+
 class PaceStore(Protocol):
     """Slots and counts that workers share. Every method may raise UnavailableError."""
 
-    def lease(self, account: str, count: int, spacing: timedelta, now: datetime, until: datetime) -> datetime | None:
-        """Take `count` slots, `spacing` apart, from the first free one at or after `now`; None if that is after
-        `until`.
-        """
+    def lease(self, account: str, length: timedelta, now: datetime, until: datetime) -> Lease | None:
+        """Take the slots of so long a time from the first free one at or after `now`; None if that is after `until`."""
         ...
 
     def count_day(self, domain: str, on: date, count: int, cap: int) -> bool:
@@ -150,6 +163,10 @@ class Pace:
         self._quota: Quota | None = None
         self._read_at: datetime | None = None
         self._leased = 0
+        self._left_at: datetime | None = None
+        """The end of our last block."""
+        self._alone = False
+        """Nobody else took a block between our last two, or for a while before the last."""
         self._cool_until: datetime | None = None
         self._cool_for = COOL_OFF
         self.ahead = timedelta(milliseconds=200)
@@ -211,20 +228,25 @@ class Pace:
         until = now + within
         while self._slots and self._slots[0] + GRACE / 2 < now:
             self._slots.popleft()
+            self._leased -= 1
         if not self._slots:
             self._lease(now, until)
         return self._slots.popleft() if self._slots and self._slots[0] <= until else None
 
     def _lease(self, now: datetime, until: datetime) -> None:
-        """One write for a block of at most half a second, and no more than there are threads to use it."""
+        """One write for a block; where others send, too, no longer than there are threads to use it at once."""
         quota = self._known_quota(now)
         rate = quota.per_second / (1 + GRACE.total_seconds())
-        count = int(max(1, min(self._waiting, rate / 2, quota.left - self._leased)))
+        most = min(rate * BLOCK.total_seconds(), quota.left - self._leased)
+        count = int(max(1, most if self._alone else min(self._waiting, most)))
         spacing = timedelta(seconds=1 / rate)
-        start = self._store.lease(self._account, count, spacing, now, until)
-        if start is not None:
-            self._leased += count
-            self._slots.extend(start + spacing * n for n in range(count))
+        lease = self._store.lease(self._account, spacing * count, now, until)
+        if lease is None:
+            return
+        self._alone = lease.free_at in (None, self._left_at) or now - lease.free_at > QUIET
+        self._left_at = lease.start + spacing * count
+        self._leased += count
+        self._slots.extend(lease.start + spacing * n for n in range(count))
 
     def _known_quota(self, now: datetime) -> Quota:
         if self._quota is None or self._read_at is None or now - self._read_at > LEARNT:

@@ -48,7 +48,7 @@ class CalledBranch(_Part):
     on: Subject | None = None
     when: dict[str, Condition] | None = None
     shares: dict[str, int] | None = None
-    reactions: dict[str, str] = {}
+    reactions: tuple[str, ...] = ()
 
 
 class CalledBatch(_Part):
@@ -85,8 +85,8 @@ class StepCall(_Part):
     exit_when: tuple[ExitWhen, ...]
     goal: Condition | None = None
     period: Period | None = None
-    reactions: dict[str, str] = {}
-    """Sends whose openings and clicks the exits ask for, and what the ledger knows them by."""
+    reactions: tuple[str, ...] = ()
+    """Sends whose openings and clicks the exits ask for."""
     entry: Entry | None = None
     """On the first step: who may come in, where there is more to ask than whether their time has come."""
     again_seconds: int | None = None

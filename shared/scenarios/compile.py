@@ -280,9 +280,9 @@ class _Compiler:
         return {"arms": list(branch.when), "when": when, **self._reactions(branch.when.values())}
 
     def _reactions(self, conditions: Iterable[Condition]) -> State:
-        """The sends whose openings and clicks are asked for, as the ledger knows them."""
+        """The sends whose openings and clicks are asked for."""
         asked = {part.opened or part.clicked for each in conditions for part in each.parts()}
-        known = {send.send: send.identity for send in self.scenario.sends() if send.send in asked}
+        known = [send.send for send in self.scenario.sends() if send.send in asked]
         return {"reactions": known} if known else {}
 
     def _arm(self, outer: _Lane, branch: str, arm: str, steps: tuple[Step, ...]) -> Machine:

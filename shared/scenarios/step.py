@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
@@ -270,14 +270,14 @@ class _Step:
             self.people[enrolment.customer_id] = self.deps.person(self.call.tenant, enrolment.customer_id)
         return self.people[enrolment.customer_id]
 
-    def _view(self, enrolment: Enrolment, person: PersonState, reactions: Mapping[str, str]) -> View:
-        found = {send: self._reaction(enrolment, send, identity) for send, identity in reactions.items()}
+    def _view(self, enrolment: Enrolment, person: PersonState, reactions: Iterable[str]) -> View:
+        found = {send: self._reaction(enrolment, send) for send in reactions}
         return View(person, enrolment.touched_at, self.now, enrolment.occurrence, found)
 
-    def _reaction(self, enrolment: Enrolment, send: str, identity: str) -> frozenset[str]:
+    def _reaction(self, enrolment: Enrolment, send: str) -> frozenset[str]:
         """What people did with a send of this scenario."""
         call, customer = self.call, enrolment.customer_id
-        name = send_id(call.tenant, call.scenario, send, enrolment.occurrence, customer, identity)
+        name = send_id(call.tenant, call.scenario, send, enrolment.occurrence, customer)
         row = self.deps.sending.ledger.row(SendKey(call.tenant, customer, name))
         return row.reactions if row else frozenset()
 
@@ -372,7 +372,6 @@ class _Step:
             purpose=send.purpose,
             expires_at=planned_at + timedelta(seconds=send.expires_after_seconds),
             staged=send.staged,
-            identity="+".join(send.channels),
         )
 
     def _rivals(self, enrolment: Enrolment) -> int:

@@ -25,6 +25,8 @@ _READS = {"GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems"}
 _WRITES = {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"}
 _CAPACITY = re.compile(rb'"TableName":\s*"([^"]+)",\s*"CapacityUnits":\s*([0-9.]+)')
 
+_TABLE = re.compile(rb'"TableName":\s*"([^"]+)"')
+
 _lock = threading.Lock()
 _calls: Counter[tuple[str, str, str]] = Counter()
 _units: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
@@ -39,9 +41,19 @@ async def _count(call: ApiCall, proceed: Proceed) -> Response | None:
     if call.service != "dynamodb" or call.action not in _READS | _WRITES:
         return await proceed(call)
     answer = await proceed(_asking_for_units(call))
-    if answer is not None and answer[0] == 200 and isinstance(answer[2], bytes):
-        _count_units(call, answer[2])
+    if answer is not None and isinstance(answer[2], bytes):
+        if answer[0] == 200:
+            _count_units(call, answer[2])
+        elif b"ConditionalCheckFailed" in answer[2]:
+            _count_refused(call)
     return answer
+
+
+def _count_refused(call: ApiCall) -> None:
+    """A write that its condition refuses costs a write. Of a transaction the same, at least."""
+    if table := _TABLE.search(call.body):
+        with _lock:
+            _units[call.principal, table[1].decode()]["write_units"] += 2
 
 
 def _asking_for_units(call: ApiCall) -> ApiCall:

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from shared.core.aws import domain_errors
 from shared.core.clock import Clock, SystemClock, from_iso, to_iso
 from shared.core.ids import TenantId
+from shared.delivery.pacing import Lease
 from shared.delivery.reputation import DAYS, Day, Reputation
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -56,15 +57,16 @@ class MemoryPaceStore:
         self._reputations: dict[TenantId, Reputation] = {}
         self.writes = 0
 
-    def lease(self, account: str, count: int, spacing: timedelta, now: datetime, until: datetime) -> datetime | None:
+    def lease(self, account: str, length: timedelta, now: datetime, until: datetime) -> Lease | None:
         """See PaceStore."""
         with self._lock:
             self.writes += 1
-            start = max(now, self._next.get(account, now))
+            free_at = self._next.get(account)
+            start = max(now, free_at or now)
             if start > until:
                 return None
-            self._next[account] = start + spacing * count
-            return start
+            self._next[account] = start + length
+            return Lease(start, free_at)
 
     def count_day(self, domain: str, on: date, count: int, cap: int) -> bool:
         """See PaceStore."""
@@ -115,23 +117,32 @@ class DynamoPaceStore:
         self._table = table
         self._client = client
         self._clock = clock or SystemClock()
+        self._free_at: dict[str, int] = {}
+        """The first free slot of an account when we last took a block: it only moves on."""
 
-    def lease(self, account: str, count: int, spacing: timedelta, now: datetime, until: datetime) -> datetime | None:
+    def lease(self, account: str, length: timedelta, now: datetime, until: datetime) -> Lease | None:
         """See PaceStore. A lost answer costs a block of slots: nobody uses them."""
-        length, at, last = (str(_micro(each)) for each in (spacing * count, now - _EPOCH, until - _EPOCH))
+        size, at, last = (_micro(each) for each in (length, now - _EPOCH, until - _EPOCH))
         key = {"pk": {"S": f"account#{account}"}, "sk": {"S": "pace"}}
-        after = {":now": {"N": at}, ":after": {"N": str(int(at) + int(length))}}
-        idle = "attribute_not_exists(next_at) OR next_at <= :now"
-        queued = {":now": {"N": at}, ":length": {"N": length}, ":last": {"N": last}}
-        # A queue is the usual case of a large sending; who finds none starts one.
-        for update, condition, values in (
-            ("SET next_at = next_at + :length", "next_at > :now AND next_at <= :last", queued),
-            ("SET next_at = :after", idle, after),
-            ("SET next_at = next_at + :length", "next_at > :now AND next_at <= :last", queued),
-        ):
-            found = self._update(key, update, values, condition)
+        idle = (
+            "SET next_at = :after",
+            "attribute_not_exists(next_at) OR next_at <= :now",
+            _numbers(now=at, after=at + size),
+        )
+        queued = (
+            "SET next_at = next_at + :length",
+            "next_at > :now AND next_at <= :last",
+            _numbers(now=at, length=size, last=last),
+        )
+        # A refused write costs as much as another: what is likely is tried first.
+        likely, other = (queued, idle) if self._free_at.get(account, 0) > at else (idle, queued)
+        for update, condition, values in (likely, other, likely):
+            found = self._update(key, update, values, condition, answer="ALL_OLD")
             if found is not None:
-                return _EPOCH + (int(found["next_at"]["N"]) - int(length)) * _MICROSECOND
+                free_at = int(found["next_at"]["N"]) if "next_at" in found else None
+                start = max(at, free_at or at)
+                self._free_at[account] = start + size
+                return Lease(_time(start), None if free_at is None else _time(free_at))
         return None
 
     def count_day(self, domain: str, on: date, count: int, cap: int) -> bool:
@@ -185,25 +196,38 @@ class DynamoPaceStore:
         return True
 
     def _update(
-        self, key: Mapping[str, Any], update: str, values: Mapping[str, Any], condition: str = ""
+        self,
+        key: Mapping[str, Any],
+        update: str,
+        values: Mapping[str, Any],
+        condition: str = "",
+        answer: str = "ALL_NEW",
     ) -> Mapping[str, Any] | None:
-        """The row after the write; None when the condition does not hold."""
+        """The row after the write, or before it (ALL_OLD); None when the condition does not hold."""
         given = {"ExpressionAttributeValues": values} if values else {}
         if condition:
             given["ConditionExpression"] = condition  # type: ignore[assignment]
         with domain_errors("pace"):
             try:
-                answer = self._client.update_item(
-                    TableName=self._table, Key=key, UpdateExpression=update, ReturnValues="ALL_NEW", **given
+                answered = self._client.update_item(
+                    TableName=self._table, Key=key, UpdateExpression=update, ReturnValues=answer, **given
                 )
             except self._client.exceptions.ConditionalCheckFailedException:
                 return None
-        found: Mapping[str, Any] = answer["Attributes"]
+        found: Mapping[str, Any] = answered.get("Attributes", {})
         return found
 
 
 def _micro(length: timedelta) -> int:
     return length // _MICROSECOND
+
+
+def _time(micro: int) -> datetime:
+    return _EPOCH + micro * _MICROSECOND
+
+
+def _numbers(**values: int) -> dict[str, Any]:
+    return {f":{name}": {"N": str(value)} for name, value in values.items()}
 
 
 def _reputation_key(tenant: TenantId) -> dict[str, Any]:

@@ -104,11 +104,6 @@ class Send(Part):
     purpose: Purpose = Purpose.MARKETING
     note: str = ""
 
-    @property
-    def identity(self) -> str:
-        """What the ledger knows the send by: a person gets it once, whichever channel carries it."""
-        return "+".join(self.channel)
-
 
 class Tagging(Part):
     """Mark the person (タグ付け): the attribute `tags/<word>` is set, as if a customer record had said so."""

@@ -13,6 +13,7 @@ import pytest
 from shared.core.clock import FixedClock
 from shared.core.ids import TenantId
 from shared.delivery.pace.store import DynamoPaceStore, MemoryPaceStore
+from shared.delivery.pacing import Lease
 from shared.delivery.reputation import DAYS, Day
 
 NOW = datetime(2026, 11, 20, 3, 0, 0, 123456, tzinfo=UTC)
@@ -37,22 +38,35 @@ def name() -> str:
 
 def test_blocks_follow_one_another_and_start_anew_after_a_rest(store: Any, name: str) -> None:
     far = NOW + timedelta(minutes=1)
-    assert store.lease(name, 5, SECOND / 5, NOW, far) == NOW
-    assert store.lease(name, 5, SECOND / 5, NOW, far) == NOW + SECOND
-    assert store.lease(name, 5, SECOND / 5, NOW + SECOND / 2, far) == NOW + 2 * SECOND
-    assert store.lease(name, 1, SECOND, NOW + 10 * SECOND, far) == NOW + 10 * SECOND
+    assert store.lease(name, SECOND, NOW, far) == Lease(NOW, None)
+    assert store.lease(name, SECOND, NOW, far) == Lease(NOW + SECOND, NOW + SECOND)
+    assert store.lease(name, SECOND, NOW + SECOND / 2, far) == Lease(NOW + 2 * SECOND, NOW + 2 * SECOND)
+    assert store.lease(name, SECOND, NOW + 10 * SECOND, far) == Lease(NOW + 10 * SECOND, NOW + 3 * SECOND)
+
+
+def test_who_comes_after_another_worker_finds_where_that_one_left_it(store: Any, name: str) -> None:
+    """What this worker knows of the queue may be old, whichever way it has changed."""
+    if isinstance(store, DynamoPaceStore):
+        other = DynamoPaceStore(store._table, store._client, FixedClock(NOW))
+    else:
+        other = store
+    far = NOW + timedelta(minutes=1)
+    store.lease(name, SECOND, NOW, far)
+    other.lease(name, 3 * SECOND, NOW, far)
+    assert store.lease(name, SECOND, NOW + 2 * SECOND, far) == Lease(NOW + 4 * SECOND, NOW + 4 * SECOND)
+    assert other.lease(name, SECOND, NOW + 9 * SECOND, far) == Lease(NOW + 9 * SECOND, NOW + 5 * SECOND)
 
 
 def test_a_queue_that_is_too_long_is_not_made_longer(store: Any, name: str) -> None:
-    store.lease(name, 30, SECOND, NOW, NOW)
-    assert store.lease(name, 1, SECOND, NOW, NOW + 29 * SECOND) is None
-    assert store.lease(name, 1, SECOND, NOW, NOW + 30 * SECOND) == NOW + 30 * SECOND
+    store.lease(name, 30 * SECOND, NOW, NOW)
+    assert store.lease(name, SECOND, NOW, NOW + 29 * SECOND) is None
+    assert store.lease(name, SECOND, NOW, NOW + 30 * SECOND) == Lease(NOW + 30 * SECOND, NOW + 30 * SECOND)
 
 
 def test_workers_at_once_get_blocks_that_do_not_overlap(store: Any, name: str) -> None:
     with ThreadPoolExecutor(8) as pool:
-        starts = list(pool.map(lambda _: store.lease(name, 3, SECOND, NOW, NOW + timedelta(hours=1)), range(24)))
-    assert sorted(starts) == [NOW + 3 * n * SECOND for n in range(24)]
+        leases = list(pool.map(lambda _: store.lease(name, 3 * SECOND, NOW, NOW + timedelta(hours=1)), range(24)))
+    assert sorted(lease.start for lease in leases) == [NOW + 3 * n * SECOND for n in range(24)]
 
 
 def test_a_day_holds_its_cap_and_not_one_more(store: Any, name: str) -> None:

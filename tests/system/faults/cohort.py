@@ -124,7 +124,7 @@ class Cohort:
 
     def send(self, one: Someone, step: str = FIRST) -> SendId:
         """The identity of a person's mail."""
-        return send_id(self.tenant, SCENARIO, step, one.occurrence, self.ids[one.occurrence], "email")
+        return send_id(self.tenant, SCENARIO, step, one.occurrence, self.ids[one.occurrence])
 
     def ledger_rows(self) -> list[LedgerRow]:
         """The whole ledger of the shop."""

@@ -113,9 +113,33 @@ def test_one_worker_alone_reaches_most_of_the_rate_at_a_fifth_of_a_write_a_mail(
     assert store.writes <= 280 * 0.2
 
 
+def test_one_mail_after_another_of_a_slow_worker_alone_share_a_write() -> None:
+    """No other thread waits, and 60 ms a mail: half a second holds eight of them."""
+    store, clock = MemoryPaceStore(), Own()
+    queue = pace(store, clock, 1000)
+    for _ in range(100):
+        queue.take().come()
+        clock.pass_(0.06)
+    assert store.writes <= 15
+
+
+def test_while_others_send_a_worker_takes_no_more_than_it_can_use() -> None:
+    store, clock = MemoryPaceStore(), Own()
+    first, second = pace(store, clock, 1000), pace(store, clock, 1000)
+    for _ in range(2):
+        first.take()
+    clock.pass_(0.3)  # the end of what the first may have taken for itself
+    second.take()
+    clock.pass_(0.7)
+    first.take()
+    taken = store._next["ses"]
+    second.take()
+    assert store._next["ses"] - taken < timedelta(milliseconds=2), "a slot, not half a second"
+
+
 def test_a_long_queue_sends_the_batch_home_instead_of_sleeping() -> None:
     store = MemoryPaceStore()
-    store.lease("ses", 1, QUEUE * 2, NOON, NOON)
+    store.lease("ses", QUEUE * 2, NOON, NOON)
     clock = Own()
     with pytest.raises(NotSentError):
         pace(store, clock, 14).take()

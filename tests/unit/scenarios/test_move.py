@@ -130,3 +130,17 @@ def test_a_move_that_dies_half_way_is_finished_by_the_next(shop: Versions) -> No
     shop.play()
     for customer in ("hanako", "taro"):
         assert shop.log(customer)["last"] == "03-05 12:00 sent"
+
+
+def test_a_message_is_the_same_whatever_channels_the_new_version_gives_it() -> None:
+    """Moved within the first one's time: the mail that left is not sent again as a message of two channels."""
+    notice = "  - {{send: {}, channel: {}, template: t/one, purpose: transactional}}\n"
+    later = ("  - wait: 1h\n", notice.format("two", "email"), "  - wait: 1d\n", notice.format("three", "email"))
+    shop = Versions(scenario=version(notice.format("one", "email"), *later))
+    shop.logs_in("hanako")
+    shop.at("2026-03-02 11:00", shop.sweeps)
+    wider = version(notice.format("one", "[line, email]"), *later)
+    shop.at("2026-03-02 12:30", lambda: shop.deploys(wider))
+    shop.at("2026-03-02 12:30", shop.moves)
+    shop.play()
+    assert shop.mails("hanako") == ["one", "two", "three"]
