@@ -18,6 +18,7 @@ from infra.cli.customer import Desk, OfShop, Wanted, open_desk
 from infra.cli.session import connect
 from infra.cli.tray import new_batch, open_tray, write
 from infra.names import scenario_machine
+from shared.admin.outcomes import outcome
 from shared.core.clock import SystemClock
 from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import CustomerId, ScenarioId
@@ -34,6 +35,7 @@ from shared.scenarios.move import move as move_people
 from shared.scenarios.read import read_presets
 from shared.scenarios.seed import Seeded
 from shared.scenarios.seed import seed as seed_people
+from shared.scenarios.step import EJECTED
 from shared.scenarios.store import DynamoEnrolmentStore, EnrolmentStore
 from shared.scenarios.sweep import SweepDeps
 from shared.scenarios.trigger import entry_rules
@@ -71,7 +73,8 @@ def people(
         table.add_row(state, step, version, str(number))
     _console.print(table)
     for each in inside:
-        _console.print(f"{each.customer_id}  {each.state.value}  {each.step or '-'}  {each.outcome}", markup=False)
+        became = outcome(each.outcome, "ja")
+        _console.print(f"{each.customer_id}  {each.state.value}  {each.step or '-'}  {became}", markup=False)
 
 
 @app.command()
@@ -163,7 +166,7 @@ class Places:
             place for each in self.desk.ids(person) for place in self.store.of_customer(self.desk.shop.tenant, each)
         ]
         now = SystemClock().now()
-        return sum(self.store.eject(place, "ejected", now) for place in places if place.scenario == scenario)
+        return sum(self.store.eject(place, EJECTED, now) for place in places if place.scenario == scenario)
 
     def enrol(self, scenario: Scenario, people: Sequence[CustomerId], name: str, at: datetime | None) -> int:
         (rule,) = entry_rules([scenario]) or (None,)

@@ -9,6 +9,7 @@ from datetime import date, datetime
 
 from infra.cli.customer import Desk, open_desk
 from infra.cli.session import connect
+from shared.admin.outcomes import outcome
 from shared.core.clock import SystemClock, shop_day
 from shared.core.errors import MatakiteError, RejectedError
 from shared.core.ids import CustomerId
@@ -37,7 +38,7 @@ def lines(
     first = since.date() if since else date.min
     kept = replace(found, decisions=tuple(d for d in found.decisions if shop_day(d.at, desk.shop.timezone) >= first))
     for draft in drafts:
-        yield from report(kept, draft)
+        yield from report(kept, draft, lambda reason: outcome(reason, "ja"))
         yield from cost(kept, draft)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from shared.admin import labels
+from shared.admin import labels, outcomes
 from shared.admin.labels import Label
 from shared.core.ids import CustomerId
 from shared.core.money import format_amount
@@ -15,7 +15,8 @@ from shared.customers.model import Cart, PersonState
 from shared.delivery.model import LedgerRow, Reason, SendState
 from shared.scenarios import rules
 from shared.scenarios.enrolment import Enrolment, EnrolmentState, cart_occurrence
-from shared.scenarios.language.steps import FORKS, Send, Step, step_name
+from shared.scenarios.language.entries import Trigger
+from shared.scenarios.language.steps import FORKS, Exit, Send, Step, step_name, walk
 from shared.scenarios.model import LiveStatus, Scenario
 
 
@@ -111,6 +112,12 @@ def _why_not_enrolled(evidence: Evidence, voice: Voice, now: datetime) -> str:
         )
     if scenario.status is LiveStatus.OFF:
         return voice.say("このシナリオは停止中で、誰も対象になりません。", "Not enrolled: the scenario is off.")
+    if scenario.entry.event is not Trigger.CART_ABANDONED:
+        what = outcomes.TRIGGERS[scenario.entry.event].of(voice.language)
+        return voice.say(
+            f"対象になっていません。きっかけ（{what}）がまだないか、このシナリオの条件に合いませんでした。",
+            f"Not enrolled: there was nothing yet to let them in ({what}), or not as the scenario wants it.",
+        )
     if not person.carts:
         return voice.say(
             "対象になっていません。カートの記録がないためです。", "Not enrolled: no cart of this person is known."
@@ -130,18 +137,13 @@ def _why_not_this_cart(cart: Cart, scenario: Scenario, voice: Voice, now: dateti
             f"カート（{at} 最終操作）は {due} に対象になる見込みです。",
             f"The cart (touched {at}) becomes due at {due}.",
         )
-    why = (
-        _NOT_ENTERED[answer.reason].of(voice.language)
-        if answer.reason in _NOT_ENTERED
-        else outcome(answer.reason, voice)
-    )
+    why = _NOT_ENTERED[answer.reason].of(voice.language)
     return voice.say(f"カート（{at} 最終操作）：{why}。", f"Cart touched {at}: {why}.")
 
 
 _NOT_ENTERED = {
-    rules.HISTORICAL: Label("過去データの取り込みで、新しい動きではない", "imported history, not a new action"),
+    rules.HISTORICAL: outcomes.OUTCOMES[rules.HISTORICAL],
     rules.EMPTY_CART: Label("空になっている", "it is empty"),
-    rules.OFF: Label("シナリオが停止中", "the scenario is off"),
     Reason.ORDERED: Label("購入手続きが完了している", "it was completed"),
     Reason.TOO_LATE: Label(
         "シナリオの開始より前か、気づいたときには時機を逃していた", "older than the scenario, or noticed too late"
@@ -192,7 +194,8 @@ def _cart_title(evidence: Evidence, occurrence: str, voice: Voice) -> str:
     carts = evidence.person.carts if evidence.person else ()
     cart = next((c for c in carts if cart_occurrence(c) == occurrence), None)
     if cart is None:
-        return voice.say("カート", "Cart")
+        what = outcomes.TRIGGERS[evidence.scenario.entry.event]
+        return voice.say(f"きっかけ：{what.ja}", f"Let in by {what.en}")
     pieces = sum(line.quantity for line in cart.lines)
     amount = format_amount(cart.total, cart.currency) if cart.currency else f"{cart.total:,}"
     return voice.say(
@@ -203,20 +206,19 @@ def _cart_title(evidence: Evidence, occurrence: str, voice: Voice) -> str:
 def _entry_lines(evidence: Evidence, enrolment: Enrolment | None, voice: Voice) -> list[Line]:
     if enrolment is None:
         return []
-    lines = [Line(enrolment.touched_at, "·", voice.say("カートが最後に操作された", "cart last touched"))]
-    if enrolment.entered_at:
+    event = evidence.scenario.entry.event
+    what = outcomes.TRIGGERS[event]
+    began, entered = Label(f"きっかけ：{what.ja}", what.en), Label("シナリオに入った", "entered")
+    if event is Trigger.CART_ABANDONED:
         after = voice.duration(evidence.scenario.entry.after)
-        lines.append(
-            Line(
-                enrolment.entered_at,
-                "→",
-                voice.say(
-                    f"シナリオに入った（カートが{after}そのままだったため）",
-                    f"entered: the cart was left alone for {after}",
-                ),
-                (voice.say("ルールの版 ", "rule version ") + enrolment.version,) if enrolment.version else (),
-            )
+        began = Label("カートが最後に操作された", "cart last touched")
+        entered = Label(
+            f"シナリオに入った（カートが{after}そのままだったため）", f"entered: the cart was left alone for {after}"
         )
+    lines = [Line(enrolment.touched_at, "·", began.of(voice.language))]
+    if enrolment.entered_at:
+        version = (voice.say("ルールの版 ", "rule version ") + enrolment.version,) if enrolment.version else ()
+        lines.append(Line(enrolment.entered_at, "→", entered.of(voice.language), version))
     elif enrolment.due_at:
         lines.append(Line(enrolment.due_at, "…", voice.say("この時刻に対象になる予定", "becomes due")))
     return lines
@@ -262,11 +264,11 @@ def _end_lines(evidence: Evidence, enrolment: Enrolment | None, rows: Sequence[L
         case EnrolmentState.FINISHED:
             return [Line(enrolment.moved_at, "■", voice.say("最後まで進んで終了", "came to the end"))]
         case EnrolmentState.EXITED:
-            why = outcome(enrolment.outcome, voice)
+            why = _exit_note(evidence.scenario, enrolment.outcome) or outcome(enrolment.outcome, voice)
             return [Line(enrolment.moved_at, "■", voice.say(f"途中で終了：{why}", f"left: {why}"))]
         case EnrolmentState.FAILED:
             text = voice.say("処理に失敗したため外した", "put aside: a step kept failing on this person")
-            return [Line(enrolment.moved_at, "✗", text, (enrolment.outcome,) if enrolment.outcome else ())]
+            return [Line(enrolment.moved_at, "✗", text)]
         case EnrolmentState.ARMED:
             return []
         case EnrolmentState.ENTERED:
@@ -274,6 +276,11 @@ def _end_lines(evidence: Evidence, enrolment: Enrolment | None, rows: Sequence[L
             ahead = [send for send in evidence.scenario.sends() if send.send not in done]
             note = voice.say("まだ（分岐によっては送らない）", "not yet (or not on this branch)")
             return [Line(None, "…", f"{step_title(evidence.scenario, send.send, voice)}　{note}") for send in ahead]
+
+
+def _exit_note(scenario: Scenario, word: str) -> str:
+    """What the file says of an exit of its own."""
+    return next((step.note for step in walk(scenario.steps) if isinstance(step, Exit) and step.exit == word), "")
 
 
 def arms(scenario: Scenario, send: str) -> list[tuple[str, str]]:
@@ -303,9 +310,5 @@ def _titled(send: Send) -> str:
 
 
 def outcome(word: str, voice: Voice) -> str:
-    """An enrolment's outcome in words: a reason, a state, or the scenario's own word."""
-    if word in set(Reason) and word:
-        return labels.REASONS[Reason(word)].of(voice.language)
-    if word in set(SendState):
-        return labels.SEND_STATES[SendState(word)].of(voice.language)
-    return word or voice.say("理由の記録なし", "no reason recorded")
+    """An enrolment's outcome in words."""
+    return outcomes.outcome(word, voice.language) or voice.say("理由の記録なし", "no reason recorded")

@@ -44,6 +44,7 @@ REASONS: Mapping[Reason, Label] = {
     Reason.HOLDOUT: Label("効果測定のため送らない組（ホールドアウト）", "held out to measure the effect"),
     Reason.CLOSED: Label("運用期間の外", "outside the operating period"),
     Reason.STAGED: Label("試運転中（判定だけで送らない）", "staged: decides, does not send"),
+    Reason.NO_COUPON: Label("渡せるクーポンがない", "no coupon left to give"),
     Reason.TEMPLATE: Label("本文を作れなかった", "message could not be rendered"),
     Reason.REJECTED: Label("送信サービスに拒否された", "refused by the provider"),
     Reason.STOPPED: Label("配信を一時停止中", "sending is paused"),
@@ -114,6 +115,12 @@ CHANNELS: Mapping[str, Label] = {
     "email": Label("メール", "e-mail"),
     "sms": Label("SMS", "SMS"),
     "line": Label("LINE", "LINE"),
+    "postal": Label("郵送DM", "letter"),
+    "call": Label("電話", "call"),
+    "webhook": Label("外部システムへの通知", "webhook"),
+    "notify": Label("社内通知", "note to the staff"),
+    "export": Label("リスト出力", "list"),
+    "none": Label("送らない", "nothing sent"),
 }
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 from shared.core.clock import shop_day
@@ -26,6 +27,10 @@ from shared.ingest.model import Line, SubscriptionState
 
 LIVE = ("order", "contract", "points", "rank", "viewed", "recommendations", "arrivals")
 """Lists are empty and the others None where nothing is known."""
+
+Drawn = Mapping[str, Callable[[], Any]]
+"""What the scenario brings and is taken only for a message that names it: a code of a campaign (`coupon`)."""
+NOTHING: Drawn = MappingProxyType({})
 
 JAPAN = "Asia/Tokyo"
 _UNITS = {"day": "日ごと", "week": "週間ごと", "month": "か月ごと", "year": "年ごと"}
@@ -88,6 +93,7 @@ def template_context(
     unsubscribe_url: str,
     given: Mapping[str, Any],
     catalogue: Callable[[], Catalogue] = lambda: EMPTY,
+    drawn: Drawn = NOTHING,
 ) -> Mapping[str, Any]:
     """Everything a template may use. The scenario's own variables cannot hide ours, except those that are live."""
     known = {
@@ -97,7 +103,8 @@ def template_context(
         "sender": asdict(sender),
         "unsubscribe_url": unsubscribe_url,
     }
-    return _Context(known, {name: make for name, make in _live(person, shop, catalogue).items() if name not in known})
+    live = {**_live(person, shop, catalogue), **drawn}
+    return _Context(known, {name: make for name, make in live.items() if name not in known})
 
 
 class _Context(Mapping[str, Any]):

@@ -62,6 +62,8 @@ class Reason(StrEnum):
     """outside the scenario's operating period"""
     STAGED = "staged"
     """the scenario is staged: it decides and records, and does not send"""
+    NO_COUPON = "no_coupon"
+    """there is no coupon left to give them: the campaign is over, or its codes are used up"""
     TEMPLATE = "template"
     """the message could not be rendered for this person"""
     REJECTED = "rejected"

@@ -3,8 +3,8 @@
 SES drops what comes faster than `MaxSendRate`, so a mail waits for its slot. Slots are spaced evenly on the wall clock;
 a worker takes a block of them with one write to one row (`PaceStore.lease`), a long one while nobody else sends, and a
 slot that its worker reaches too late is lost, never caught up: calls start within GRACE of their slot, and slots are
-1/(1 + GRACE) of the rate, so no second of the clock, wherever it begins, holds more calls than `MaxSendRate`. Workers' clocks must agree to a few
-milliseconds, as Lambda's do.
+1/(1 + GRACE) of the rate, so no second of the clock, wherever it begins, holds more calls than `MaxSendRate`. Workers'
+clocks must agree to a few milliseconds, as Lambda's do.
 
 Waiting comes before anything is written for a person (`take`), so a person's row is not left reserved in a queue; the
 last moment is waited out right before the call (`Turn.come`). Who is refused a turn was surely not sent, and the

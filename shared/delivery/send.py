@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import NoReturn
 
 from shared.core.clock import Clock, SystemClock
@@ -35,7 +36,8 @@ from shared.delivery.channels.channel import (
     StoppedError,
 )
 from shared.delivery.content.catalogue import EMPTY, Catalogue
-from shared.delivery.context import template_context
+from shared.delivery.context import NOTHING, Drawn, template_context
+from shared.delivery.coupons.issue import NoCouponError
 from shared.delivery.links.link import tagged
 from shared.delivery.model import Contact, LedgerRow, Outcome, Purpose, Reason, SendRequest, SendState
 from shared.delivery.pacing import NO_QUEUE, Turn, Turns
@@ -95,11 +97,14 @@ class SendDeps:
     """Who may call a provider when: rate, day, warm-up, stopped shops."""
 
 
-def deliver(request: SendRequest, person: PersonState | None, deps: SendDeps, now: datetime) -> Outcome:
+def deliver(
+    request: SendRequest, person: PersonState | None, deps: SendDeps, now: datetime, drawn: Drawn = NOTHING
+) -> Outcome:
     """Send `request` unless the gate holds it back. `person` is what the caller already read: enough to hold somebody
-    back with a single write, never enough to send (that takes a read made after the reservation).
+    back with a single write, never enough to send (that takes a read made after the reservation). What is `drawn` is
+    drawn after that: nobody who is held back uses up a coupon.
     """
-    return _Delivery(request, deps, now).run(person)
+    return _Delivery(request, deps, now, drawn).run(person)
 
 
 def hold_back(request: SendRequest, reason: Reason, deps: SendDeps, now: datetime) -> Outcome:
@@ -123,11 +128,12 @@ class _Shop:
 class _Delivery:
     """One call of `deliver`."""
 
-    def __init__(self, request: SendRequest, deps: SendDeps, now: datetime) -> None:
+    def __init__(self, request: SendRequest, deps: SendDeps, now: datetime, drawn: Drawn = NOTHING) -> None:
         self.request = request
         self.key = request.key
         self.deps = deps
         self.now = now
+        self.drawn = drawn
         self.attempt = Attempt(deps.new_owner(), now)
         self.people: tuple[CustomerId, ...] = (request.customer_id,)
         """The person and those merged into them; the first one's contact row takes the slot."""
@@ -184,6 +190,8 @@ class _Delivery:
             message = self._message(person, house)
         except TemplateError:
             return self._withdraw_as(held_back(Reason.TEMPLATE))
+        except NoCouponError:
+            return self._withdraw_as(held_back(Reason.NO_COUPON))
         decision = self._claim(person, contact, house.policy)
         if decision.action is not Action.SEND:
             return self._withdraw(decision)
@@ -263,7 +271,7 @@ class _Delivery:
             return self._record(IN_DOUBT)
         try:
             message = self._message(person, house)
-        except TemplateError:
+        except (TemplateError, NoCouponError):
             return self._record(IN_DOUBT)
         if self.deps.monotonic() - read_at > FRESH_SECONDS:
             self._leave_open()
@@ -358,9 +366,8 @@ class _Delivery:
             request.tenant, request.customer_id, request.send_id, request.channel, request.store
         )
         url = f"{house.shop.public_url}/v1/unsubscribe/{tokens.sign(token, self.deps.keys)}"
-        context = template_context(
-            person, house.shop, house.sender, url, request.context, lambda: self.deps.read_catalogue(request.tenant)
-        )
+        catalogue = partial(self.deps.read_catalogue, request.tenant)
+        context = template_context(person, house.shop, house.sender, url, request.context, catalogue, drawn=self.drawn)
         parts = self.deps.renderer.render(request.template, self._channel().parts, context)
         return Message(
             key=self.key,

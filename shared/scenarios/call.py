@@ -37,8 +37,8 @@ class CalledSend(_Part):
     """Each at their own moment."""
     above: tuple[str, ...] = ()
     """Scenarios of higher priority."""
-    coupons: tuple[str, ...] = ()
-    """Campaigns whose coupon a message may speak of."""
+    coupon: str | None = None
+    """The campaign whose coupon a message may speak of; empty: of none on this way, though it may on another."""
 
 
 class CalledBranch(_Part):
@@ -100,7 +100,7 @@ class StepCall(_Part):
     tag: str = ""
     coupon: str = ""
     staged: bool = False
-    """Of a coupon: none is given."""
+    """Of a coupon: none is promised."""
     until: WaitUntil | None = None
     answers: tuple[int, ...] = ()
 

@@ -158,6 +158,8 @@ class _Lane:
     """One way under construction: its states, in order, under names that begin with the arms taken so far."""
 
     prefix: str
+    coupon: str = ""
+    """The campaign that was promised last."""
     states: dict[str, State] = field(default_factory=dict)
 
     def name(self, text: str) -> str:
@@ -208,6 +210,7 @@ class _Compiler:
             case Notify() | Webhook() | Export():
                 return self._send(lane, step.as_send, rest, enter=enter)
             case Tagging() | Couponing():
+                lane.coupon = step.coupon if isinstance(step, Couponing) else lane.coupon
                 kind, word = str(step_kind(step)), step_name(step)
                 call = {"action": kind, "step": f"{kind} {word}", kind: word, **self._stage()}
                 name = f"{kind} {word} ({len(lane.states)})"
@@ -246,7 +249,7 @@ class _Compiler:
                 "last": not rest,
                 **({"at": at.value} if at else {}),
                 **({"above": list(self.above)} if self.above else {}),
-                **({"coupons": list(campaigns)} if (campaigns := self.scenario.coupons_before(send.send)) else {}),
+                **({"coupon": lane.coupon} if self.scenario.coupons_before(send.send) else {}),
             },
         }
         asked, later, again = (lane.name(f"{send.send} {word}") for word in ("done?", "later", "again"))
@@ -286,7 +289,7 @@ class _Compiler:
         return {"reactions": known} if known else {}
 
     def _arm(self, outer: _Lane, branch: str, arm: str, steps: tuple[Step, ...]) -> Machine:
-        lane = _Lane(f"{outer.prefix}{branch}={arm} / ")
+        lane = _Lane(f"{outer.prefix}{branch}={arm} / ", outer.coupon)
         guard, nobody = lane.name("anyone?"), lane.name("nobody")
         first = self._way(lane, steps)
         cohort = f"$lookup($states.input.answer.arms, '{arm}')"

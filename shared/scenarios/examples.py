@@ -48,7 +48,7 @@ from shared.scenarios.language.steps import HOLDOUT
 from shared.scenarios.model import LiveStatus, Scenario
 from shared.scenarios.rehearse import Rehearsal, Timeline
 from shared.scenarios.rules import NOT_ELIGIBLE, entering
-from shared.scenarios.step import GIVEN, TAGGED, StepDeps, run_step
+from shared.scenarios.step import PROMISED, TAGGED, StepDeps, run_step
 from shared.scenarios.store import MemoryEnrolmentStore
 from shared.scenarios.stories import begin
 from shared.scenarios.sweep import SweepDeps, sweep
@@ -97,9 +97,8 @@ class SampleCoupons:
         coupon = Coupon(campaign, f"MIHON-{len(self._given):04}", "見本", "", None, now)
         return self._given.setdefault((tenant, campaign, customer, occurrence), coupon)
 
-    def held(self, tenant: TenantId, campaign: str, customer: CustomerId, occurrence: str) -> Coupon | None:
+    def promise(self, tenant: TenantId, campaign: str, customer: CustomerId, occurrence: str, now: datetime) -> None:
         """See Coupons."""
-        return self._given.get((tenant, campaign, customer, occurrence))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +166,7 @@ class _Journal(MemoryEnrolmentStore):
     def record(self, enrolment: Enrolment, step: str, outcome: str, state: EnrolmentState, at: datetime) -> bool:
         recorded = super().record(enrolment, step, outcome, state, at)
         # Exits and tags say nothing that an example promises; being held out is a decision.
-        if recorded and (outcome not in {step, TAGGED, GIVEN} or step == HOLDOUT):
+        if recorded and (outcome not in {step, TAGGED, PROMISED} or step == HOLDOUT):
             self.journal.append(Happened(step, outcome, at))
         return recorded
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -280,8 +280,8 @@ def audience(
     return Audience(first, second)
 
 
-def report(replayed: Replayed, scenario: Scenario) -> Iterator[str]:
-    """What a person wants to know before a scenario goes live, line by line."""
+def report(replayed: Replayed, scenario: Scenario, said: Callable[[str], str] = str) -> Iterator[str]:
+    """What a person wants to know before a scenario goes live, line by line; `said` puts reasons into words."""
     sent, reach = replayed.sent(scenario.id), replayed.reach(scenario.id)
     yield f"{scenario.title} ({scenario.id}, version {scenario.version}): {len(sent)} messages to {len(reach)} people"
     for channel, number in sorted(Counter(each.channel for each in sent).items()):
@@ -289,6 +289,6 @@ def report(replayed: Replayed, scenario: Scenario) -> Iterator[str]:
     for day, number in replayed.per_day(scenario.id).items():
         yield f"  {day}: {number}"
     for reason, number in replayed.held(scenario.id).items():
-        yield f"  held back, {reason}: {number}"
+        yield f"  held back, {said(reason)}: {number}"
     for other, number in replayed.overlap(scenario.id).items():
         yield f"  also reached by {other}: {number}"

@@ -5,7 +5,7 @@
     branch  decide everyone's way once, and write the arms
     exit    take everyone who came here out; a hold-out with a row in the ledger that says so
     tag     mark everyone
-    coupon  give everyone one of their own; whoever can be given none leaves
+    coupon  whoever can be given none leaves; the message that names it gives it
     until   how long the whole cohort waits for the next time of day, weekday or business day
     gather  put together what the batches of a large cohort answered
 
@@ -32,6 +32,7 @@ from shared.core.errors import MisconfiguredError, UnavailableError
 from shared.core.ids import CustomerId, TenantId, digest
 from shared.core.telemetry import logger
 from shared.customers.model import PersonState
+from shared.delivery.context import NOTHING, Drawn
 from shared.delivery.coupons.issue import Coupon, NoCouponError, coupon_context
 from shared.delivery.model import Outcome, Reason, SendKey, SendRequest, SendState, send_id
 from shared.delivery.policy import SECTION
@@ -63,8 +64,9 @@ FAILED = "failed"
 SENDS_SENT = "SendsSent"
 SENDS_HELD_BACK = "SendsHeldBack"
 TAGGED = "tagged"
-GIVEN = "given"
-NO_COUPON = "no_coupon"
+PROMISED = "promised"
+EJECTED = "ejected"
+"""Taken out by hand (`matakite scenario eject`)."""
 MOVED = "-moved"
 """Ends the name of an execution of people who began in another one (move.py)."""
 NO_CHANNEL = "none"
@@ -78,12 +80,12 @@ def _no_tags(*_: object) -> None:
 class Coupons(Protocol):
     """Coupons of one's own (`shared/delivery/coupons/issue.py`)."""
 
-    def issue(self, tenant: TenantId, campaign: str, customer: CustomerId, occurrence: str, now: datetime) -> Coupon:
-        """This person's coupon for this occasion; asked again, the same. Raises NoCouponError."""
+    def promise(self, tenant: TenantId, campaign: str, customer: CustomerId, occurrence: str, now: datetime) -> None:
+        """There is one for them. Raises NoCouponError."""
         ...
 
-    def held(self, tenant: TenantId, campaign: str, customer: CustomerId, occurrence: str) -> Coupon | None:
-        """What they were given."""
+    def issue(self, tenant: TenantId, campaign: str, customer: CustomerId, occurrence: str, now: datetime) -> Coupon:
+        """This person's coupon for this occasion; asked again, the same. Raises NoCouponError."""
         ...
 
 
@@ -320,9 +322,8 @@ class _Step:
         if reason is not None:
             outcome = hold_back(request, reason, self.deps.sending, self.now)
         else:
-            context = {**request.context, **self._coupon(enrolment)}
-            request = replace(request, context=context, rivals=self._rivals(enrolment))
-            outcome = deliver(request, person, self.deps.sending, self.now)
+            request = replace(request, rivals=self._rivals(enrolment))
+            outcome = deliver(request, person, self.deps.sending, self.now, self._coupon(enrolment))
         if outcome.state is SendState.RESERVED:
             return _Met(WAITING, enrolment)
         return self._record(enrolment, label(outcome), self._state_after(outcome, left=reason is not None))
@@ -350,7 +351,7 @@ class _Step:
     def _state_after(self, outcome: Outcome, *, left: bool) -> EnrolmentState:
         if outcome.reason is Reason.GOAL:
             return EnrolmentState.FINISHED
-        if left or rules.ends_with(self.call.exit_when, outcome):
+        if left or outcome.reason is Reason.NO_COUPON or rules.ends_with(self.call.exit_when, outcome):
             return EnrolmentState.EXITED
         return EnrolmentState.FINISHED if self._send().last else EnrolmentState.ENTERED
 
@@ -452,19 +453,18 @@ class _Step:
             return _Met(enrolment.outcome)
         try:
             if not self.call.staged:
-                self._coupons().issue(*self._occasion(self.call.coupon, enrolment), self.now)
+                self._coupons().promise(*self._occasion(self.call.coupon, enrolment), self.now)
         except NoCouponError:
-            return self._record(enrolment, NO_COUPON, EnrolmentState.EXITED)
-        return self._record(enrolment, GIVEN, EnrolmentState.ENTERED)
+            return self._record(enrolment, str(Reason.NO_COUPON), EnrolmentState.EXITED)
+        return self._record(enrolment, PROMISED, EnrolmentState.ENTERED)
 
-    def _coupon(self, enrolment: Enrolment) -> dict[str, Any]:
-        """`coupon` of a template: the one given last on the way here."""
-        campaigns = self._send().coupons
-        if not campaigns:
-            return {}
-        held = (self._coupons().held(*self._occasion(campaign, enrolment)) for campaign in campaigns)
-        last = max((each for each in held if each), key=lambda each: each.given_at, default=None)
-        return {"coupon": coupon_context(last) if last else None}
+    def _coupon(self, enrolment: Enrolment) -> Drawn:
+        """`coupon` of a template: of the campaign they were promised last on the way here."""
+        campaign = self._send().coupon
+        if campaign is None:
+            return NOTHING
+        occasion = self._occasion(campaign, enrolment)
+        return {"coupon": lambda: coupon_context(self._coupons().issue(*occasion, self.now)) if campaign else None}
 
     def _occasion(self, campaign: str, enrolment: Enrolment) -> tuple[TenantId, str, CustomerId, str]:
         """One coupon for each person, scenario and occasion."""

@@ -53,6 +53,7 @@ REASON_COLOURS: Mapping[Reason, str] = {
     Reason.HOLDOUT: "#b0bec5",
     Reason.CLOSED: "#a7b3bf",
     Reason.STAGED: "#9aa5b1",
+    Reason.NO_COUPON: "#bf9b30",
     Reason.TEMPLATE: "#c2185b",
     Reason.REJECTED: "#ad1457",
     Reason.STOPPED: "#90a4ae",

@@ -114,10 +114,19 @@ class CouponStore(Protocol):
 
 @dataclass(frozen=True)
 class Coupons:
-    """What a scenario's `coupon` step works with."""
+    """What a scenario's `coupon` step promises, and the message that names it gives."""
 
     store: CouponStore
     timezone_of: Callable[[TenantId], str]
+
+    def promise(self, tenant: TenantId, campaign: str, customer: CustomerId, occurrence: str, now: datetime) -> None:
+        """They may be written to about one; none is used up. Raises as `issue` does."""
+        if self.held(tenant, campaign, customer, occurrence):
+            return
+        book = self.store.book(tenant, campaign)
+        on = shop_day(now, self.timezone_of(tenant))
+        if book is None or book.left <= 0 or (book.terms.last_on or on) < on:
+            raise _nothing(campaign, book)
 
     def issue(self, tenant: TenantId, campaign: str, customer: CustomerId, occurrence: str, now: datetime) -> Coupon:
         """This person's coupon for this occasion; asked again, the same. Raises NoCouponError (nothing to give),
@@ -128,7 +137,7 @@ class Coupons:
         given_on = shop_day(now, self.timezone_of(tenant))
         taken = self.store.take(tenant, campaign, given_on)
         if taken is None:
-            raise self._nothing(tenant, campaign)
+            raise _nothing(campaign, self.store.book(tenant, campaign))
         book, number = taken
         terms = book.terms
         coupon = Coupon(
@@ -145,13 +154,13 @@ class Coupons:
         """What they were given, for a later mail about the same coupon."""
         return self.store.given(tenant, campaign, customer, occurrence)
 
-    def _nothing(self, tenant: TenantId, campaign: str) -> NoCouponError | MisconfiguredError:
-        book = self.store.book(tenant, campaign)
-        if book is None:
-            return MisconfiguredError(f"no coupons {campaign!r}: load its codes with `matakite mail coupon load`")
-        if book.left <= 0:
-            return NoCouponError(f"the {book.size} codes of {campaign!r} are used up: load more, or end the campaign")
-        return NoCouponError(f"the coupons {campaign!r} ended on {book.terms.last_on}")
+
+def _nothing(campaign: str, book: Book | None) -> NoCouponError | MisconfiguredError:
+    if book is None:
+        return MisconfiguredError(f"no coupons {campaign!r}: load its codes with `matakite mail coupon load`")
+    if book.left <= 0:
+        return NoCouponError(f"the {book.size} codes of {campaign!r} are used up: load more, or end the campaign")
+    return NoCouponError(f"the coupons {campaign!r} ended on {book.terms.last_on}")
 
 
 def coupon_context(coupon: Coupon) -> dict[str, Any]:

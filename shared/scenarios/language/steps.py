@@ -113,9 +113,10 @@ class Tagging(Part):
 
 
 class Couponing(Part):
-    """Give everyone a coupon of their own (個別クーポン) of a campaign; messages after it speak of it as `coupon`.
+    """A coupon of their own (個別クーポン) of a campaign for everyone: messages after it speak of it as `coupon`, and
+    the first that does gives it, so that nobody who is held back uses one up.
 
-    Whoever can be given none leaves here with `no_coupon`: what follows would promise one.
+    Whoever can be given none leaves with `no_coupon`: what follows would promise one.
     """
 
     coupon: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]

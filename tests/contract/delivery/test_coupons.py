@@ -101,6 +101,21 @@ def test_a_used_up_book_gives_nothing_until_more_codes_are_loaded(coupons: Coupo
     assert coupons.issue(TENANT, "autumn", HANAKO, "once", NOON) == first
 
 
+def test_a_promise_uses_up_nothing_and_is_not_made_for_what_is_not_there(coupons: Coupons) -> None:
+    coupons.store.add(TENANT, "autumn", Terms("送料無料", last_on=date(2026, 11, 20)), codes(1))
+    for _ in range(2):
+        coupons.promise(TENANT, "autumn", HANAKO, "once", NOON)
+    coupons.issue(TENANT, "autumn", HANAKO, "once", NOON)
+    coupons.promise(TENANT, "autumn", HANAKO, "once", NOON + timedelta(days=2))
+    with pytest.raises(NoCouponError, match="used up"):
+        coupons.promise(TENANT, "autumn", CustomerId("taro"), "once", NOON)
+    coupons.store.add(TENANT, "autumn", Terms("送料無料", last_on=date(2026, 11, 20)), codes(1, start=1))
+    with pytest.raises(NoCouponError, match="ended"):
+        coupons.promise(TENANT, "autumn", CustomerId("taro"), "once", NOON + timedelta(days=2))
+    with pytest.raises(MisconfiguredError, match="matakite mail coupon load"):
+        coupons.promise(TENANT, "winter", HANAKO, "once", NOON)
+
+
 def test_a_campaign_nobody_loaded_is_a_wrong_setting(coupons: Coupons) -> None:
     with pytest.raises(MisconfiguredError, match="matakite mail coupon load"):
         coupons.issue(TENANT, "autumn", HANAKO, "once", NOON)

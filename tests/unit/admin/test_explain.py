@@ -9,12 +9,17 @@ import pytest
 
 from shared.admin import labels
 from shared.admin.explain import Evidence, Story, Voice, explain
+from shared.admin.outcomes import TRIGGERS, outcome
 from shared.core.ids import CustomerId, ScenarioId, SendId, TenantId
 from shared.customers.model import Cart, PersonState, Profile
 from shared.delivery.model import LedgerRow, Reason, SendState
 from shared.ingest.model import Line
+from shared.scenarios import rules, step
+from shared.scenarios.compile import END
 from shared.scenarios.enrolment import Enrolment, EnrolmentState, Instance, cart_occurrence
-from shared.scenarios.model import LiveStatus
+from shared.scenarios.language.entries import Trigger
+from shared.scenarios.language.steps import HOLDOUT
+from shared.scenarios.model import REASONS, LiveStatus
 from shared.scenarios.read import read_presets
 
 TENANT, HANAKO = TenantId("shop"), CustomerId("hanako")
@@ -200,3 +205,27 @@ def test_the_arm_that_was_taken_is_named_with_its_branch() -> None:
     assert "分岐 tier → high" in lines(told(a_row("mail_2_high", SendState.SENT)))
     assert "分岐 tier → else" in lines(told(a_row("mail_2", SendState.SENT)))
     assert "分岐" not in lines(told(a_row("mail_1", SendState.SENT))).split("mail_1")[1].split("…")[0]
+
+
+def words_written_down() -> set[str]:
+    """Every word that an enrolment, a skipped example or a replay may give as its outcome."""
+    marks = {step.EJECTED, step.TAGGED, step.PROMISED, step.WAITING, step.FAILED, HOLDOUT, END, rules.OFF}
+    return {str(word) for word in (*Reason, *SendState, *REASONS, *marks) if word}
+
+
+@pytest.mark.parametrize("word", sorted(words_written_down()))
+def test_every_word_a_scenario_writes_down_is_said_in_japanese(word: str) -> None:
+    assert not outcome(word, "ja").isascii(), word
+    left = (an_enrolment(EnrolmentState.EXITED, outcome=word),)
+    assert word not in told(enrolments=left).conclusion
+
+
+@pytest.mark.parametrize("event", Trigger)
+def test_what_let_somebody_in_is_said_of_every_scenario(event: Trigger) -> None:
+    scenario = SCENARIO.model_copy(update={"entry": SCENARIO.entry.model_copy(update={"event": event})})
+    another = an_enrolment(occurrence="another")
+    for voice in (JAPANESE, ENGLISH):
+        story = explain(Evidence(HANAKO, scenario, a_person(), [another], []), voice, NOW)
+        assert TRIGGERS[event].of(voice.language) in story.chapters[0].title
+        lines = "".join(line.text for line in story.chapters[0].lines)
+        assert (event is Trigger.CART_ABANDONED) == ("カートが" in lines or "cart" in lines)

@@ -36,6 +36,10 @@ class WithCoupons(Shop):
     def step_deps(self) -> StepDeps:
         return replace(super().step_deps(), coupons=self)
 
+    def promise(self, *occasion: Any) -> None:
+        """As it is."""
+        Coupons(self.books, lambda _: "Asia/Tokyo").promise(*occasion)
+
     def issue(self, *occasion: Any) -> Any:
         """Gives, and then the worker dies."""
         coupon = Coupons(self.books, lambda _: "Asia/Tokyo").issue(*occasion)
@@ -44,9 +48,10 @@ class WithCoupons(Shop):
             raise KeyError("the worker died")
         return coupon
 
-    def held(self, *occasion: Any) -> Any:
-        """What they have."""
-        return self.books.given(*occasion)
+    def left(self) -> int:
+        """Codes nobody has."""
+        (book,) = self.books.books(TENANT)
+        return book.left
 
 
 def test_everyone_gets_one_code_whatever_dies_and_who_gets_none_is_promised_none() -> None:
@@ -70,8 +75,55 @@ def test_a_staged_scenario_uses_up_no_code() -> None:
     shop.at("2026-03-02 11:00", shop.sweeps)
     shop.play()
     assert shop.ledger_states("hanako") == {"one": "staged"}
-    (book,) = shop.books.books(TENANT)
-    assert book.left == 1
+    assert shop.left() == 1
+
+
+NAMES_IT = "{send: one, channel: email, template: t/coupon}"
+
+
+def with_one_code(*steps: str) -> WithCoupons:
+    """hanako logs in on a day on which she had no mail yet."""
+    shop = WithCoupons(scenario=of_steps(*steps))
+    shop.books.add(TENANT, "spring", Terms("10%引き"), ["CODE-A"])
+    shop.logs_in("hanako")
+    return shop
+
+
+def test_who_is_held_back_uses_up_no_code() -> None:
+    shop = with_one_code("coupon: spring", "wait: 1h", NAMES_IT)
+    shop.at("2026-03-02 11:00", shop.sweeps)
+    shop.at("2026-03-02 11:30", lambda: shop.opts_out("hanako"))
+    shop.play()
+    assert shop.ledger_states("hanako") == {"one": "opted_out"}
+    assert shop.left() == 1
+
+
+def test_a_message_that_does_not_name_it_uses_up_no_code() -> None:
+    shop = with_one_code("coupon: spring", SEND)
+    shop.at("2026-03-02 11:00", shop.sweeps)
+    shop.play()
+    assert shop.ledger_states("hanako") == {"one": "sent"}
+    assert shop.left() == 1
+
+
+def test_a_code_that_somebody_else_took_meanwhile_is_not_promised() -> None:
+    shop = with_one_code("coupon: spring", "wait: 1h", NAMES_IT, "wait: 2d", NAMES_IT.replace("one", "two"))
+    shop.at("2026-03-02 11:00", shop.sweeps)
+    shop.at("2026-03-02 11:30", lambda: shop.books.take(TENANT, "spring", shop.clock.at.date()))
+    shop.play()
+    assert shop.ledger_states("hanako") == {"one": "no_coupon"}
+    assert (shop.enrolment("hanako").state, shop.mails("hanako")) == (EnrolmentState.EXITED, [])
+
+
+def test_a_coupon_is_that_of_the_arm_they_took() -> None:
+    arms = "branch: buyer\n    on: buyer\n    arms: {repeat: [{coupon: spring}]}\n    else: [{coupon: autumn}]"
+    shop = with_one_code(arms, NAMES_IT)
+    shop.books.add(TENANT, "autumn", Terms("送料無料"), ["CODE-B"])
+    shop.dies = False
+    shop.at("2026-03-02 11:00", shop.sweeps)
+    shop.play()
+    (mail,) = shop.ses.accepted
+    assert mail.parts["mail.txt"].strip() == "CODE-B"
 
 
 class FlakyTray(MemoryTray):
