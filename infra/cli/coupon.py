@@ -12,13 +12,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from infra.cli.analysis import ask
 from infra.cli.session import Deployment, connect
 from infra.cli.which_shop import which_shop
 from shared.analytics.coupon_codes import write_codes
 from shared.analytics.lake import Objects, S3Objects
-from shared.analytics.publish import report_name
-from shared.analytics.reports import ReportStore
-from shared.core.clock import SystemClock
+from shared.core.clock import SystemClock, shop_day
 from shared.core.errors import RejectedError
 from shared.core.keys import parse_key_ring
 from shared.core.money import format_amount
@@ -86,13 +85,13 @@ def make(
 
 @app.command("list")
 def list_(shop: OfShop = None) -> None:
-    """Every campaign: codes, how many are given, and what the orders of last night say of them."""
+    """Every campaign: codes, how many are given, and what the orders up to now say of them."""
     deployment = connect()
     desk = open_coupons(deployment, shop)
-    reports = ReportStore(deployment.outputs["ReportsTable"], deployment.client("dynamodb"))
-    latest = reports.latest(desk.shop.tenant, report_name(ANALYSIS))
-    rows = latest[0][1]["rows"] if latest else []
-    _console.print(listed(desk.store.books(desk.shop.tenant), rows, desk.shop.currency))
+    books = desk.store.books(desk.shop.tenant)
+    today = shop_day(SystemClock().now(), desk.shop.timezone)
+    rows = ask(deployment, desk.shop, ANALYSIS, today) if books else []
+    _console.print(listed(books, rows, desk.shop.currency))
 
 
 @dataclass(frozen=True)
