@@ -1,29 +1,42 @@
 -- Every person with a valid order as of a day: how often, how much, when, and the gaps between their purchase days.
-WITH orders AS (
+-- One pass groups the orders; the gaps come from each person's own few days, not from a window over all orders.
+WITH people AS (
   SELECT
     customer_id,
-    ordered_on,
-    amount,
+    COUNT(*) AS orders,
+    COUNT(amount) AS valued_orders,
+    SUM(amount) AS amount,
+    -- What RFM counts: the whole history, or the orders since a day the shop names (definitions.md §2).
+    COUNT(CASE WHEN ordered_on >= :rfm_since THEN 1 END) AS rfm_orders,
+    SUM(CASE WHEN ordered_on >= :rfm_since THEN amount END) AS rfm_amount,
+    MIN(ordered_on) AS first_on,
+    MAX(ordered_on) AS last_on,
     -- Two orders of one day are one occasion: a gap of 0 days is none.
-    DATE_DIFF('day', LAG(ordered_on) OVER (PARTITION BY customer_id ORDER BY ordered_on), ordered_on) AS gap
+    ARRAY_SORT(
+      ARRAY_DISTINCT(ARRAY_AGG(CAST(DATE_DIFF('day', DATE '1970-01-01', ordered_on) AS integer)))
+    ) AS purchase_days
   FROM valid_orders_v1
   WHERE tenant = :tenant
     AND dt = :as_of
+  GROUP BY customer_id
 )
 SELECT
   customer_id,
-  CAST(COUNT(*) AS bigint) AS orders,
-  CAST(COALESCE(SUM(amount), 0) AS bigint) AS amount,
-  CAST(COUNT(*) - COUNT(amount) AS bigint) AS foreign_orders,
-  -- What RFM counts: the whole history, or the orders since a day the shop names (definitions.md §2).
-  CAST(COUNT(CASE WHEN ordered_on >= :rfm_since THEN 1 END) AS bigint) AS rfm_orders,
-  CAST(COALESCE(SUM(CASE WHEN ordered_on >= :rfm_since THEN amount END), 0) AS bigint) AS rfm_amount,
-  MIN(ordered_on) AS first_on,
-  MAX(ordered_on) AS last_on,
-  CAST(DATE_DIFF('day', MAX(ordered_on), :as_of) AS integer) AS recency_days,
-  ARRAY_SORT(ARRAY_AGG(CAST(gap AS integer)) FILTER (WHERE gap > 0)) AS gaps,
-  ARRAY_SORT(
-    ARRAY_AGG(CAST(DATE_DIFF('day', DATE '1970-01-01', ordered_on) AS integer)) FILTER (WHERE gap IS NULL OR gap > 0)
-  ) AS purchase_days
-FROM orders
-GROUP BY customer_id
+  CAST(orders AS bigint) AS orders,
+  CAST(COALESCE(amount, 0) AS bigint) AS amount,
+  CAST(orders - valued_orders AS bigint) AS foreign_orders,
+  CAST(rfm_orders AS bigint) AS rfm_orders,
+  CAST(COALESCE(rfm_amount, 0) AS bigint) AS rfm_amount,
+  first_on,
+  last_on,
+  CAST(DATE_DIFF('day', last_on, :as_of) AS integer) AS recency_days,
+  CASE
+    WHEN CARDINALITY(purchase_days) > 1 THEN ARRAY_SORT(
+      TRANSFORM(
+        SEQUENCE(2, CARDINALITY(purchase_days)),
+        place -> ELEMENT_AT(purchase_days, place) - ELEMENT_AT(purchase_days, place - 1)
+      )
+    )
+  END AS gaps,
+  purchase_days
+FROM people
