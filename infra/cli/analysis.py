@@ -30,6 +30,7 @@ from shared.analytics.lake import S3Objects
 from shared.analytics.meaning import Meaning, every_analysis, meaning, result_table
 from shared.analytics.models.cancellation import call_order
 from shared.analytics.nightly import RUN, STEPS
+from shared.analytics.of_store import of_store
 from shared.analytics.reports import MODEL_AUDIT, ReportStore
 from shared.analytics.schema import Kind
 from shared.analytics.sql import Value, parameter_names
@@ -95,6 +96,9 @@ def run_analysis(
             help="The ids behind one row: r=6,f=1; list=NAME for another of its numbers (顧客リスト).",
         ),
     ] = None,
+    store: Annotated[
+        str | None, typer.Option("--store", help="One store's orders, carts and visits alone (店舗で絞り込み).")
+    ] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A setting for this run only: ltv_days=180, base_products=A."),
@@ -106,10 +110,10 @@ def run_analysis(
     said = meaning(_full_name(name))
     day = _day(as_of, settings)
     if customers is not None:
-        for customer_id in customers_behind(deployment, settings, said.name, day, row_keys(customers), known):
+        for customer_id in customers_behind(deployment, settings, said.name, day, row_keys(customers), known, store):
             sys.stdout.write(f"{customer_id}\n")
         return
-    rows = ask(deployment, settings, said.name, day, known)
+    rows = ask(deployment, settings, said.name, day, known, store)
     _print(said, rows, output, limit)
 
 
@@ -147,11 +151,17 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def customers_behind(
-    deployment: Deployment, shop: Shop, name: str, as_of: date, row: Mapping[str, str], known: Known = Known.NOW
+    deployment: Deployment,
+    shop: Shop,
+    name: str,
+    as_of: date,
+    row: Mapping[str, str],
+    known: Known = Known.NOW,
+    store: str | None = None,
 ) -> list[str]:
     """The ids of the people behind one row of an analysis, sorted: a segment's members."""
     query = customers_query(name, row, every_analysis(), _values(shop, as_of, known))
-    return [str(cells[0]) for cells in _asked(deployment, query)]
+    return [str(cells[0]) for cells in _asked(deployment, of_store(query, store) if store else query)]
 
 
 @app.command("costs")
@@ -186,13 +196,15 @@ def _day(text: str | None, shop: Shop) -> date:
         raise RejectedError(f"--as-of needs a day such as 2026-11-21, got {text!r}") from None
 
 
-def ask(deployment: Deployment, shop: Shop, name: str, as_of: date, known: Known = Known.NOW) -> Rows:
-    """The rows of an analysis, over the base tables alone, in the order of its schema."""
+def ask(
+    deployment: Deployment, shop: Shop, name: str, as_of: date, known: Known = Known.NOW, store: str | None = None
+) -> Rows:
+    """The rows of an analysis, over the base tables alone (of one store, if named), in the order of its schema."""
     values = _values(shop, as_of, known)
     if "call_order" in parameter_names(catalog.query_text(name)):
         values |= {"call_order": _call_order(deployment, shop)}
     query = catalog.standalone_query(name, every_analysis(), values)
-    rows = _typed(_asked(deployment, query), name)
+    rows = _typed(_asked(deployment, of_store(query, store) if store else query), name)
     order = result_table(name).sort
     return sorted(rows, key=lambda row: [(row[column] is not None, row[column]) for column in order])
 
