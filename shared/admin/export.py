@@ -92,7 +92,7 @@ def export_person(tenant: TenantId, customer_id: CustomerId, deps: ExportDeps, n
 def deliveries(tenant: TenantId, ids: Sequence[CustomerId], deps: ExportDeps) -> list[Envelope]:
     """The deliveries still kept that are about somebody, oldest first."""
     known = dict.fromkeys(ids, ids[0])
-    refs = {ref: ids[0] for ref, row in deps.customers.named(tenant) if row.customer_id in known}
+    refs = {ref: ids[0] for ref, row in deps.customers.named(tenant) if row.customer_id in known and not row.erased_at}
     wanted = Wanted(refs, {ids[0]: None}, known)
     found = (each for each in _everything(deps) if each.tenant == tenant and in_delivery(each, wanted, deps.keys))
     return sorted(found, key=lambda each: (each.occurred_at, each.event_id))

@@ -149,7 +149,7 @@ def _decide(
 ) -> Change | None:
     """What to write about the person of an event; None where it names somebody by an address erased since."""
     tenant = event.tenant
-    people = _people(store, tenant, found.claimed.values())
+    people = _people(store, tenant, {*found.claimed.values(), *found.former})
     if named:
         person = store.load(tenant, named)
         if person is None:
@@ -166,8 +166,10 @@ class _Found:
 
     claimed: Mapping[Ref, CustomerId]
     fresh: frozenset[Ref]
+    former: frozenset[CustomerId]
+    """With whom some of them were forgotten, after the event."""
     erased_at: datetime | None
-    """When one of them was forgotten, after the event."""
+    """When that was."""
 
     @property
     def forgotten(self) -> bool:
@@ -182,6 +184,7 @@ class _Found:
 def _look_up(store: CustomerStore, tenant: TenantId, refs: Sequence[Ref], at: datetime) -> _Found:
     claimed: dict[Ref, CustomerId] = {}
     fresh: set[Ref] = set()
+    former: set[CustomerId] = set()
     forgotten: datetime | None = None
     pending = list(refs)
     while pending:
@@ -191,14 +194,15 @@ def _look_up(store: CustomerStore, tenant: TenantId, refs: Sequence[Ref], at: da
             row = rows.get(ref)
             if row is None:
                 fresh.add(ref)
-            elif row.customer_id:
-                claimed[ref] = row.customer_id
             elif row.erased_at and at > row.erased_at:
                 again.append(rules.successor(ref, row.erased_at))
             elif row.erased_at:
+                former |= {row.customer_id} if row.customer_id else set()
                 forgotten = max(forgotten or row.erased_at, row.erased_at)
+            elif row.customer_id:
+                claimed[ref] = row.customer_id
         pending = again
-    return _Found(claimed, frozenset(fresh), forgotten)
+    return _Found(claimed, frozenset(fresh), frozenset(former), forgotten)
 
 
 def _change(
@@ -339,7 +343,7 @@ def _load_tenant(tenant: TenantId, events: Sequence[Event], store: CustomerStore
     for positions in groups:
         group = [events[position] for position in positions]
         names = {ref for position in positions for ref in refs[position]}
-        ids = {row.customer_id for ref in names if (row := known.get(ref))}
+        ids = {None if row.erased_at else row.customer_id for ref in names if (row := known.get(ref))}
         said = rules.join(identity.record_of(events[at], refs[at], keys) for at in positions)
         if not ids:
             historical = all(event.historical for event in group)
@@ -528,18 +532,19 @@ class _Reference:
 
     def _look_up(self, event: Event, named: CustomerId | None) -> tuple[set[Ref], set[Ref], datetime | None]:
         refs: set[Ref] = set()
+        former: set[Ref] = set()
         forgotten: datetime | None = None
         for ref in identity.browsers(self._refs_of(event, self._keys))[0]:
             current = ref
             while (since := self._erased.get(current)) and event.occurred_at > since:
                 current = rules.successor(current, since)
             forgotten = max(forgotten or since, since) if since else forgotten
-            refs |= {current} if since is None else set()
+            (refs if since is None else former).add(current)
         if named and named not in self._named and event.event_type is EventType.MESSAGE_BOUNCED:
             return set(), refs, forgotten
         if named and named not in self._named:
             raise NotFoundError(f"event {event.event_id} names person {named}, who is unknown here")
-        start = {self._named[named]} if named else refs
+        start = {self._named[named]} if named else refs | former
         return {_root(self._parents, ref) for ref in start}, refs, forgotten
 
     def _suppress(self, event: Event, roots: set[Ref]) -> None:

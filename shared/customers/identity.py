@@ -327,6 +327,7 @@ def _kept(lines: tuple[Line, ...]) -> tuple[Line, ...]:
 
 
 def _cart(event: Event, facts: CartFacts) -> Cart:
+    deleted = facts.deleted or event.event_type is EventType.CHECKOUT_DELETED
     return Cart(
         source=event.source,
         store=event.store,
@@ -337,11 +338,13 @@ def _cart(event: Event, facts: CartFacts) -> Cart:
         lines=_kept(facts.lines),
         recovery_url=facts.recovery_url,
         completed_at=facts.completed_at,
-        deleted=facts.deleted or event.event_type is EventType.CHECKOUT_DELETED,
+        deleted=deleted,
         cart_token=facts.cart_token,
         version=event.version,
         event_id=event.event_id,
         historical=event.historical,
+        completed_said_at=event.occurred_at if facts.completed_at else None,
+        deleted_said_at=event.occurred_at if deleted else None,
     )
 
 

@@ -4,7 +4,7 @@
                                                  are in it), `order#…`, `cart#…`,
                                                  `subscription#…`, `visits`, `claims` (browsers), `link#…`,
                                                  `consent#…` (current), `consentlog#…` (append only)
-    pk `{tenant}#ref#{ref}`                   sk `ref` → `customer_id`, or `erased_at`
+    pk `{tenant}#ref#{ref}`                   sk `ref` → `customer_id`; forgotten: and `erased_at`
     pk `{tenant}#suppressed#{channel}:{digest}` sk `suppressed`
     pk `{tenant}#command`                     sk `{command}#{event_id}`: what waits for an admin
     pk `{tenant}#review`                      sk `{one}+{other}`: two who may be one person
@@ -79,7 +79,7 @@ class StoredPerson:
 
 @dataclass(frozen=True, slots=True)
 class RefRow:
-    """Whom a ref names, or since when it is forgotten."""
+    """Whom a ref names; or named, and since when it is forgotten."""
 
     customer_id: CustomerId | None
     erased_at: datetime | None = None
@@ -310,9 +310,10 @@ def pointer_row(tenant: TenantId, ref: Ref, customer_id: CustomerId, historical:
     return Row(*ref_key(tenant, ref), "ref", historical=historical, rev=1, fields={"customer_id": customer_id})
 
 
-def forgotten_row(tenant: TenantId, ref: Ref, erased_at: datetime, historical: bool) -> Row:
-    """A ref that was erased."""
-    return Row(*ref_key(tenant, ref), "ref", historical=historical, rev=1, fields={"erased_at": to_iso(erased_at)})
+def forgotten_row(tenant: TenantId, ref: Ref, customer_id: CustomerId, erased_at: datetime, historical: bool) -> Row:
+    """A ref that was erased, and with whom: what is said late of before falls to nobody else, and is forgotten too."""
+    fields = {"customer_id": customer_id, "erased_at": to_iso(erased_at)}
+    return Row(*ref_key(tenant, ref), "ref", historical=historical, rev=1, fields=fields)
 
 
 # --- rows as a person ------------------------------------------------------------------------------------------------

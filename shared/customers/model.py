@@ -105,6 +105,9 @@ class Cart:
     version: str = ""
     event_id: str = ""
     historical: bool = False
+    completed_said_at: datetime | None = None
+    """When it was last said to be completed: what was said before an erasure does not count after it."""
+    deleted_said_at: datetime | None = None
 
     @property
     def open(self) -> bool:

@@ -103,7 +103,7 @@ def _refs(change: Change) -> list[Put]:
     tenant, person = change.person.tenant, change.person
     erased_at = person.record.erased_at
     return [
-        Put(forgotten_row(tenant, ref, erased_at, change.historical))
+        Put(forgotten_row(tenant, ref, person.customer_id, erased_at, change.historical))
         if ref in change.forgotten and erased_at
         else Put(pointer_row(tenant, ref, person.customer_id, change.historical), expected=0)
         for ref in sorted(change.claimed | change.forgotten)

@@ -136,8 +136,11 @@ def canonical_id(refs: Iterable[Ref]) -> CustomerId:
 
 
 def successor(ref: Ref, erased_at: datetime) -> Ref:
-    """What a forgotten address is called when somebody writes it again after the erasure: another person's key."""
-    return Ref(f"{ref}~{_micros(erased_at):x}")
+    """What a forgotten address is called when somebody writes it again after the erasure: another person's key.
+
+    It carries the latest erasure only, whichever of several was heard of first.
+    """
+    return Ref(f"{ref.partition('~')[0]}~{_micros(erased_at):x}")
 
 
 def _micros(at: datetime) -> int:
@@ -173,15 +176,26 @@ def _dated(order: Order) -> tuple[bool, str]:
 
 
 def merge_carts(one: Cart, other: Cart) -> Cart:
-    """The later body by (version, event id); completed or deleted once is so for good."""
+    """The later body by (version, event id); completed or deleted once is so until an erasure."""
     body = max(one, other, key=lambda cart: (cart.version, cart.event_id))
-    completions = [cart.completed_at for cart in (one, other) if cart.completed_at]
+    completions = [
+        (_said(cart, cart.completed_said_at), cart.completed_at) for cart in (one, other) if cart.completed_at
+    ]
+    deletions = [_said(cart, cart.deleted_said_at) for cart in (one, other) if cart.deleted]
+    completed_said_at, completed_at = max(completions, default=(None, None))
     return replace(
         body,
-        completed_at=min(completions, default=None),
-        deleted=one.deleted or other.deleted,
+        completed_at=completed_at,
+        completed_said_at=completed_said_at,
+        deleted=bool(deletions),
+        deleted_said_at=max(deletions, default=None),
         historical=one.historical and other.historical,
     )
+
+
+def _said(cart: Cart, at: datetime | None) -> datetime:
+    """When a cart was said to be completed or deleted; rows of before this was kept said it when they were touched."""
+    return at or cart.updated_at
 
 
 def merge_subscriptions(one: Subscription, other: Subscription) -> Subscription:
@@ -262,8 +276,19 @@ def _merged(merge: Callable[[T, T], T], parts: Iterable[Mapping[str, T]]) -> dic
 
 
 def _alive(carts: Mapping[str, Cart], erased_at: datetime | None) -> Mapping[str, Cart]:
-    """Without those of before an erasure: a forgotten cart must not complete or delete the one that came after."""
-    return {key: cart for key, cart in carts.items() if erased_at is None or cart.updated_at > erased_at}
+    """Without those of before an erasure: a forgotten cart does not complete or delete the one that came after."""
+    if erased_at is None:
+        return carts
+    return {key: _since(cart, erased_at) for key, cart in carts.items() if cart.updated_at > erased_at}
+
+
+def _since(cart: Cart, erased_at: datetime) -> Cart:
+    """What was said of a cart after an erasure."""
+    if cart.completed_at and _said(cart, cart.completed_said_at) <= erased_at:
+        cart = replace(cart, completed_at=None, completed_said_at=None)
+    if cart.deleted and _said(cart, cart.deleted_said_at) <= erased_at:
+        cart = replace(cart, deleted=False, deleted_said_at=None)
+    return cart
 
 
 def settle(record: Record) -> Record:

@@ -393,7 +393,7 @@ class _Read:
         """By a ref that is not forgotten."""
         if ref not in self._refs:
             row = self._store.refs(self._tenant, [ref]).get(ref)
-            self._refs[ref] = row.customer_id if row else None
+            self._refs[ref] = row.customer_id if row and not row.erased_at else None
         customer_id = self._refs[ref]
         return self.by_id(customer_id) if customer_id else None
 
