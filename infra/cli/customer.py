@@ -16,7 +16,7 @@ from infra.cli.session import Deployment, connect
 from infra.cli.which_shop import which_shop
 from shared.admin.card import Section, card
 from shared.admin.explain import Voice
-from shared.admin.find import find_customer
+from shared.admin.find import find_customer, search
 from shared.core.clock import SystemClock
 from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import CustomerId
@@ -47,6 +47,29 @@ InLanguage = Annotated[str | None, typer.Option("--language", help="ja or en; el
 @app.callback()
 def _customer() -> None:
     """One subcommand for each thing to do with a person."""
+
+
+@app.command()
+def find(
+    text: Annotated[str, typer.Argument(help="Part of a name, kana, mail or postal address, or telephone number.")],
+    shop: OfShop = None,
+) -> None:
+    """Who that may be (顧客検索): looks through the whole shop. `show` finds an exact address or number at once."""
+    desk = open_desk(connect(), shop)
+    with _console.status("検索中 / looking through the shop …"):
+        found = list(search(text, desk.customers.everybody(desk.shop.tenant)))
+    rows = tuple(
+        (
+            str(each.customer_id),
+            " ".join(filter(None, (each.last_name, each.first_name))) or "–",
+            each.email or "–",
+            each.phone or "–",
+            each.address or "–",
+        )
+        for each in found
+    )
+    columns = ("顧客ID", "お名前", "メール", "電話", "住所")
+    _print_section(Section(f"{len(found)} 件", columns, rows, "見つかりません (nobody)"))
 
 
 @app.command()

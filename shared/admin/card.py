@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 from shared.admin import labels
 from shared.admin.explain import Voice
+from shared.admin.timeline import timeline
 from shared.core.money import format_amount
-from shared.customers.model import Cart, ConsentEntry, Order, PersonState
+from shared.customers.model import Cart, ConsentEntry, Order, PersonState, Subscription
 from shared.delivery.model import LedgerRow
 from shared.scenarios.enrolment import cart_occurrence, order_occurrences
 
 Row = tuple[str, ...]
+SHOWN = 60
+"""Lines of the timeline that are printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +32,18 @@ class Section:
 def card(
     person: PersonState, consent_log: Sequence[ConsentEntry], sends: Sequence[LedgerRow], voice: Voice
 ) -> tuple[Section, ...]:
-    """Who, purchases, judgement, consent, orders, carts and sends: newest first."""
+    """Who, purchases, judgement, consent, orders, contracts, carts, sends, and all of it in one list: newest first."""
     return (
         _who(person, voice),
         _scores(person, voice),
         _consents(person, voice),
         _consent_history(consent_log, voice),
         _orders(person.orders, voice),
+        _contracts(person.subscriptions, voice),
         _carts(person, voice),
         _sends(sends, voice),
+        _attributes(person, voice),
+        _timeline(person, consent_log, sends, voice),
     )
 
 
@@ -197,6 +203,41 @@ def _sends(sends: Sequence[LedgerRow], voice: Voice) -> Section:
         "理由/reason",
     )
     return Section(voice.say("配信の履歴", "Sends"), columns, rows, voice.say("なし", "none"))
+
+
+def _contracts(contracts: Sequence[Subscription], voice: Voice) -> Section:
+    guessed = voice.say("（推定）", " (estimated)")
+    rows = tuple(
+        (
+            each.subscription_id,
+            "、".join(line.title for line in each.lines[:3]) or "–",
+            labels.CONTRACTS[each.state].of(voice.language) + (guessed if each.estimated else ""),
+            "–" if each.deliveries is None else str(each.deliveries),
+            each.next_delivery_on.isoformat() if each.next_delivery_on else "–",
+        )
+        for each in contracts
+    )
+    columns = _columns(voice, "契約/contract", "商品/items", "状態/state", "お届け回数/deliveries", "次回お届け/next")
+    return Section(voice.say("定期", "Subscriptions"), columns, rows, voice.say("なし", "none"))
+
+
+def _attributes(person: PersonState, voice: Voice) -> Section:
+    rows = tuple(
+        (name, "、".join(each.value) if isinstance(each.value, tuple) else str(each.value), voice.time(each.at))
+        for name, each in sorted(person.attributes.items())
+    )
+    columns = _columns(voice, "属性/attribute", "値/value", "日時/when")
+    return Section(voice.say("属性", "Attributes"), columns, rows, voice.say("なし", "none"))
+
+
+def _timeline(
+    person: PersonState, consent_log: Sequence[ConsentEntry], sends: Sequence[LedgerRow], voice: Voice
+) -> Section:
+    happened = timeline(person, consent_log, sends, voice)
+    rows = tuple((voice.time(at), kind, what) for at, kind, what in happened[:SHOWN])
+    more = len(happened) - len(rows)
+    title = voice.say("時系列", "Timeline") + (voice.say(f"（ほか{more}件）", f" ({more} more)") if more else "")
+    return Section(title, _columns(voice, "日時/when", "種類/kind", "内容/what"), rows, voice.say("なし", "none"))
 
 
 def _store(store: str, voice: Voice) -> str:

@@ -1,15 +1,24 @@
-"""Who is meant: a person by customer id, mail address or the customer number of a store."""
+"""Who is meant: a person by customer id, mail address or the customer number of a store; or everybody whose name,
+address or telephone number holds what was typed (顧客検索).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Iterator
 
-from shared.core.errors import NotFoundError
+from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import CustomerId, TenantId
 from shared.core.keys import KeyRing
 from shared.customers.identity import address_ref, customer_ref
-from shared.customers.rules import normalise_email
+from shared.customers.model import Profile
+from shared.customers.names import plain
+from shared.customers.rules import normalise_email, normalise_phone
 from shared.customers.store import CustomerStore
+
+_SET_APART = str.maketrans("", "", " -‐‑–—−ー()+〒.")
+_LEAST_DIGITS = 4
+"""Of a telephone or postal number that is looked for by a part of it."""
 
 
 def find_customer(
@@ -51,3 +60,45 @@ def _by_email(text: str, tenant: TenantId, customers: CustomerStore, keys: KeyRi
 
 def _by_number(number: str, tenant: TenantId, customers: CustomerStore, source: str, store: str) -> CustomerId | None:
     return customers.resolve_ref(tenant, customer_ref(source, store, number))
+
+
+def search(text: str, everybody: Iterable[Profile]) -> Iterator[Profile]:
+    """Everybody with a card that says `text` somewhere, once each: part of a name (in either order, kana, old forms of
+    a character), of a mail or postal address, of a telephone number however it is written.
+
+    Raises RejectedError for a text that could mean anybody.
+    """
+    word, digits = plain(text), _digits(text)
+    if len(word) < 2 and not any(ord(character) > 0x2E7F for character in word):
+        raise RejectedError("two letters at least: a name, mail address, telephone number or address (a part will do)")
+    seen: set[CustomerId] = set()
+    for profile in everybody:
+        if profile.customer_id not in seen and _says(profile, word, digits):
+            seen.add(profile.customer_id)
+            yield profile
+
+
+def _says(profile: Profile, word: str, digits: str) -> bool:
+    if len(digits) >= _LEAST_DIGITS and any(digits in number for number in _numbers(profile)):
+        return True
+    names = (
+        (profile.last_name, profile.first_name),
+        (profile.last_name_kana, profile.first_name_kana),
+    )
+    whole = [plain(first) + plain(second) for last, given in names for first, second in ((last, given), (given, last))]
+    return any(word in each for each in (*whole, plain(profile.email), plain(profile.address)))
+
+
+def _numbers(profile: Profile) -> Iterator[str]:
+    """As people write them: a telephone number at home begins with 0, not with +81."""
+    phone = normalise_phone(profile.phone) or profile.phone or ""
+    yield _digits(phone.replace("+81", "0", 1) if phone.startswith("+81") else phone)
+    yield _digits(phone)
+    yield _digits(profile.postal_code or "")
+
+
+def _digits(text: str) -> str:
+    """The number a text is, however it is set apart; empty where it holds anything else."""
+    said = unicodedata.normalize("NFKC", text)
+    rest = said.translate(_SET_APART)
+    return rest if rest.isascii() and rest.isdigit() else ""

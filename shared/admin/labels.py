@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from shared.customers.model import ConsentStatus, LtvTier, Status
 from shared.delivery.model import Reason, SendState
+from shared.ingest.model import SubscriptionState
 
 LANGUAGES = ("ja", "en")
 
@@ -61,6 +62,12 @@ SEND_STATES: Mapping[SendState, Label] = {
     SendState.UNKNOWN: Label("確認中", "unknown"),
 }
 
+REACTIONS: Mapping[str, Label] = {
+    "opened": Label("開封", "opened"),
+    "clicked": Label("クリック", "clicked"),
+}
+"""Machines are never counted; an open decides nothing."""
+
 STATUSES: Mapping[Status, Label] = {
     Status.LOYAL: Label("優良", "Loyal"),
     Status.PROMISING: Label("リピート見込み", "Promising"),
@@ -76,6 +83,15 @@ STATUS_MEANINGS: Mapping[Status, Label] = {
     Status.NEW: Label("2回以下、または初回から90日以内", "2 orders or fewer, or within 90 days of the first"),
     Status.AT_RISK: Label("いつもの購入間隔を過ぎた", "later than their usual interval"),
     Status.DORMANT: Label("最終購入から240日以上", "240 days or more since the last order"),
+}
+
+CONTRACTS: Mapping[SubscriptionState, Label] = {
+    SubscriptionState.ACTIVE: Label("継続中", "active"),
+    SubscriptionState.PAUSED: Label("休止中", "paused"),
+    SubscriptionState.PAST_DUE: Label("決済待ち", "payment due"),
+    SubscriptionState.CANCELLED: Label("解約", "cancelled"),
+    SubscriptionState.EXPIRED: Label("満了", "ended as agreed"),
+    SubscriptionState.UNKNOWN: Label("不明", "not known"),
 }
 
 LTV_TIERS: Mapping[LtvTier, Label] = {

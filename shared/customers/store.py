@@ -238,7 +238,7 @@ class CustomerStore:
         One look at the profiles, in which all names and addresses are; only who is alike there is read whole. An index
         of what could be alike would be two write units more for each person, for a list that is read once a month.
         """
-        rough = matches(self._cards(tenant), most_sharing=_ROUGHLY_SHARING)
+        rough = matches(self.everybody(tenant), most_sharing=_ROUGHLY_SHARING)
         alike = sorted({end for match in rough for end in (match.one, match.other)})
         people = (self.profile(tenant, each) for each in alike)
         found = open_matches({person.customer_id: person for person in people if person})
@@ -251,8 +251,11 @@ class CustomerStore:
             self.rows.transact([Delete(key)])
         return found
 
-    def _cards(self, tenant: TenantId) -> Iterator[Profile]:
-        """Everybody with each of their cards: which of them counts is not said in the profile row."""
+    def everybody(self, tenant: TenantId) -> Iterator[Profile]:
+        """Everybody with each of their cards, one look through the whole table: names and addresses, nothing else.
+
+        Which of somebody's cards counts is not said in the profile row.
+        """
         for row in self.rows.each_of_kind(f"{tenant}#", PROFILE):
             customer_id = CustomerId(row.pk.partition("#")[2])
             if "merged_into" not in row.fields:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -11,14 +11,19 @@ from hypothesis import strategies as st
 
 from shared.admin.card import Section, card
 from shared.admin.explain import Voice
-from shared.admin.find import find_customer
+from shared.admin.find import find_customer, search
+from shared.admin.timeline import timeline
 from shared.core.clock import FixedClock
-from shared.core.errors import NotFoundError
+from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import CustomerId, EventId, TenantId
 from shared.core.keys import derive_key_ring
 from shared.core.shop import Shop
 from shared.customers.fold import apply
+from shared.customers.items import with_card
 from shared.customers.model import (
+    Attribute,
+    Card,
+    Cart,
     Consent,
     ConsentEntry,
     ConsentStatus,
@@ -28,7 +33,9 @@ from shared.customers.model import (
     Profile,
     Scores,
     Status,
+    Subscription,
     Summary,
+    Visit,
 )
 from shared.customers.store import MemoryCustomerStore
 from shared.ingest.model import Event, EventType, Person, ProfileFacts
@@ -151,7 +158,7 @@ def test_the_card_says_who_what_and_since_when() -> None:
 def test_a_person_of_whom_little_is_known_has_a_card_too() -> None:
     for language in ("ja", "en"):
         sections = card(PersonState(Profile(TENANT, CustomerId("c9"))), [], [], Voice(language))
-        assert len(sections) == 7
+        assert len(sections) == 10
         assert all(section.rows or section.nothing for section in sections)
 
 
@@ -163,3 +170,82 @@ def test_every_row_has_as_many_cells_as_its_table_has_columns() -> None:
 
 def test_connections_are_not_needed_to_find_by_mail(customers: MemoryCustomerStore) -> None:
     assert find_customer("hanako@example.com", TENANT, customers, KEYS, [])
+
+
+# --- search by a part of anything -------------------------------------------------------------------------------------
+def of(number: int, **said: str) -> Profile:
+    return with_card(Profile(TENANT, CustomerId(str(number))), Card(**said))
+
+
+EVERYBODY = (
+    of(1, last_name="髙橋", first_name="花子", email="hanako@example.com", phone="+819000005678"),
+    of(2, last_name="高橋", first_name="太郎", last_name_kana="タカハシ", first_name_kana="タロウ"),
+    of(
+        3,
+        last_name="Mihon",
+        first_name="Taro",
+        email="Taro.M@example.jp",
+        address="千代田区見本1-2-3",
+        postal_code="1000001",
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "who"),
+    [
+        ("高橋", "12"),
+        ("高橋 花子", "1"),
+        ("花子高橋", "1"),
+        ("ﾀｶﾊｼ", "2"),
+        ("たかはし", "2"),
+        ("hanako@EXAMPLE", "1"),
+        ("taro.m", "3"),
+        ("mihon", "3"),
+        ("０９０-0000-5678", "1"),
+        ("+81 90 0000", "1"),
+        ("5678", "1"),
+        ("千代田区", "3"),
+        ("〒100-0001", "3"),
+        ("林", ""),
+    ],
+)
+def test_anybody_is_found_by_a_part_of_what_is_known_of_them(text: str, who: str) -> None:
+    assert "".join(each.customer_id for each in search(text, EVERYBODY)) == who
+
+
+@pytest.mark.parametrize("text", ["", " ", "a", "1"])
+def test_a_text_that_means_anybody_is_refused(text: str) -> None:
+    with pytest.raises(RejectedError, match="two letters"):
+        list(search(text, EVERYBODY))
+
+
+def test_everybody_of_a_shop_is_searched_and_nobody_else(customers: MemoryCustomerStore) -> None:
+    assert len(list(search("見本花子", customers.everybody(TENANT)))) == 3
+    assert not list(search("見本花子", customers.everybody(TenantId("other"))))
+
+
+# --- everything in one list -------------------------------------------------------------------------------------------
+def test_the_timeline_holds_every_kind_of_thing_newest_first() -> None:
+    day = [AT + timedelta(days=number) for number in range(9)]
+    person = PersonState(
+        a_regular().profile,
+        orders=(Order("shopify", "a", "1001", day[0], "JPY", 3_000),),
+        carts=(Cart("shopify", "a", "t", day[1], "JPY", 3_000, ()),),
+        subscriptions=(Subscription("s", "a", "k", started_at=day[2], cancelled_at=day[7], cancel_reason="高い"),),
+        attributes={"call/outcome": Attribute("承諾", day[3], "e"), "gender": Attribute("female", day[8], "e")},
+        visits=(Visit("v", day[4], "page", path="/p"), Visit("w", day[5], "login")),
+    )
+    told = timeline(person, (), (), Voice("en"))
+    assert [kind for _, kind, _ in told] == [
+        "contract",
+        "login",
+        "page viewed",
+        "call",
+        "contract",
+        "cart",
+        "order",
+        "status",
+    ]
+    assert [at for at, _, _ in told] == sorted((at for at, _, _ in told), reverse=True)
+    assert "高い" in told[0][2]
