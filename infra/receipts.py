@@ -1,4 +1,4 @@
-"""SMS receipts: a topic (AWS sends them nowhere else that leads to a queue), the queue, and who reads it."""
+"""SMS receipts and replies: a topic (AWS sends them nowhere else that leads to a queue), the queue, and its reader."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
+from infra.customers import STORE_READS
 from infra.house import House, on_queue, work_queue
 from infra.names import RECEIPTS_TOPIC
 
@@ -22,15 +23,25 @@ class Receipts(Construct):
         house.tables.events.grant(self.receive_receipt, "dynamodb:PutItem")
         # `Table.grant` would open every index as well.
         ledger = iam.PolicyStatement(
-            actions=["dynamodb:GetItem", "dynamodb:UpdateItem"], resources=[house.tables.deliveries.table_arn]
+            actions=["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:Query"],
+            resources=[house.tables.deliveries.table_arn],
         )
         self.receive_receipt.add_to_role_policy(ledger)
+        self._grant_opt_outs(house)
         queue, _ = work_queue(self, "Receipts", timeout)
         on_queue(self.receive_receipt, queue)
         topic = self._topic()
         topic.add_subscription(subscriptions.SqsSubscription(queue, raw_message_delivery=True))
         output = CfnOutput(self, "Topic", value=topic.topic_arn, description="event destination of SMS")
         output.override_logical_id(RECEIPTS_TOPIC)
+
+    def _grant_opt_outs(self, house: House) -> None:
+        """Whoever texts STOP adds to a person, as on a page; which shop is meant is seen from all of them."""
+        function = self.receive_receipt
+        house.grant_keys(function)
+        house.tables.customers.grant(function, *STORE_READS, "dynamodb:PutItem")
+        house.grant_shops(function)
+        house.grant_parameters(function, "shops", "ssm:GetParametersByPath")
 
     def _topic(self) -> sns.Topic:
         topic = sns.Topic(self, "ReceiptsTopic", enforce_ssl=True)

@@ -1,4 +1,4 @@
-"""SMS receipts from the queue: kept once, sends in doubt settled. What is not ours ends in the dead-letter queue."""
+"""SMS receipts and replies from the queue: kept once, opt-outs in force. Not ours: to the dead-letter queue."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from shared.core.aws import client
 from shared.core.clock import SystemClock
 from shared.core.settings import load
+from shared.core.shop import list_shop_ids
 from shared.delivery.feedback import FeedbackDeps
-from shared.delivery.receipts import receive_receipt
+from shared.delivery.live_pages import live_pages
+from shared.delivery.receipts import ReceiptDeps, receive
+from shared.delivery.replies.receive import ReplyDeps
+from shared.delivery.replies.store import DynamoTexted
 from shared.delivery.store import DynamoLedgerStore
-from shared.ingest.oversize import NoOversize
-from shared.ingest.store import DynamoEventStore
 
 
 @dataclass(frozen=True)
@@ -26,21 +28,26 @@ class Settings:
 
     deliveries_table: str
     events_table: str
+    customers_table: str
+    keys_secret: str
+    prefix: str
 
 
 @cache
-def _dependencies() -> FeedbackDeps:
-    settings, dynamodb = load(Settings), client("dynamodb")
-    events = DynamoEventStore(dynamodb, settings.events_table, NoOversize())
-    return FeedbackDeps(events, DynamoLedgerStore(settings.deliveries_table, dynamodb))
+def _dependencies() -> ReceiptDeps:
+    at, dynamodb = load(Settings), client("dynamodb")
+    pages = live_pages(at.customers_table, at.events_table, at.keys_secret, at.prefix)
+    feedback = FeedbackDeps(pages.events, DynamoLedgerStore(at.deliveries_table, dynamodb))
+    texted = DynamoTexted(at.deliveries_table, dynamodb)
+    return ReceiptDeps(feedback, ReplyDeps(texted, pages, lambda: list_shop_ids(at.prefix)))
 
 
-def handler(event: dict[str, Any], context: Any, deps: FeedbackDeps | None = None) -> PartialItemFailureResponse:
+def handler(event: dict[str, Any], context: Any, deps: ReceiptDeps | None = None) -> PartialItemFailureResponse:
     """One SQS batch; only the records that failed come back."""
     now, ports = SystemClock().now(), deps or _dependencies()
 
     def one(record: SQSRecord) -> None:
-        receive_receipt(record.body, ports, now)
+        receive(record.body, ports, now)
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     return process_partial_response(event=event, record_handler=one, processor=processor, context=context)

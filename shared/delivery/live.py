@@ -32,6 +32,8 @@ from shared.delivery.links.store import DynamoLinks
 from shared.delivery.links.tracked import Tracked
 from shared.delivery.policy import SECTION
 from shared.delivery.render import TemplateStore
+from shared.delivery.replies.noted import Noted
+from shared.delivery.replies.store import DynamoTexted
 from shared.delivery.send import SendDeps
 from shared.delivery.spend.store import Budgeted, DynamoSpend
 from shared.delivery.store import DynamoLedgerStore
@@ -66,11 +68,14 @@ def live_send_deps(
         links = DynamoLinks(deliveries_table, client("dynamodb", SINGLE_ATTEMPT))
         return Tracked(channel, name, links, keys, read_shop)
 
+    def noted(channel: Channel) -> Noted:
+        return Noted(channel, DynamoTexted(deliveries_table, client("dynamodb", SINGLE_ATTEMPT)), keys)
+
     makers: dict[str, Callable[[], Channel]] = {
         "email": lambda: SesChannel(configuration_set, client("sesv2", SINGLE_ATTEMPT)),
         "line": lambda: tracked(Budgeted(_line(prefix), "line", lambda message: 1, spend(), read_shop), "line"),
         "sms": lambda: tracked(
-            Budgeted(_sms(read_shop, configuration_set), "sms", sms_units, spend(), read_shop), "sms"
+            Budgeted(noted(_sms(read_shop, configuration_set)), "sms", sms_units, spend(), read_shop), "sms"
         ),
         "webhook": lambda: WebhookChannel(lambda tenant: required_endpoint(prefix, tenant, "webhook")),
     }

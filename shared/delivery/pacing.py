@@ -31,8 +31,10 @@ from shared.delivery.policy import ContactPolicy
 GRACE = timedelta(milliseconds=200)
 """How late after its slot a call may start."""
 
-BLOCK = timedelta(seconds=0.5)
-"""The longest block: what of it is not used is lost to the account."""
+BLOCK, ALONE = timedelta(seconds=0.5), timedelta(seconds=2)
+"""The longest block, and that of who sends alone: what of it is not used is lost to the account, and who comes next
+waits for its end.
+"""
 
 QUIET = timedelta(seconds=1)
 """Nobody sends, if the first free slot is older than this."""
@@ -237,8 +239,8 @@ class Pace:
         """One write for a block; where others send, too, no longer than there are threads to use it at once."""
         quota = self._known_quota(now)
         rate = quota.per_second / (1 + GRACE.total_seconds())
-        most = min(rate * BLOCK.total_seconds(), quota.left - self._leased)
-        count = int(max(1, most if self._alone else min(self._waiting, most)))
+        wanted = rate * ALONE.total_seconds() if self._alone else min(self._waiting, rate * BLOCK.total_seconds())
+        count = int(max(1, min(wanted, quota.left - self._leased)))
         spacing = timedelta(seconds=1 / rate)
         lease = self._store.lease(self._account, spacing * count, now, until)
         if lease is None:

@@ -557,13 +557,16 @@ class DynamoLedgerStore:
             self._query(
                 KeyConditionExpression="pk = :pk",
                 ExpressionAttributeValues={":pk": {"S": _pk(tenant, customer)}},
-                ProjectionExpression="pk, sk",
+                ProjectionExpression="pk, sk, also_pk, also_sk",
                 ConsistentRead=True,
             )
         )
         for item in items:
             with _ledger():
-                self._client.delete_item(TableName=self._table, Key=item)
+                # What lies elsewhere goes first: the row that names it is how it would be found again.
+                if "also_pk" in item:
+                    self._client.delete_item(TableName=self._table, Key={"pk": item["also_pk"], "sk": item["also_sk"]})
+                self._client.delete_item(TableName=self._table, Key={"pk": item["pk"], "sk": item["sk"]})
         return len(items)
 
     def _made(

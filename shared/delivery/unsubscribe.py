@@ -79,7 +79,7 @@ def act(text: str, submission: Submission, deps: UnsubscribeDeps, now: datetime)
     if method is None:
         return _page(400, "ask", token, deps)
     try:
-        _opt_out(token, method, deps, now)
+        opt_out(token, method, deps, now)
     except UnavailableError:
         return _page(503, "busy", token, deps)
     return _page(200, "done", token, deps)
@@ -107,7 +107,8 @@ def said_by(submission: Submission) -> str | None:
     return "page" if _BUTTON in said else "one_click"
 
 
-def _opt_out(token: UnsubscribeToken, method: str, deps: UnsubscribeDeps, now: datetime) -> None:
+def opt_out(token: UnsubscribeToken, method: str, deps: UnsubscribeDeps, now: datetime) -> None:
+    """They said no: kept as an event, and in force when this returns. Raises UnavailableError."""
     person = deps.customers.person(token.tenant, token.customer_id)
     if person is None or person.profile.erased or _is_out(person, token):
         return

@@ -16,25 +16,33 @@ import urllib3
 from infra.cli.connection import add_amazon, add_connection, hook_url
 from infra.cli.line import save_account
 from infra.cli.session import Deployment
-from infra.cli.sms import connect_receipts
+from infra.cli.shop import save_shop
+from infra.cli.sms import connect_receipts, connect_replies
 from infra.demo import shopify, verify
 from infra.demo.settle import settle, wait_until
 from infra.demo.shopify import Buyer
 from infra.demo.stage import Stage
 from infra.demo.story import PRODUCTS, SHOP
 from infra.local.lifecycle import LocalCloud
+from infra.local.process import internal
 from infra.local.stand_ins.line import BOT, TOKEN, LineStandIn
 from infra.names import AMAZON_QUEUE, CONFIGURATION_SET
-from shared.core.ids import CustomerId, ScenarioId, SendId, digest
+from shared.core.ids import CustomerId, EventId, ScenarioId, SendId, TenantId, digest
+from shared.customers import fold
 from shared.customers.model import PersonState
+from shared.customers.store import CustomerStore
 from shared.delivery.channels.line import LineAccount
 from shared.delivery.line_link import DIALOG, link_path
 from shared.delivery.links.link import ROUTE
 from shared.delivery.model import Purpose, SendRequest, SendState
 from shared.delivery.preferences import Frequency, wishes_of
+from shared.delivery.replies.receive import METHOD
+from shared.delivery.replies.store import DynamoTexted, number_digest
+from shared.delivery.rules import reaches
 from shared.delivery.send import IN_DOUBT
 from shared.delivery.store import Attempt, DynamoLedgerStore
 from shared.delivery.tokens import UnsubscribeToken, sign
+from shared.ingest.model import ConsentFacts, Event, EventType, Person
 from shared.ingest.signing import hmac_base64
 from shared.scenarios.enrolment import Enrolment, Instance
 from shared.scenarios.store import DynamoEnrolmentStore
@@ -241,6 +249,41 @@ def test_a_text_whose_answer_was_lost_is_sent_once_its_receipt_says_so(doors: Do
     kept = doors.kept(f"sms/sms/send/{request.send_id}")
     assert [sum(word in row for row in kept) for word in ("TEXT_QUEUED", "TEXT_DELIVERED")] == [1, 1]
     assert not any("818000000001" in row for row in kept), "a receipt is kept without the number"
+
+
+def test_who_texts_the_shop_to_stop_is_out_and_the_shop_can_prove_it(doors: Doors) -> None:
+    tenant, number, ours = doors.shop.shop.tenant, "+818000000002", "+815000000000"
+    shop = save_shop(doors.place, tenant, {"sections.delivery.sms.origination": ours})
+    keys, table, client = keys_of(doors.place), doors.place.outputs["DeliveriesTable"], doors.place.client("dynamodb")
+    customers = CustomerStore(doors.place.outputs["CustomersTable"], client)
+    fold.apply(says_yes_to_texts(tenant, number), customers, keys, shop)
+    DynamoTexted(table, client).note(tenant, number_digest(tenant, number, keys), doors.customer)
+    assert reaches(doors.person, "sms", SHOP)
+    connect_receipts(doors.place)
+    connect_replies(doors.place, ours)
+    said = {"reply": {"from": number, "to": ours, "text": "ＳＴＯＰ"}}
+    internal(doors.cloud.emulator, "POST", "/_matakite/sms", said)
+    settle(doors.cloud.emulator, executions=False)
+    assert not reaches(doors.person, "sms", SHOP)
+    said_no = [entry for entry in customers.consent_log(tenant, doors.customer) if not entry.granted]
+    assert {(entry.channel, entry.method) for entry in said_no} == {("sms", METHOD)}
+
+
+def says_yes_to_texts(tenant: TenantId, number: str) -> Event:
+    at = datetime.now(UTC) - timedelta(days=1)
+    return Event(
+        tenant=tenant,
+        event_id=EventId("doors-sms"),
+        event_type=EventType.CONSENT_CHANGED,
+        source="shopify",
+        store=SHOP,
+        subject=f"shopify/{SHOP}/customer/{JIRO.number}",
+        occurred_at=at,
+        received_at=at,
+        version="1",
+        person=Person(source_customer_id=str(JIRO.number), email=JIRO.email, phone=number),
+        facts=ConsentFacts(channel="sms", granted=True, method="test"),
+    )
 
 
 def test_somebody_whom_no_sweep_collected_makes_the_figure_that_calls(doors: Doors) -> None:

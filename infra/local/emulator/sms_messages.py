@@ -5,7 +5,9 @@ Mended: texts are kept as they were sent, and receipts are published to the topi
 `matakite sms connect` arranges it: queued, then delivered; a number that ends in 99 is unreachable. Nothing leaves this
 machine.
 
-``GET /_matakite/sms`` lists them, newest first; ``POST`` ``{"refuse_next": "ValidationException"}`` refuses the next.
+``GET /_matakite/sms`` lists them, newest first; ``POST`` ``{"refuse_next": "ValidationException"}`` refuses the next,
+``{"reply": {"from": "+81…", "to": "+81…", "text": "STOP"}}`` is a text to a number of ours with two-way SMS (of which
+the stand-in takes any: a number's id is the number).
 Other failing calls: ``lost_replies.py`` (service ``sms-voice``).
 """
 
@@ -38,6 +40,8 @@ _CONFLICT = "ConflictException"
 
 _topics: dict[str, str] = {}
 """Configuration set → topic its receipts go to; empty until there is one."""
+_numbers: dict[str, str] = {}
+"""Number → topic that what it receives goes to."""
 _lock = threading.Lock()
 _texts: list[dict[str, Any]] = []
 _refusals: list[str] = []
@@ -56,6 +60,8 @@ async def _handle(
             return _create(asked["ConfigurationSetName"], "")
         case "CreateEventDestination":
             return _create(asked["ConfigurationSetName"], asked["SnsDestination"]["TopicArn"])
+        case "UpdatePhoneNumber":
+            return _two_way(asked)
         case _:
             return _failure("ValidationException", f"the stand-in does not know {operation}")
 
@@ -67,6 +73,26 @@ def _create(name: str, topic: str) -> Response:
             return _failure(_CONFLICT, f"{name} has that already")
         _topics[name] = topic
     return _answer(200, {"ConfigurationSetName": name})
+
+
+def _two_way(asked: Mapping[str, Any]) -> Response:
+    if not (asked.get("TwoWayEnabled") and asked.get("SelfManagedOptOutsEnabled")):
+        return _failure("ValidationException", "the stand-in knows two-way SMS with self-managed opt-outs only")
+    with _lock:
+        _numbers[asked["PhoneNumberId"]] = asked["TwoWayChannelArn"]
+    return _answer(200, {"PhoneNumber": asked["PhoneNumberId"]})
+
+
+def reply(told: Mapping[str, str]) -> dict[str, str]:
+    """What AWS tells of a text to one of its numbers (End User Messaging SMS user guide, two-way SMS payload)."""
+    return {
+        "originationNumber": told["from"],
+        "destinationNumber": told["to"],
+        "messageKeyword": told["text"].split()[0].upper(),
+        "messageBody": told["text"],
+        "inboundMessageId": str(uuid4()),
+        "previousPublishedMessageId": str(uuid4()),
+    }
 
 
 def _send(asked: Mapping[str, Any]) -> Response:
@@ -134,8 +160,12 @@ def _list(request: InternalRequest) -> dict[str, Any]:
         return {"count": len(_texts), "messages": list(itertools.islice(reversed(_texts), limit))}
 
 
-def _refuse(request: InternalRequest) -> dict[str, Any]:
-    _refusals.append(str(request.json()["refuse_next"]))
+def _told(request: InternalRequest) -> dict[str, Any]:
+    asked = request.json()
+    if "reply" in asked:
+        sns.publish_internal(_numbers[asked["reply"]["to"]], reply(asked["reply"]))
+    else:
+        _refusals.append(str(asked["refuse_next"]))
     return {"refusals": _refusals}
 
 
@@ -145,4 +175,4 @@ def install(settings: EmulatorSettings) -> None:
     router.SERVICE_PATTERNS[SERVICE] = {"target_prefixes": [TARGET]}
     app.SERVICE_HANDLERS[SERVICE] = _handle
     route("GET", "sms", _list)
-    route("POST", "sms", _refuse)
+    route("POST", "sms", _told)

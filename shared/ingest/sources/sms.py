@@ -84,8 +84,8 @@ ABOUT = About(
     arrives="SNS to our own queue",
     orders="no: a channel",
     customers="no: a channel",
-    consent="no: AWS keeps its own list of who answered STOP, and refuses texts to them; a number that cannot be "
-    "reached is texted no more",
+    consent="yes: STOP or 配信停止 texted to a number with two-way SMS (`matakite sms connect --number`) is an opt-"
+    "out; a number that cannot be reached is texted no more",
     carts="no: a channel",
     signature="none needed: only our topic may write to the queue",
     dedupe="message, type and time",

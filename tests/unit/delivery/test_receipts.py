@@ -19,6 +19,7 @@ from shared.ingest.oversize import MemoryOversize
 from shared.ingest.registry import events_of
 from shared.ingest.sources.sms import MEANING, envelope_of
 from shared.ingest.store import MemoryEventStore
+from tests.unit.delivery.test_replies import Phones
 from tests.unit.delivery.world import NOON, a_request
 
 PHONE = "+818000000001"
@@ -95,5 +96,5 @@ def test_what_is_not_ours_comes_back_to_the_queue(wrong: dict[str, Any]) -> None
     with pytest.raises(RejectedError):
         receive_receipt(body, deps(), NOON)
     record = {"messageId": "m1", "body": body, "eventSource": "aws:sqs"}
-    answer = function.handler({"Records": [record]}, None, deps())
+    answer = function.handler({"Records": [record]}, None, Phones(feedback=deps()).deps)
     assert answer["batchItemFailures"] == [{"itemIdentifier": "m1"}]

@@ -1,0 +1,1 @@
+"""What people text back (SMS の返信)."""
