@@ -19,6 +19,7 @@ from infra.cli.model_files import Content, Histories, Orders, Unit, parse_day, r
 from shared.analytics.models import audit as auditing
 from shared.analytics.models import holdout
 from shared.analytics.models.bdw import Bdw
+from shared.analytics.models.bg_bb import BgBb
 from shared.analytics.models.bg_nbd import BgNbd
 from shared.analytics.models.candidates import PURCHASES, PurchaseFit, learn, learn_all, learn_spend
 from shared.analytics.models.clv import customer_lifetime_value, discounted_orders
@@ -46,6 +47,7 @@ class Name(StrEnum):
     MBG_NBD = "mbg_nbd"
     PARETO_NBD = "pareto_nbd"
     MBG_CNBD = "mbg_cnbd"
+    BG_BB = "bg_bb"
     GAMMA_GAMMA = "gamma_gamma"
     SBG = "sbg"
     BDW = "bdw"
@@ -66,7 +68,13 @@ File = Annotated[
     Path,
     typer.Argument(help="CSV or Parquet: (customer, date, amount), (x, t_x, T, mean_value) or (period, survivors)."),
 ]
-ModelOption = Annotated[Name, typer.Option("--model", help="auto: the best on a hold-out of the file's own orders.")]
+ModelOption = Annotated[
+    Name,
+    typer.Option(
+        "--model",
+        help="auto: the best on a hold-out of the file's own orders. bg_bb: each unit of time is an occasion.",
+    ),
+]
 UnitOption = Annotated[Unit, typer.Option(help="Unit of t_x, T, alpha, beta and --horizon.")]
 EndOption = Annotated[str | None, typer.Option("--calibration-end", metavar="DATE", help="Learn up to this day only.")]
 CustomerOption = Annotated[str | None, typer.Option("--customer", metavar="COLUMN", help="Column of the customer.")]
@@ -105,7 +113,7 @@ class People:
 class Fits:
     """What was learnt from a file."""
 
-    purchases: Mapping[str, PurchaseFit]
+    purchases: Mapping[str, PurchaseFit | Fit[BgBb]]
     spend: Fit[GammaGamma] | None
 
     def likeliest(self) -> str:
@@ -194,11 +202,13 @@ def _learn(people: People, model: Name, unit: Unit, pooling: bool) -> Fits:
     if model is Name.GAMMA_GAMMA and spend is None:
         raise RejectedError("gamma_gamma needs the amounts of repeat buyers: name their column with --amount")
     days = DAYS_PER[unit]
-    fitted: dict[str, PurchaseFit] = {}
+    fitted: dict[str, PurchaseFit | Fit[BgBb]] = {}
     if model is Name.AUTO:
-        fitted = learn_all(people.groups, days, pooling=pooling)
+        fitted |= learn_all(people.groups, days, pooling=pooling)
     elif model in PURCHASES:
-        fitted = {model.value: learn(model, people.groups, days, pooling=pooling)}
+        fitted[model] = learn(model, people.groups, days, pooling=pooling)
+    elif model is Name.BG_BB:
+        fitted[model] = BgBb.fit(people.groups)
     if spend is None:
         return Fits(fitted, None)
     return Fits(fitted, learn_spend(spend, people.groups.customers, 1.0) if pooling else GammaGamma.fit(spend))
@@ -388,7 +398,8 @@ def _of_histories(data: Histories) -> People:
 
 # --- what is printed -------------------------------------------------------------------------------------------------
 def _source(file: Path, content: Content) -> dict[str, Any]:
-    return {"file": file.name, "kind": content.kind, "skipped_rows": len(content.skipped)}
+    read_as = {"kind": content.kind, "columns": content.columns}
+    return {"file": file.name, **read_as, "skipped_rows": len(content.skipped)}
 
 
 def _about(people: People, unit: Unit) -> dict[str, Any]:

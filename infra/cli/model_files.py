@@ -27,18 +27,18 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _ENCODINGS = ("utf-8-sig", "cp932")
 
 NAMES: Mapping[str, tuple[str, ...]] = {
-    "customer": ("customer", "customer_id", "Customer ID", "CustomerID", "id", "ID", "顧客ID", "会員ID", "顧客番号"),
+    "customer": ("customer", "customer_id", "Customer ID", "CustomerID", "cust", "id", "顧客ID", "会員ID", "顧客番号"),
     "date": ("date", "ordered_at", "order_date", "ordered_on", "InvoiceDate", "注文日", "注文日時", "受注日"),
-    "amount": ("amount", "total", "value", "dollar_value", "金額", "注文金額", "受注金額"),
+    "amount": ("amount", "total", "value", "dollar_value", "sales", "金額", "注文金額", "受注金額"),
     "x": ("x", "frequency"),
     "t_x": ("t_x", "t.x", "recency"),
-    "T": ("T", "t_cal", "T.cal"),
+    "T": ("T", "t_cal", "T.cal", "n_cal", "n.cal", "periods"),
     "mean_value": ("mean_value", "monetary_value", "zbar"),
-    "count": ("count", "customers"),
+    "count": ("count", "customers", "custs", "weights"),
     "period": ("period", "periods", "year", "month", "回数"),
     "survivors": ("survivors", "active", "残存数", "継続人数"),
 }
-"""What a column may be called where it is not named by an option."""
+"""What a column may be called, in whatever case, where it is not named by an option."""
 
 Kind = Literal["order log", "summary", "survivors"]
 
@@ -72,6 +72,8 @@ class Content:
     """A file's content, and the rows left out of it (line, reason)."""
 
     kind: Kind
+    columns: Mapping[str, str]
+    """What is known → the file's column it was read from."""
     data: Orders | Histories | Cohorts
     skipped: tuple[tuple[int, str], ...] = ()
 
@@ -87,6 +89,8 @@ class _Rows:
     header: Sequence[str]
     rows: Iterator[tuple[int, Sequence[Any]]]
     bad: list[tuple[int, str]] = field(default_factory=list)
+    taken: dict[str, str] = field(default_factory=dict)
+    """What was read → from which column."""
 
     def place(self, what: str, named: str | None = None) -> int | None:
         """Where a column is. Raises RejectedError for a name that is not there."""
@@ -94,12 +98,14 @@ class _Rows:
             if named not in self.header:
                 raise RejectedError(f"no column {named!r}; there are: {', '.join(self.header)}")
             return self.header.index(named)
-        return next((self.header.index(name) for name in NAMES[what] if name in self.header), None)
+        header = [name.casefold() for name in self.header]
+        return next((header.index(name.casefold()) for name in NAMES[what] if name.casefold() in header), None)
 
     def read(
         self, places: Mapping[str, int], parse: Mapping[str, Any], check: Callable[[Mapping[str, Any]], None] = _fine
     ) -> dict[str, list[Any]]:
         """Columns of parsed values; rows that do not parse or pass the check go to `bad` whole."""
+        self.taken = {name: self.header[place] for name, place in places.items()}
         columns: dict[str, list[Any]] = {name: [] for name in places}
         for line, row in self.rows:
             try:
@@ -127,7 +133,7 @@ def read(
         data, kind = _summary(rows, customer, skip_bad_rows), "summary"
     else:
         data, kind = _orders(rows, customer, on, amount, skip_bad_rows), "order log"
-    return Content(kind, data, tuple(rows.bad))
+    return Content(kind, rows.taken, data, tuple(rows.bad))
 
 
 def _orders(rows: _Rows, customer: str | None, on: str | None, amount: str | None, skip: bool) -> Orders:

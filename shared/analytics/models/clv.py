@@ -13,7 +13,7 @@ DAYS_PER_MONTH = 365.0 / 12
 
 
 class PurchaseModel(Protocol):
-    """BG/NBD, MBG/NBD and Pareto/NBD alike."""
+    """BG/NBD, MBG/NBD, Pareto/NBD and BG/BB alike."""
 
     def log_likelihood(self, groups: Groups) -> float:
         """Of all customers together."""
@@ -30,11 +30,15 @@ class PurchaseModel(Protocol):
     def p_order_within(self, groups: Groups, time: float) -> FloatArray:
         """Per group."""
 
+
+class DrawableModel(PurchaseModel, Protocol):
+    """A model whose forecasts have an interval."""
+
     def orders_drawn(self, groups: Groups, time: float, draws: int, random: np.random.Generator) -> IntArray:
         """Of those alive, per group and draw."""
 
 
-class ChurnModel(PurchaseModel, Protocol):
+class ChurnModel(DrawableModel, Protocol):
     """A model whose P(alive) may be called 離脱: MBG/NBD and Pareto/NBD. BG/NBD has none, so that it cannot be."""
 
     def p_alive(self, groups: Groups) -> FloatArray:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shared.analytics.models.bg_nbd import BgNbd
-from shared.analytics.models.clv import PurchaseModel
+from shared.analytics.models.clv import DrawableModel
 from shared.analytics.models.gamma_gamma import GammaGamma
 from shared.analytics.models.groups import FloatArray, Groups, IntArray, levels
 from shared.analytics.models.mbg_cnbd import MbgCnbd
@@ -46,7 +46,7 @@ class Revenue:
 
 
 def revenue(
-    model: PurchaseModel,
+    model: DrawableModel,
     spend: GammaGamma,
     groups: Groups,
     time: float,
@@ -76,14 +76,14 @@ def revenue(
     return Revenue(expected, low, high)
 
 
-def _p_alive(model: PurchaseModel, groups: Groups) -> FloatArray:
+def _p_alive(model: DrawableModel, groups: Groups) -> FloatArray:
     if isinstance(model, BgNbd):
         return model.p_alive_optimistic(groups)
     found: FloatArray = model.p_alive(groups)  # type: ignore[attr-defined]
     return found
 
 
-def _distinct(model: PurchaseModel, groups: Groups) -> tuple[Groups, IntArray]:
+def _distinct(model: DrawableModel, groups: Groups) -> tuple[Groups, IntArray]:
     """What the future of somebody alive depends on: (x, T), or everything where purchases are regular."""
     if isinstance(model, MbgCnbd) and model.k > 1:
         return groups, np.arange(len(groups.x))
@@ -99,7 +99,7 @@ def _slice(groups: Groups, first: int, end: int) -> Groups:
 
 
 def _factors(
-    model: PurchaseModel,
+    model: DrawableModel,
     spend: GammaGamma,
     groups: Groups,
     time: float,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from datetime import date
 from functools import cache
+
+import numpy as np
 
 from infra.demo.cdnow import master_file
 from shared.analytics.models.groups import Groups
@@ -37,6 +40,14 @@ def summary(file: str = "CDNOW_sample.txt") -> Summary:
 def groups(file: str = "CDNOW_sample.txt") -> Groups:
     """The calibration's histories."""
     return summary(file).groups()[0]
+
+
+@cache
+def donations() -> Groups:
+    """11,104 donors who first gave in 1995, over the six years after: Fader, Hardie & Shang 2010, Table 2."""
+    with master_file().with_name("donations.csv").open(encoding="ascii") as file:
+        rows = [[int(cell) for cell in row] for row in list(csv.reader(file))[1:]]
+    return Groups.of(*np.transpose(rows))
 
 
 def one(x: int, t_x: float, t_cal: float) -> Groups:

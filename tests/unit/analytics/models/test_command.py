@@ -55,6 +55,21 @@ def test_a_summary_with_the_columns_of_lifetimes() -> None:
     assert found["best"] == "mbg_nbd"
 
 
+def test_a_summary_of_occasions_as_other_packages_name_it(write: Write) -> None:
+    donors = master_file().with_name("donations.csv")
+    found = run("fit", donors, "--model", "bg_bb")
+    assert found["columns"] == {"x": "frequency", "t_x": "recency", "T": "periods", "count": "weights"}
+    assert found["fits"]["bg_bb"]["log_likelihood"] == pytest.approx(-33225.58, abs=0.01)
+    told = run("predict", donors, "--model", "bg_bb", "--horizon", 10)["predictions"]
+    assert told[0]["expected_orders"] == pytest.approx(0.1302, abs=1e-4)
+    assert found["fits"] == run("fit", _in_capitals(write, donors), "--model", "bg_bb")["fits"]
+
+
+def _in_capitals(write: Write, file: Path) -> Path:
+    heading, _, rows = file.read_text("ascii").partition("\n")
+    return write("capitals.csv", f"{heading.upper()}\n{rows}")
+
+
 def test_an_order_log_with_a_hold_out(write: Write) -> None:
     file = write("orders.csv", ORDERS)
     found = run("fit", file, "--calibration-end", "2026-08-31", "--unit", "day", "--horizon", 60)

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from shared.analytics.models import bdw, beta_geometric, gamma_gamma, pareto_nbd, sbg
+from shared.analytics.models import bdw, beta_geometric, bg_bb, gamma_gamma, pareto_nbd, sbg
 from shared.analytics.models.gamma_gamma import Spend
 from shared.analytics.models.retention import Cohorts
-from tests.unit.analytics.models.published import HIGH_END, groups, summary
+from tests.unit.analytics.models.published import HIGH_END, donations, groups, summary
 
 Objective = Callable[[npt.NDArray[np.float64]], tuple[float, npt.NDArray[np.float64]]]
 
@@ -47,6 +47,11 @@ def test_beta_geometric(parameters: tuple[float, ...], lost_at_first: bool) -> N
 )
 def test_pareto_nbd(parameters: tuple[float, ...]) -> None:
     check(pareto_nbd.Kernel(groups()), parameters)
+
+
+@pytest.mark.parametrize("parameters", [(1.2, 0.75, 0.66, 2.8), (20.0, 0.1, 5.0, 0.2), (0.01, 50.0, 0.02, 300.0)])
+def test_bg_bb(parameters: tuple[float, ...]) -> None:
+    check(bg_bb.Kernel.over(donations()), parameters)
 
 
 @pytest.mark.parametrize("parameters", [(6.25, 3.74, 15.44), (0.3, 1.1, 200.0), (40.0, 30.0, 1.0)])
