@@ -416,6 +416,8 @@ def _about(people: People, unit: Unit) -> dict[str, Any]:
 def _described(fitted: Fit[Any]) -> dict[str, Any]:
     found = asdict(replace(fitted, model=None))
     del found["model"]
+    if fitted.pooled:
+        found["notes"] += ("--no-pooling finds the maximum of the likelihood of these data alone",)
     return {"parameters": asdict(fitted.model), "reliable": fitted.reliable} | found
 
 

@@ -22,6 +22,8 @@ SHOWN = 10
 MOST_ORDERS = 10_000
 """Repeat purchases of one customer: more is a till or a test account, and no history of anybody."""
 _YEARS = range(1900, 2200)
+_BETWEEN = str.maketrans("/.年月", "----")
+"""What stands between the numbers of a day."""
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 """How Excel's "Unicode text" begins."""
 _ENCODINGS = ("utf-8-sig", "cp932")
@@ -213,12 +215,12 @@ class Days(dict[Any, int]):
 
 
 def parse_day(value: Any) -> date:
-    """2026-11-21, 2026/11/21, 20261121, each with or without a time of day. Raises ValueError."""
+    """2026-11-21, 2026/11/21, 2026年11月21日, 20261121, each with or without a time of day. Raises ValueError."""
     if isinstance(value, datetime):
         return value.date()
     if isinstance(value, date):
         return value
-    text = str(value).strip().replace("T", " ").split(" ")[0].replace("/", "-").replace(".", "-")
+    text = str(value).strip().replace("T", " ").split(" ")[0].partition("日")[0].translate(_BETWEEN)
     try:
         parts = [int(part) for part in text.split("-")]
         day = date(*parts) if len(parts) == 3 else date.fromisoformat(text)
@@ -237,6 +239,8 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> float:
+    if value is None or not str(value).strip():
+        raise ValueError("a number is missing")
     try:
         number = float(str(value).replace(",", ""))
     except ValueError:

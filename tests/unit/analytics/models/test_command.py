@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -100,6 +101,8 @@ def test_parquet_and_csv_say_the_same(write: Write, tmp_path: Path) -> None:
 def test_japanese_headings_dates_and_amounts(write: Write) -> None:
     lines = ORDERS.replace("customer,date,amount", "顧客ID,注文日,金額").replace("2026-", "2026/").splitlines()
     assert run("fit", write("受注.csv", "\n".join(lines)))["customers"] == 39
+    kanji = re.sub("2026/0?([0-9]+)/0?([0-9]+)", r"2026年\1月\2日", "\n".join(lines))
+    assert run("fit", write("漢字.csv", kanji))["fits"] == run("fit", write("受注.csv", "\n".join(lines)))["fits"]
     other = run("fit", write("own.csv", "\n".join(lines).replace("顧客ID", "誰")), "--customer", "誰")
     assert other["customers"] == 39
 
@@ -120,6 +123,8 @@ def test_bad_rows_are_named_by_line(write: Write) -> None:
     assert f"line {line + 2}: no customer" in str(refused.value)
     assert f"line {line + 3}: has 1 columns, the header 3" in str(refused.value)
     assert run("fit", file, "--skip-bad-rows")["skipped_rows"] == 4
+    with pytest.raises(RejectedError, match="line 2: a number is missing"):
+        run("fit", write("missing.csv", "customer,date,amount\na,2026-01-01,\n"))
 
 
 def test_impossible_histories_are_named_by_line(write: Write) -> None:
