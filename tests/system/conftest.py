@@ -15,9 +15,11 @@ from datetime import date, timedelta
 import pytest
 
 from infra.cli.analysis import follow_night
+from infra.cli.importing import import_file
 from infra.cli.session import Deployment
 from infra.demo import acts, cdnow, story
 from infra.demo.post import Tally
+from infra.demo.settle import settle
 from infra.demo.stage import Stage, import_history, set_up, today
 from infra.demo.story import Day
 from infra.local import lifecycle
@@ -26,6 +28,7 @@ from infra.local.process import LocalPaths, free_port, internal, set_wait_scale
 from infra.node import use_bundled_node
 from shared.core.clock import SystemClock
 from shared.core.ids import TenantId
+from shared.ingest.files.model import FileOptions
 from tests.system.screen import Screen, matakite
 
 CUSTOMERS = 400
@@ -42,7 +45,10 @@ SEGMENT = "r1f1"
 CAMPAIGNS = ("haru", "aki")
 """Coupons made before the night, which reads their codes: two files, so that it also has something to put together."""
 
-SHOPS = ("default", "gate", "imports", "privacy", "exits", "grants", "websites", "pages", "inbox", "polls", "erasure")
+SHOPS = (
+    "default", "gate", "imports", "privacy", "exits", "grants", "websites", "pages", "inbox", "polls", "erasure",
+    "outage",
+)  # fmt: skip
 """Every shop of the suite; whoever needs one of their own adds its id here."""
 
 OpenShop = Callable[[str], Stage]
@@ -106,6 +112,28 @@ def open_shop(opened: dict[str, Stage]) -> OpenShop:
 def stage(open_shop: OpenShop) -> Stage:
     """The demo's shop, `default`."""
     return open_shop("default")
+
+
+@dataclass(frozen=True)
+class Outage:
+    """A shop that had a new customer on each of the three days up to yesterday, and no night since."""
+
+    stage: Stage
+    missed: tuple[date, ...]
+    """Those days, oldest first."""
+
+
+@pytest.fixture(scope="session")
+def outage(cloud: LocalCloud, open_shop: OpenShop, tmp_path_factory: pytest.TempPathFactory) -> Outage:
+    """Its customers have names that a spreadsheet would run."""
+    stage, file = open_shop("outage"), tmp_path_factory.mktemp("outage") / "orders.csv"
+    missed = tuple(today(stage.shop) - timedelta(days=ago) for ago in (3, 2, 1))
+    orders = [f"B-{n},{n},{n}@example.jp,=1+{n},@SUM({n}),{day},1000" for n, day in enumerate(missed)]
+    file.write_text("\n".join(["注文番号,顧客番号,メールアドレス,姓,名,注文日,合計金額", *orders]), "utf-8")
+    options = FileOptions(stage.shop.tenant, stage.shop.timezone, stage.shop.currency)
+    import_file(stage.deployment, stage.shop, file, "orders", options, lambda *_: None)
+    settle(cloud.emulator, executions=False)
+    return Outage(stage, missed)
 
 
 @pytest.fixture(scope="session")

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from infra.cli.analysis import follow_night
-from infra.demo.settle import settle, wait_until
+from infra.demo.settle import machine_arn, settle, wait_until
+from infra.demo.stage import Stage
 from infra.names import DASHBOARD, NIGHTLY_MACHINE
 from shared.admin.views import VIEWS
 from shared.analytics.meaning import analyses
 from shared.analytics.nightly import RUN
 from shared.analytics.reports import ReportStore
 from tests.system.books import table_of
-from tests.system.conftest import SHOPS, Played, fire_schedule
+from tests.system.conftest import SHOPS, Outage, Played, fire_schedule
 
 JAPANESE = re.compile(r"[぀-ヿ一-鿿]")
 
 
 @pytest.fixture(scope="module")
 def reports(played: Played) -> ReportStore:
-    deployment = played.stage.deployment
-    return ReportStore(deployment.outputs["ReportsTable"], deployment.client("dynamodb"))
+    return _reports(played.stage)
+
+
+def _reports(stage: Stage) -> ReportStore:
+    return ReportStore(stage.deployment.outputs["ReportsTable"], stage.deployment.client("dynamodb"))
 
 
 def test_the_night_is_complete_and_every_report_is_there(played: Played, reports: ReportStore) -> None:
@@ -41,6 +46,45 @@ def test_the_night_is_complete_and_every_report_is_there(played: Played, reports
         assert reports.get(tenant, name, played.night), name
 
 
+@pytest.fixture(scope="module")
+def started(played: Played, outage: Outage) -> dict[str, str]:
+    """Shop → the execution that the schedule started for it. One shop's last whole night was four days ago."""
+    last = outage.missed[0] - timedelta(days=1)
+    _reports(outage.stage).put(outage.stage.shop.tenant, RUN, last, {"state": "complete"})
+    states = played.stage.deployment.client("stepfunctions")
+    machine = machine_arn(played.stage.deployment, NIGHTLY_MACHINE)
+    found: dict[str, str] = {}
+
+    def everybody() -> bool:
+        running = states.list_executions(stateMachineArn=machine)["executions"]
+        # The schedule's are named by the day, the command's by the moment.
+        by_day = {each["name"].rpartition("-"): each["executionArn"] for each in running}
+        found.update({shop: arn for (shop, _, on), arn in by_day.items() if len(on) == len("20261122")})
+        return found.keys() >= set(SHOPS)
+
+    fire_schedule(played.cloud, "NightlySchedule")
+    wait_until(everybody, "a nightly execution for every shop", 60)
+    for shop in found.keys() - {"default", "outage"}:  # the empty shops' nights teach nothing more, and cost a minute
+        states.stop_execution(executionArn=found[shop])
+    return found
+
+
+def _ended(stage: Stage, execution: str) -> dict[str, Any]:
+    """What became of a night's execution."""
+    states, found = stage.deployment.client("stepfunctions"), dict[str, Any]()
+
+    def over() -> bool:
+        found.update(states.describe_execution(executionArn=execution))
+        return bool(found["status"] != "RUNNING")
+
+    wait_until(over, "the night", 180)
+    return found
+
+
+def test_the_schedule_starts_a_night_for_every_shop(played: Played, started: dict[str, str]) -> None:
+    assert _ended(played.stage, started["default"])["status"] == "SUCCEEDED"
+
+
 def test_the_first_run_wrote_everybody_and_the_second_nobody(played: Played, reports: ReportStore) -> None:
     deployment, tenant = played.stage.deployment, played.stage.shop.tenant
     before = table_of(deployment, "CustomersTable", tenant)
@@ -51,36 +95,6 @@ def test_the_first_run_wrote_everybody_and_the_second_nobody(played: Played, rep
     assert again["state"] == "complete"
     assert again["written"] == 0
     assert table_of(deployment, "CustomersTable", tenant) == before
-
-
-def test_the_schedule_starts_a_night_for_every_shop(played: Played) -> None:
-    states = played.stage.deployment.client("stepfunctions")
-    machine = next(
-        each["stateMachineArn"]
-        for page in states.get_paginator("list_state_machines").paginate()
-        for each in page["stateMachines"]
-        if each["name"] == NIGHTLY_MACHINE
-    )
-
-    def running() -> dict[str, str]:
-        found = states.list_executions(stateMachineArn=machine)["executions"]
-        return {each["name"]: each["executionArn"] for each in found}
-
-    before = running()
-    fire_schedule(played.cloud, "NightlySchedule")
-    started: dict[str, str] = {}
-
-    def everybody() -> bool:
-        started.update({name: arn for name, arn in running().items() if name not in before})
-        return {name.rpartition("-")[0] for name in started} >= set(SHOPS)
-
-    wait_until(everybody, "a nightly execution for every shop", 60)
-    for name, arn in started.items():
-        if not name.startswith("default"):  # the empty shops' nights teach nothing more, and cost a minute
-            states.stop_execution(executionArn=arn)
-    (mine,) = [arn for name, arn in started.items() if name.startswith("default")]
-    wait_until(lambda: states.describe_execution(executionArn=mine)["status"] != "RUNNING", "the night", 90)
-    assert states.describe_execution(executionArn=mine)["status"] == "SUCCEEDED"
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +133,28 @@ def test_a_widget_draws_itself_in_japanese(played: Played, widgets: dict[str, di
     assert "script" not in html.lower()
     described = client.invoke(FunctionName=widget["endpoint"], Payload=json.dumps({"describe": True, "view": view}))
     assert JAPANESE.search(json.load(described["Payload"])["markdown"])
+
+
+def test_missed_nights_are_run_in_order_each_as_of_its_own_day(outage: Outage, started: dict[str, str]) -> None:
+    ended, missed = _ended(outage.stage, started["outage"]), outage.missed
+    assert ended["status"] == "SUCCEEDED"
+    assert [run["as_of"] for run in json.loads(ended["output"])["runs"]] == [day.isoformat() for day in missed]
+    records = [_reports(outage.stage).get(outage.stage.shop.tenant, RUN, day) or {} for day in missed]
+    assert [record["state"] for record in records] == ["complete"] * 3
+    moments = [record[moment] for record in records for moment in ("started_at", "ended_at")]
+    assert moments == sorted(moments), "one after the other"
+    before = [missed[0] - timedelta(days=1), *missed[:2]]
+    assert [record["compared_with"] for record in records] == [day.isoformat() for day in before]
+    buyers = [each["rows"] for record in records for each in record["analyses"] if each["name"] == "buyers_v1"]
+    assert buyers == [1, 2, 3], "each day knows who had bought by then"
+
+
+def test_a_night_that_was_made_up_for_is_not_run_again(played: Played, outage: Outage, started: dict[str, str]) -> None:
+    deployment, shop = outage.stage.deployment, outage.stage.shop
+    states, machine = deployment.client("stepfunctions"), machine_arn(deployment, NIGHTLY_MACHINE)
+    begun = states.list_executions(stateMachineArn=machine)["executions"]
+    assert _ended(outage.stage, started["outage"])["status"] == "SUCCEEDED"
+    fire_schedule(played.cloud, "NightlySchedule")
+    settle(played.cloud.emulator, executions=False)
+    assert len(states.list_executions(stateMachineArn=machine)["executions"]) == len(begun)
+    assert follow_night(deployment, shop, None) == 0, "no night is due any more"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from pathlib import Path
@@ -10,7 +11,7 @@ from infra.local.process import LocalPaths
 from shared.analytics.reports import ReportStore
 from shared.customers.store import read_row
 from tests.system.books import scan
-from tests.system.conftest import SEGMENT, Played
+from tests.system.conftest import SEGMENT, Outage, Played
 from tests.system.screen import matakite
 
 
@@ -35,3 +36,36 @@ def test_a_segment_is_counted_saved_evaluated_and_exported(
     heading, *lines = csv.reader(path.read_text("utf-8-sig").splitlines())
     assert len(lines) == people
     assert all("@example.com" in line[3] and len(line) == len(heading) for line in lines)
+
+
+DEFINITION = """name: young_names
+title: 新しいお客様
+members:
+  first_order: {days_ago: {at_most: 30}}
+"""
+
+
+def test_a_definition_is_counted_before_it_is_saved_and_exported_without_formulas(
+    outage: Outage, cloud_paths: LocalPaths, tmp_path: Path
+) -> None:
+    file, exported = tmp_path / "young_names.yaml", tmp_path / "young_names.csv"
+    file.write_text(DEFINITION, "utf-8")
+
+    def segment(*arguments: str) -> str:
+        said = matakite(cloud_paths, "segment", *arguments, "--shop", "outage")
+        assert said.status == 0, said.err
+        return said.out
+
+    counted = segment("preview", str(file), "--sample", "2")
+    assert "新しいお客様：3 人" in counted
+    assert "ほか 1 人" in counted
+    assert "young_names" not in segment("list"), "nothing is saved by a look"
+    assert "新しいお客様：3 人" in segment("save", str(file)), "counted before it is saved"
+    (listed,) = [line for line in segment("list").splitlines() if "young_names" in line]
+    assert "次の夜間集計で" in listed
+    segment("export", "young_names", "--with-contact", "-o", str(exported))
+    assert exported.read_bytes().startswith(codecs.BOM_UTF8)
+    heading, *people = csv.reader(exported.read_text("utf-8-sig").splitlines())
+    assert heading == ["顧客ID", "姓", "名", "メールアドレス"]
+    names = [[f"'=1+{n}", f"'@SUM({n})", f"{n}@example.jp"] for n in range(3)]
+    assert sorted(row[1:] for row in people) == names, "a name that is a formula stays a text"
