@@ -97,7 +97,7 @@ ACCEPTED = (
         "Nobody outside signs in to AWS: a webhook has an HMAC over its body, an SDK its write key, a page or link a "
         "signed token, each checked by the function",
         path=r".*/(POST|GET|HEAD)--v1--"
-        r"((hooks|unsubscribe|preferences|c)--|\{call\}|surveys|subscribe|confirm|line--link).*",
+        r"((hooks|unsubscribe|preferences|c)--|\{call\}|surveys|subscribe|confirm|line--link|customers--lookup).*",
     ),
     Accepted(
         "AwsSolutions-SQS3",

@@ -15,6 +15,8 @@ from infra.functions import LOG_RETENTION, FunctionFactory
 from infra.house import House
 from infra.inbox import Inbox
 from infra.ingest import ImportOrders, Ingest
+from infra.lookup import ROUTE as LOOKUP
+from infra.lookup import Lookup
 from infra.notifications import Notifications
 from infra.polling import Polling
 from infra.privacy import Privacy
@@ -35,7 +37,12 @@ _ACCESS_LOG = {
     "bytes": "$context.responseLength",
 }
 
-ROUTE_LIMITS = {"POST /v1/{call}": (300, 600), "POST /v1/subscribe": (5, 20), "POST /v1/subscribe/{key}": (5, 20)}
+ROUTE_LIMITS = {
+    "POST /v1/{call}": (300, 600),
+    "POST /v1/subscribe": (5, 20),
+    "POST /v1/subscribe/{key}": (5, 20),
+    f"POST {LOOKUP}": (50, 100),
+}
 """Requests per second, and at once. A sign-up sends a mail: nobody may send thousands through a form."""
 
 
@@ -67,6 +74,7 @@ class StatelessStack(Stack):
         Receipts(self, "Receipts", house=house)
         SignUp(self, "SignUp", house=house, delivery=delivery)
         scenarios = Scenarios(self, "Scenarios", house=house, delivery=delivery)
+        Lookup(self, "Lookup", house=house)
         Admin(self, "Admin", house=house, scenarios=scenarios)
         _throttle(house.api)
         self._outputs(house)

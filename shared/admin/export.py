@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from datetime import date, datetime
-from enum import Enum
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from shared.admin.erase import Wanted, in_delivery
-from shared.core.clock import to_iso
 from shared.core.errors import NotFoundError
 from shared.core.ids import CustomerId, Ref, TenantId
 from shared.core.keys import KeyRing
+from shared.core.plain import as_json
 from shared.customers.items import state_of
 from shared.customers.store import CustomerStore
 from shared.delivery.store import LedgerStore
@@ -128,23 +127,3 @@ def _body(raw: bytes) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def as_json(value: Any) -> Any:
-    """Records as plain JSON values: nothing is left out, nothing is renamed."""
-    match value:
-        case Enum():
-            return value.value
-        case datetime():
-            return to_iso(value)
-        case date():
-            return value.isoformat()
-        case Mapping():
-            return {str(name): as_json(each) for name, each in value.items()}
-        case str() | int() | float() | bool() | None:
-            return value
-        case frozenset() | set():
-            return sorted(as_json(each) for each in value)
-    if is_dataclass(value):
-        return {each.name: as_json(getattr(value, each.name)) for each in fields(value)}
-    return [as_json(each) for each in value]

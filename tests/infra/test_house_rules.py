@@ -187,7 +187,13 @@ def test_public_routes_exist(templates: Templates, route: str) -> None:
 def test_no_other_route_is_public(templates: Templates) -> None:
     signed = ("unsubscribe", "preferences", "surveys", "confirm")
     pages = (*(f"/v1/{page}/{{token}}" for page in signed), "/v1/subscribe/{key}")
-    calls = ("/v1/hooks/{connection}", "/v1/{call}", "/v1/surveys/{survey}/answers", "/v1/subscribe")
+    calls = (
+        "/v1/hooks/{connection}",
+        "/v1/{call}",
+        "/v1/surveys/{survey}/answers",
+        "/v1/subscribe",
+        "/v1/customers/lookup",
+    )
     public = {f"{method} {path}" for path in pages for method in ("GET", "HEAD", "POST")}
     public |= {f"POST {path}" for path in calls}
     public |= {f"{method} /v1/line/link/{{token}}" for method in ("GET", "HEAD", "POST")}

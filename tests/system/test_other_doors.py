@@ -112,6 +112,23 @@ def test_who_asks_for_fewer_mails_is_known_to_have_asked_before_the_page_says_so
     assert form(page[:-1] + ("A" if page[-1] != "A" else "B"), {"form": "preferences", "all": "stop"}).status == 400
 
 
+def test_the_shops_own_system_looks_a_customer_up(doors: Doors) -> None:
+    site = add_connection(doors.place, doors.shop.shop.tenant, "track", "www.example.jp")
+    address = f"{doors.place.outputs['ApiUrl']}/v1/customers/lookup"
+
+    def ask(key: str, **meant: str) -> urllib3.BaseHTTPResponse:
+        return HTTP.request("POST", address, json=meant, headers=urllib3.make_headers(basic_auth=f"{key}:"))
+
+    secret, mail = f"{site.connection_id}_{site.secret}", str(JIRO.email)
+    told = ask(secret, email=mail)
+    assert (told.status, told.json()["customer_id"]) == (200, doors.customer), told.data
+    assert [cart["store"] for cart in told.json()["open_carts"]] == [SHOP]
+    assert mail.encode() not in told.data
+    assert ask(secret, source="shopify", store=SHOP, number=str(JIRO.number)).json() == told.json()
+    assert ask(secret, email="nobody@example.com").status == 404
+    assert ask(site.connection_id, email=mail).status == 401
+
+
 def _ticked(page: str, value: str) -> bool:
     (box,) = re.findall(rf'<input[^>]*value="{value}"[^>]*>', page)
     return " checked" in box

@@ -21,11 +21,12 @@ from shared.admin.erase import (
     plan_sweep,
     sweep_part,
 )
-from shared.admin.export import ExportDeps, as_json, export_person
+from shared.admin.export import ExportDeps, export_person
 from shared.analytics.lake import MemoryObjects
 from shared.core.clock import FixedClock, to_iso
 from shared.core.errors import UnavailableError
 from shared.core.ids import ConnectionId, CustomerId, EventId, ScenarioId
+from shared.core.plain import as_json
 from shared.customers.fold import apply
 from shared.customers.identity import address_ref
 from shared.customers.model import Suppressed
