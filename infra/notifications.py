@@ -10,9 +10,9 @@ from infra.house import House, on_queue, work_queue
 from infra.names import AMAZON_QUEUE
 
 SP_API_ACCOUNT = "437568002678"
-"""The AWS account SP-API sends notifications from, in every region: as guides and public stacks that follow
-https://developer-docs.amazon.com/sp-api/docs/set-up-notifications-with-amazon-sqs name it. Not tried with a real
-seller: what comes from another account is refused, so a wrong number would show as silence, not as a false notice."""
+"""The AWS account SP-API sends notifications from, in every region. Amazon's notifications guide names it ("Set
+Principal to …"), and a seller's queue stayed silent until it was this one and nobody's else
+(https://github.com/amzn/selling-partner-api-docs/issues/2043). What comes from another account is refused."""
 
 
 class Notifications(Construct):

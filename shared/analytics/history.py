@@ -46,10 +46,10 @@ def load_chunk(import_id: str, key: str, deps: HistoryDeps) -> dict[str, int]:
     done = f"{key}.done"
     if _exists(deps.work, done):
         return {"orders": len(events), "changed": 0}
-    refs: dict[str, Sequence[Ref]] = {event.event_id: identity.refs_of(event, deps.keys) for event in events}
+    refs: dict[str, tuple[Ref, ...]] = {event.event_id: identity.refs_of(event, deps.keys) for event in events}
     before = _known_orders(deps.customers, deps.shop.tenant, refs.values())
-    fold.load(events, deps.customers, deps.keys, deps.shop)
-    orders = _orders(events, refs, deps.keys, before)
+    fold.load(events, deps.customers, deps.keys, deps.shop, lambda event, _: refs[event.event_id])
+    orders = _orders(events, refs, before)
     owners = _owners(deps.customers, deps.shop.tenant, {ref for some in refs.values() for ref in some})
     states = list(_states(orders, before, owners, deps))
     told = ((event, refs[event.event_id]) for event in events)
@@ -78,13 +78,12 @@ def _order_key(order: Order) -> OrderKey:
 def _orders(
     events: Sequence[Event],
     refs: Mapping[str, Sequence[Ref]],
-    keys: KeyRing,
     before: Mapping[OrderKey, Order],
 ) -> dict[OrderKey, tuple[Order, Sequence[Ref]]]:
     """Every order of the chunk as it stands now, with the refs of its buyer."""
     found: dict[OrderKey, tuple[Order, Sequence[Ref]]] = {}
     for event in events:
-        for order in identity.record_of(event, refs[event.event_id], keys).orders.values():
+        for order in identity.orders_of(event):
             key = _order_key(order)
             known = found[key][0] if key in found else before.get(key)
             found[key] = (rules.merge_orders(known, order) if known else order), refs[event.event_id]

@@ -24,7 +24,7 @@ from shared.customers.store import CustomerStore
 from shared.ingest.model import Event, EventType, MessageFacts
 
 RefsOf = Callable[[Event, KeyRing], tuple[Ref, ...]]
-"""How the refs of an event are found: the lake keeps refs and not what they were made from."""
+"""How the refs of an event are found: the lake keeps refs and not what they were made from, and making them costs."""
 
 _ATTEMPTS = 25
 """Of n workers on one person one wins each round, so this many may meet."""
@@ -299,10 +299,13 @@ def _address(event: Event, channel: str, store: CustomerStore, keys: KeyRing) ->
 
 
 # --- a history at once -----------------------------------------------------------------------------------------------
-def load(events: Iterable[Event], store: CustomerStore, keys: KeyRing, shop: Shop) -> Loaded:
+def load(
+    events: Iterable[Event], store: CustomerStore, keys: KeyRing, shop: Shop, refs_of: RefsOf = identity.refs_of
+) -> Loaded:
     """Fold a history (一括取込): the same as applying its events one by one, in a fraction of the calls.
 
     Events of one person should come in one call: then each new person is one write. A second load writes nothing.
+    `refs_of` is for whoever made the refs of these events already.
     """
     plain: list[Event] = []
     special: list[Event] = []
@@ -310,7 +313,7 @@ def load(events: Iterable[Event], store: CustomerStore, keys: KeyRing, shop: Sho
         (plain if _is_plain(event) else special).append(event)
     people, rows, unchanged = 0, 0, 0
     for tenant, group in _by_tenant(plain).items():
-        done = _load_tenant(tenant, group, store, keys, shop)
+        done = _load_tenant(tenant, group, store, keys, shop, refs_of)
         people, rows, unchanged = people + done.people, rows + done.rows_written, unchanged + done.unchanged
     for event in special:
         rows += len(apply(event, store, keys, shop).changed)
@@ -332,8 +335,10 @@ def _by_tenant(events: Iterable[Event]) -> dict[TenantId, list[Event]]:
     return groups
 
 
-def _load_tenant(tenant: TenantId, events: Sequence[Event], store: CustomerStore, keys: KeyRing, shop: Shop) -> Loaded:
-    refs = [identity.refs_of(event, keys) for event in events]
+def _load_tenant(
+    tenant: TenantId, events: Sequence[Event], store: CustomerStore, keys: KeyRing, shop: Shop, refs_of: RefsOf
+) -> Loaded:
+    refs = [refs_of(event, keys) for event in events]
     known = store.refs(tenant, {ref for some in refs for ref in some})
     groups = _components(refs)
     changes: list[Change] = []

@@ -172,7 +172,7 @@ def record_of(event: Event, refs: Iterable[Ref], keys: KeyRing, *, forgotten: bo
     if forgotten:
         event = replace(event, person=Person(source_customer_id=event.person.source_customer_id))
     facts, place = event.facts, f"{event.source}/{event.store}"
-    orders = {f"{place}/{order.order_id}": order for order in _orders(event)}
+    orders = {f"{place}/{order.order_id}": order for order in orders_of(event)}
     carts = {f"{place}/{facts.token}": _cart(event, facts)} if isinstance(facts, CartFacts) and not forgotten else {}
     contracts = (
         {f"{place}/{facts.subscription_id}": _subscription(event, facts)}
@@ -261,7 +261,8 @@ def _subscription(event: Event, facts: SubscriptionFacts) -> Subscription:
     )
 
 
-def _orders(event: Event) -> Iterable[Order]:
+def orders_of(event: Event) -> Iterable[Order]:
+    """What an event says of an order: at most one."""
     facts = event.facts
     if isinstance(facts, OrderFacts):
         yield Order(
@@ -389,12 +390,9 @@ def _card(event: Event, keys: KeyRing) -> Card:
 
 def _consent_entries(event: Event, keys: KeyRing) -> Iterable[ConsentEntry]:
     facts = event.facts
-    email = rules.normalise_email(event.person.email)
-    address = address_ref(event.tenant, email, keys) if email else ""
     if isinstance(facts, ConsentFacts):
-        line = event.person.line_user_id
-        if line and facts.channel == "line":
-            address = line_ref(event.tenant, event.store, line, keys)
+        line = event.person.line_user_id if facts.channel == "line" else None
+        address = line_ref(event.tenant, event.store, line, keys) if line else _address(event, keys)
         yield ConsentEntry(
             channel=facts.channel,
             store=event.store,
@@ -412,7 +410,12 @@ def _consent_entries(event: Event, keys: KeyRing) -> Iterable[ConsentEntry]:
         )
     elif isinstance(facts, MessageFacts) and event.event_type is EventType.MESSAGE_COMPLAINED:
         # 迷惑メール報告: the customer says no to every store on this channel.
-        yield _complaint(facts, event.occurred_at, event.event_id, address)
+        yield _complaint(facts, event.occurred_at, event.event_id, _address(event, keys))
+
+
+def _address(event: Event, keys: KeyRing) -> str:
+    email = rules.normalise_email(event.person.email)
+    return address_ref(event.tenant, email, keys) if email else ""
 
 
 def _complaint(facts: MessageFacts, at: datetime, event_id: str, address: str) -> ConsentEntry:

@@ -68,7 +68,7 @@ def normalise_email(text: str | None) -> str | None:
     domain = domain.lower()
     if not local or not _DOMAIN.fullmatch(domain) or domain == "dummy.dummy":
         return None
-    if len(local) + len(domain) >= _MAX_EMAIL or not all(letter.isprintable() and letter != " " for letter in local):
+    if len(local) + len(domain) >= _MAX_EMAIL or " " in local or not local.isprintable():
         return None
     return f"{local}@{domain}"
 

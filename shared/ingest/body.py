@@ -277,17 +277,19 @@ def flag(body: Body, name: str) -> bool:
 
 
 def inner(body: Body, name: str) -> Body | None:
-    """An object inside the body; None when missing or null."""
+    """An object inside the body; None when missing, null or empty in any way (PHP writes `[]` and `""`)."""
     value = body.get(name)
-    if value is not None and not isinstance(value, dict):
+    if value in (None, "", []):
+        return None
+    if not isinstance(value, dict):
         _refuse(name, "an object")
     return value
 
 
 def items(body: Body, name: str) -> Sequence[Body]:
-    """A list of objects inside the body; empty when missing or null."""
+    """A list of objects inside the body; empty when missing, null or empty in any way (PHP writes `{}` and `""`)."""
     value = body.get(name)
-    if value is None:
+    if value in (None, "", {}):
         return ()
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         _refuse(name, "a list of objects")

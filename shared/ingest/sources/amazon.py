@@ -118,9 +118,9 @@ ABOUT = About(
     customers="no: Amazon names no buyer",
     consent="no: buyers of the mall are never put into a campaign",
     carts="no",
-    signature="none needed: the queue's policy lets only Amazon's notification account in (437568002678, as public "
-    "set-up guides and Amazon's own sample stacks name it; not confirmed by a shop with a contract); the seller is "
-    "compared",
+    signature="none needed: the queue's policy lets only Amazon's notification account in (437568002678, by Amazon's "
+    "notifications guide; sellers report that their queues fill with it: amzn/selling-partner-api-docs#2043); "
+    "the seller is compared",
     dedupe="`NotificationId`",
     limits="duplicates and any order; amounts come with an order file (`matakite import orders`)",
 )

@@ -7,7 +7,9 @@ rebuilt from the request. Decided here:
 - `order.*` is thin: an id and a state, no amount and no buyer, so it is a step of the order. What an order is worth
   comes with its completed payment; where the whole order is in the body (read back over the API, feed `order`), that
   beats every payment. An order paid in several parts counts its latest part until it was read back.
-- Only a completed refund lowers an order: a pending one may still fail.
+- Square writes an order of its own for every refund, so a refund's `order_id` is seldom the order that was paid: that
+  one is lowered by the payment's `refunded_money`, which grows. Both count under the payment's id, once. Only a
+  completed refund counts: a pending one may still fail. An exchange is worth what it came to beside its returns.
 - A subscription with a `canceled_date` still runs: ACTIVE, with the time it was cancelled and no next delivery.
 - `email_unsubscribed: true` is an opt-out. `false` is what Square writes for everybody who never said anything, so it
   is no consent (特定電子メール法).
@@ -18,9 +20,10 @@ rebuilt from the request. Decided here:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Literal
 
 from shared.core.errors import RejectedError
@@ -323,10 +326,11 @@ def _fulfilled(envelope: Envelope, data: Body) -> Sequence[Event]:
 
 def _whole_order(envelope: Envelope, order: Body) -> Sequence[Event]:
     """An order with its lines; a draft is none, nor is what Square makes of a return."""
-    state, total = read.word(order, "state"), _money(order, "total_money")
-    lines = read.items(order, "line_items")
+    lines, returned = read.items(order, "line_items"), read.items(order, "returns")
+    net = _money(read.inner(order, "net_amounts") or {}, "total_money") if returned else None
+    state, total = read.word(order, "state"), net or _money(order, "total_money")
     ordered_at = read.time(order, "created_at")
-    if state == "draft" or total is None or ordered_at is None or (not lines and read.items(order, "returns")):
+    if state == "draft" or total is None or ordered_at is None or (not lines and returned):
         return (unknown(envelope),)
     currency, amount = total
     beside = sum(_amount(order, name) for name in ("total_tip_money", "total_service_charge_money"))
@@ -339,7 +343,7 @@ def _whole_order(envelope: Envelope, order: Body) -> Sequence[Event]:
         paid=state == "completed" or _is_settled(order),
         cancelled_at=envelope.occurred_at if state == "canceled" else None,
         lines=tuple(_line(line) for line in lines),
-        refunds=tuple(_refund(each) for each in read.items(order, "refunds") if _has_refunded(each)),
+        refunds=_by_payment(each for each in read.items(order, "refunds") if _has_refunded(each)),
         goods_total=max(0, amount - beside),
         discount=_amount(order, "total_discount_money"),
         offline="point of sale" in read.word(read.inner(order, "source") or {}, "name"),
@@ -369,7 +373,8 @@ def _line(line: Body) -> Line:
         product_id=variation or "custom",
         variant_id=variation,
         title=read.text(line, "name") or "",
-        quantity=max(0, min(read.MAX_COUNT, int(pieces))) if pieces is not None else 0,
+        # 0.75 kg is one thing that was bought.
+        quantity=max(0, min(read.MAX_COUNT, ceil(pieces))) if pieces is not None else 0,
         unit_amount=_amount(line, "base_price_money"),
     )
 
@@ -404,6 +409,7 @@ def _payment(envelope: Envelope, data: Body) -> Sequence[Event]:
         currency=currency,
         total=total,
         paid=True,
+        refunds=_given_back(payment),
         goods_total=max(0, total - _amount(payment, "tip_money")),
         offline=read.word(card, "entry_method") in AT_THE_COUNTER or read.word(payment, "source_type") == "cash",
     )
@@ -427,7 +433,7 @@ def _refunded(envelope: Envelope, data: Body) -> Sequence[Event]:
     order_id = read.opaque_id(refund, "order_id")
     if order_id is None or not _has_refunded(refund):
         return (unknown(envelope),)
-    facts = RefundFacts(order_id=order_id, refunds=(_refund(refund),))
+    facts = RefundFacts(order_id=order_id, refunds=_by_payment((refund,)))
     return (event(envelope, EventType.ORDER_REFUNDED, facts, version=read.time(refund, "updated_at")),)
 
 
@@ -435,8 +441,23 @@ def _has_refunded(refund: Body) -> bool:
     return read.word(refund, "status") in {"completed", "approved"} and _money(refund, "amount_money") is not None
 
 
-def _refund(refund: Body) -> Refund:
-    return Refund(refund_id=read.required(read.opaque_id(refund), "id"), amount=_amount(refund, "amount_money"))
+def _given_back(payment: Body) -> tuple[Refund, ...]:
+    """All that went back of a payment so far."""
+    amount = _amount(payment, "refunded_money")
+    return (Refund(refund_id=read.required(read.opaque_id(payment), "id"), amount=amount),) if amount else ()
+
+
+def _by_payment(refunds: Iterable[Body]) -> tuple[Refund, ...]:
+    """Refunds as their payments tell them, so that none counts twice. A tender's id is its payment's."""
+    sums: dict[str, int] = {}
+    for refund in refunds:
+        of = next((found for name in _REFUND_OF if (found := read.opaque_id(refund, name))), None)
+        key = read.required(of, "id")
+        sums[key] = sums.get(key, 0) + _amount(refund, "amount_money")
+    return tuple(Refund(refund_id=key, amount=amount) for key, amount in sums.items())
+
+
+_REFUND_OF = ("payment_id", "tender_id", "id")
 
 
 # --- subscriptions and stock ------------------------------------------------------------------------------------------

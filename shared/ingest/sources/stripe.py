@@ -11,7 +11,7 @@ delivery (お届け) of it. Decided here:
 - A checkout session is a checkout. Stripe does not say what is in it, so an expired one is known but too little to
   mail about; `completed` closes it.
 - An invoice over nothing (a free trial) is no order. `charge.refunded` lowers the invoice it names; since 2025-03-31 a
-  charge names none, and belongs to an order of another source anyway: kept unread.
+  charge names none and is kept unread, and an invoice is lowered by its credit notes.
 - `pause_collection` is a pause. `cancel_at_period_end` (解約予約) still runs: ACTIVE, with the time it was cancelled
   and no next delivery. A cancel reason is a word of Stripe's list; what a person typed (`comment`) is never taken.
 - Where the shape changed with 2025-03-31 (periods, an invoice's subscription), both shapes are read.
@@ -144,7 +144,8 @@ ABOUT = About(
     signature="`t`/`v1` hex HMAC-SHA256 of time and raw body, 300 s either way",
     dedupe="event `id` (`evt_…`), the same on every retry",
     limits="retried for 3 days; test mode and thin v2 events are answered and not kept; since 2025-03-31 a refunded "
-    "charge names no invoice and is kept unread; ISK and UGX amounts are not converted",
+    "charge names no invoice, so only a credit note (`credit_note.created`) lowers one; ISK and UGX amounts "
+    "are not converted",
     webhook=True,
 )
 
@@ -434,6 +435,21 @@ def _refunded(envelope: Envelope, charge: Body) -> Sequence[Event]:
     return (event(envelope, EventType.ORDER_REFUNDED, facts),)
 
 
+def _credited(envelope: Envelope, note: Body) -> Sequence[Event]:
+    """A credit note lowers its invoice; before 2025-03-31 the refunded charge says the same, so it is not read."""
+    order_id = read.opaque_id(note, "invoice")
+    if order_id is None or _api_version(envelope) < _CHARGES_NAME_NO_INVOICE:
+        return (unknown(envelope),)
+    amount = _minor(note, "total") or _minor(note, "amount")
+    refund = Refund(refund_id=read.required(read.opaque_id(note), "id"), amount=amount)
+    return (event(envelope, EventType.ORDER_REFUNDED, RefundFacts(order_id=order_id, refunds=(refund,))),)
+
+
+def _api_version(envelope: Envelope) -> str:
+    """The version a body is written in: a date, and a name since 2024."""
+    return read.text(read.parse_object(envelope.raw), "api_version") or ""
+
+
 # --- people -----------------------------------------------------------------------------------------------------------
 
 
@@ -467,6 +483,7 @@ def split_name(name: str | None) -> tuple[str | None, str | None]:
 
 _COMPLETED = "checkout.session.completed"
 _PAYMENT_FAILED = "invoice.payment_failed"
+_CHARGES_NAME_NO_INVOICE = "2025-03-31"
 
 TYPES: Mapping[str, Callable[[Envelope, Body], Sequence[Event]]] = {
     "customer.created": _customer,
@@ -479,7 +496,9 @@ TYPES: Mapping[str, Callable[[Envelope, Body], Sequence[Event]]] = {
         for happened in ("created", "updated", "deleted", "paused", "resumed", "trial_will_end")
     },
     "invoice.paid": _invoice_paid,
+    "invoice.payment_succeeded": _invoice_paid,
     _PAYMENT_FAILED: _payment_failed,
     "charge.refunded": _refunded,
+    "credit_note.created": _credited,
 }
 """Every other type is UNKNOWN: kept with its raw body."""

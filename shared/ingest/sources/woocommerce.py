@@ -252,6 +252,8 @@ def _subject(topic: str, body: Body, store: str, event_id: EventId) -> str:
     known = TOPICS.get(topic)
     kind = known.kind if known else topic.partition(".")[0]
     key = _known_id(body)
+    if known and key is None and isinstance(body.get(kind), dict):
+        raise RejectedError("this is the Legacy API: set the webhook's API version to WP REST API Integration v3")
     if known and key is None:
         raise RejectedError(f"the body of {topic} has no id of its {kind}")
     return "/".join((NAME, store, read.key_part(kind), read.key_part(key or event_id)))
@@ -282,9 +284,10 @@ def _local(body: Body, name: str) -> datetime | None:
 
 
 def _gmt_if_any(body: Body, name: str) -> datetime | None:
-    """Like `_gmt`; None for zero dates of old databases, which mean none."""
+    """Like `_gmt`; None for zeros and zero dates of old databases, which mean none."""
     written = body.get(name)
-    return None if isinstance(written, str) and written.startswith("0000-") else _gmt(body, name)
+    none = written == 0 or (isinstance(written, str) and (written.strip() == "0" or written.startswith("0000-")))
+    return None if none else _gmt(body, name)
 
 
 # --- orders -----------------------------------------------------------------------------------------------------------
@@ -460,8 +463,8 @@ def _unit_price(line: Body, pieces: Decimal, with_tax: bool) -> Decimal:
 
 
 def _bill(body: Body) -> Body:
-    """The billing address; PHP writes an empty one as a list."""
-    return {} if body.get("billing") == [] else read.inner(body, "billing") or {}
+    """The billing address."""
+    return read.inner(body, "billing") or {}
 
 
 def _buyer(body: Body) -> Person:

@@ -61,6 +61,18 @@ def contract(**said: Any) -> Body:
 
 TAKEN_BACK = {"id": 728, "reason": "", "total": "-1980.00"}
 WOOCOMMERCE = [
+    Variant("what PHP writes for nothing", "order.updated", order(
+        billing="", refunds={}, coupon_lines="", line_items={"1": {**order()["line_items"][0]}}),
+        ((E.ORDER_UPDATED, {"total": 2580, "lines.len": 1, "refunds": (), "person.email": None}),)),
+    Variant("dinars of three decimals, half of them given back", "order.updated", order(
+        currency="KWD", total="12.345", refunds=[{**TAKEN_BACK, "total": "-6.172"}]),
+        ((E.ORDER_UPDATED, {"currency": "KWD", "total": 12_345, "refunds.0.amount": 6_172}),)),
+    Variant("REST v1: local times only", "order.created", {
+        name: value for name, value in order().items() if not name.endswith("_gmt")},
+        ((E.ORDER_PLACED, {"ordered_at": datetime(2026, 11, 2, 1, 15, 30, tzinfo=UTC), "total": 2580}),)),
+    Variant("a contract without a next date of an old plugin, which wrote 0", "subscription.updated", contract(
+        next_payment_date_gmt="0", trial_end_date_gmt=0, cancelled_date_gmt="0"),
+        ((E.SUBSCRIPTION_UPDATED, {"next_delivery_on": None, "cancelled_at": None}),)),
     Variant("a guest's order with meta of every type", "order.created", order(
         customer_id=0, meta_data=[{"id": 1, "key": "_a", "value": None}, {"id": 2, "key": "b", "value": [1,
         {"c": 2.5}]},
@@ -163,6 +175,22 @@ def subscriber(**said: Any) -> Body:
 
 
 SQUARE = [
+    Variant("sold by weight", "order.updated", told("order.updated", whole(line_items=[
+        {"uid": "u", "quantity": "0.75", "name": "見本茶", "base_price_money": yen(2640), "quantity_unit": {
+            "measurement_unit": {"weight_unit": "METRIC_KILOGRAM"}, "precision": 2}}])),
+        ((E.ORDER_UPDATED, {"lines.0.quantity": 1, "lines.0.product_id": "custom", "total": 2580}),)),
+    Variant("an exchange: what was returned is set off", "order.updated", told("order.updated", whole(
+        returns=[{"uid": "r", "source_order_id": "CAISENgvlJ6jLWAzERDzjyHVybX", "return_line_items": [
+            {"uid": "z", "quantity": "1", "name": "見本茶", "base_price_money": yen(1980)}]}],
+        return_amounts={"total_money": yen(1980)}, net_amounts={"total_money": yen(600)})),
+        ((E.ORDER_UPDATED, {"total": 600, "lines.len": 1}),)),
+    Variant("money that went back in two parts: the refunds have orders of their own", "payment.updated", told(
+        "payment.updated", payment(refunded_money=yen(800), refund_ids=["p_R1", "p_R2"], version=7)),
+        ((E.ORDER_UPDATED, {"total": 2580, "refunds.len": 1, "refunds.0.amount": 800,
+                            "order_id": "CAISENgvlJ6jLWAzERDzjyHVybY"}),)),
+    Variant("a payment of which nothing went back yet", "payment.updated", told("payment.updated", payment(
+        refunded_money=yen(0), refund_ids=None, application_details={"square_product": "ECOMMERCE_API"})),
+        ((E.ORDER_UPDATED, {"refunds": ()}),)),
     Variant("the whole order of a guest who paid with a card on file", "order.updated", told("order.updated", whole(
         tenders=[{"id": "t", "type": "CARD", "customer_id": "CUST0000000001", "amount_money": yen(2580)}])),
         ((E.ORDER_UPDATED, {"total": 2580, "goods_total": 1980, "paid": True,
@@ -253,9 +281,29 @@ def invoice(**said: Any) -> Body:
     return {**usual, **said}
 
 
+def note(**said: Any) -> Body:
+    return {"id": "cn_1", "object": "credit_note", "invoice": "in_1Variant", "amount": 980, "total": 980, "refunds": [],
+            "currency": "jpy", "customer": "cus_1", "status": "issued", "type": "post_payment", **said}  # fmt: skip
+
+
 OLD_PLAN = {"id": "plan_tea", "object": "plan", "amount": 1980, "currency": "jpy", "interval": "year",
             "interval_count": 1, "name": "茶", "livemode": True}  # fmt: skip
 STRIPE = [
+    Variant("the older name of a paid invoice", "", event("invoice.payment_succeeded", invoice(), "2020-08-27"),
+        ((E.ORDER_UPDATED, {"order_id": "in_1Variant", "total": 2980, "paid": True}),)),
+    Variant("2025: a charge that names no invoice", "", event("charge.refunded", {
+        "id": "ch_1", "object": "charge", "amount": 2980, "amount_refunded": 980, "currency": "jpy",
+        "payment_intent": "pi_1", "customer": "cus_1", "refunded": False}), ((E.UNKNOWN, {}),)),
+    Variant("2025: a credit note for a part of an invoice", "", event("credit_note.created", note()),
+        ((E.ORDER_REFUNDED, {"order_id": "in_1Variant", "refunds.0.amount": 980}),)),
+    Variant("2022: the refunded charge says the same as the credit note", "", event(
+        "credit_note.created", note(refund="re_1"), "2022-11-15"), ((E.UNKNOWN, {}),)),
+    Variant("dinars of three decimals", "", event("invoice.paid", invoice(currency="kwd", total=12_345)),
+        ((E.ORDER_UPDATED, {"currency": "KWD", "total": 12_345}),)),
+    Variant("a checkout without an amount and without anybody", "", event("checkout.session.completed", {
+        "id": "cs_live_1", "object": "checkout.session", "amount_total": None, "currency": None, "customer": None,
+        "customer_details": None, "after_expiration": None, "mode": "setup"}),
+        ((E.CHECKOUT_UPDATED, {"total": 0, "currency": None, "person.email": None}),)),
     Variant("2015: one plan, on the contract itself", "", event("customer.subscription.updated", {
         "id": "sub_1Variant", "object": "subscription", "plan": OLD_PLAN, "quantity": 2, "customer": "cus_1",
         "status": "active", "start": BEGAN, "current_period_end": ENDS, "cancel_at_period_end": False}, "2015-10-16"),

@@ -104,6 +104,17 @@ TAKEN_BACK = {"id": 3, "line_item_id": 16_100_000_000_001, "quantity": 1, "subto
               "subtotal_set": money("1980", "JPY", "11.90")}  # fmt: skip
 NOTHING: dict[str, Any] = {}
 ORDERS = [
+    Variant("dinars of three decimals", "orders/create", order(
+        currency="KWD", total_price="12.345", subtotal_price="12.345", total_price_set=money("12.345", "KWD"),
+        line_items=[line(price="12.345", price_set=money("12.345", "KWD"))]),
+        ((E.ORDER_PLACED, {"currency": "KWD", "total": 12_345, "lines.0.unit_amount": 12_345}),)),
+    Variant("nothing but what an order cannot do without", "orders/updated", {
+        name: order()[name] for name in ("id", "created_at", "currency", "total_price", "line_items")},
+        ((E.ORDER_UPDATED, {"total": 2580, "person.email": None, "person.anonymous_ids": ()}),)),
+    Variant("edited before it was paid: one of two pieces taken away", "orders/updated", order(
+        total_price="4560", current_total_price="2580", total_price_set=money("4560", "JPY"),
+        line_items=[line(quantity=2, current_quantity=1)], refunds=[refund(refund_line_items=[TAKEN_BACK])]),
+        ((E.ORDER_UPDATED, {"total": 4560, "refunds.0.amount": 1980, "lines.0.quantity": 2}),)),
     Variant("bought with a gift card", "orders/create", order(
         payment_gateway_names=["gift_card"], line_items=[line(title="ギフトカード", gift_card=True, taxable=False)]),
         ((E.ORDER_PLACED, {"total": 2580, "paid": True, "lines.0.title": "ギフトカード", "person.first_name": "花"}),)),

@@ -52,6 +52,8 @@ SAID = {
     "invoice.paid@in-full": EventType.ORDER_UPDATED,
     "invoice.paid@shape-before-2025": EventType.ORDER_UPDATED,
     "invoice.paid@trial": EventType.UNKNOWN,
+    "invoice.payment_succeeded@shape-before-2025": EventType.ORDER_UPDATED,
+    "credit_note.created": EventType.ORDER_REFUNDED,
     "invoice.payment_failed": EventType.SUBSCRIPTION_UPDATED,
     "invoice.payment_failed@manual": EventType.UNKNOWN,
 }
