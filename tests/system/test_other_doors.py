@@ -124,7 +124,7 @@ def test_the_shops_own_system_looks_a_customer_up(doors: Doors) -> None:
     assert (told.status, told.json()["customer_id"]) == (200, doors.customer), told.data
     assert [cart["store"] for cart in told.json()["open_carts"]] == [SHOP]
     assert mail.encode() not in told.data
-    assert ask(secret, source="shopify", store=SHOP, number=str(JIRO.number)).json() == told.json()
+    assert ask(secret, source="shopify", store=SHOP, number=str(JIRO.customer_id)).json() == told.json()
     assert ask(secret, email="nobody@example.com").status == 404
     assert ask(site.connection_id, email=mail).status == 401
 
