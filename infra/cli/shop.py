@@ -20,6 +20,7 @@ from shared.delivery.links.link import check_links
 from shared.delivery.policy import SECTION as DELIVERY
 from shared.delivery.policy import contact_policy
 from shared.delivery.sender import sender_of
+from shared.delivery.staff import staff_of
 
 app = typer.Typer(name="shop", help="Settings of a shop / ショップ設定", no_args_is_help=True)
 _console = Console(soft_wrap=True, highlight=False)
@@ -50,6 +51,7 @@ def set_(
     postal_address: Annotated[_Text, typer.Option(help="Postal address (住所) in every marketing mail.")] = None,
     contact: Annotated[_Text, typer.Option(help="Where complaints go (苦情・問合せ先): mail, phone or URL.")] = None,
     reply_to: Annotated[_Text, typer.Option(help="Where replies go; default: the sender's address.")] = None,
+    staff_mail: Annotated[_Text, typer.Option(help="Who hears of `notify` steps (社内通知): a@…,b@…")] = None,
     setting: Annotated[
         list[str] | None,
         typer.Option(
@@ -66,6 +68,7 @@ def set_(
         "postal_address": postal_address,
         "contact": contact,
         "reply_to": reply_to,
+        "staff_mail": staff_mail,
     }
     given = _given(top) | {f"sections.{DELIVERY}.{field}": text for field, text in _given(sender).items()}
     given |= dict(parse_setting(text) for text in setting or [])
@@ -112,6 +115,7 @@ def check(tenant: TenantId, document: Mapping[str, Any]) -> Shop:
     sender_of(shop)
     contact_policy(shop)
     check_links(shop)
+    staff_of(shop)
     definitions_of(shop)
     return shop
 

@@ -25,7 +25,7 @@ class Poster(Protocol):
 class Leave(Protocol):
     """Where it waits (tray.Tray)."""
 
-    def put(self, kind: str, key: SendKey, document: Mapping[str, Any]) -> None:
+    def put(self, kind: str, key: SendKey, document: Mapping[str, Any]) -> bool:
         """See Tray.put."""
         ...
 
@@ -38,12 +38,15 @@ def post_or_leave(
     tray: Leave,
     poster: Poster,
     now: datetime,
-) -> None:
-    """Where the shop has an endpoint it is posted there under the send id; else the tray keeps it, once."""
+) -> bool:
+    """Where the shop has an endpoint it is posted there under the send id; else the tray keeps it, once.
+
+    False: the tray had it.
+    """
     if endpoint is None:
-        tray.put(kind, key, document)
-        return
+        return tray.put(kind, key, document)
     said = {"type": _TYPES.get(kind, kind), **document}
     body = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
     headers = signed_headers(key.send_id, body, endpoint.secret, now)
     taken(poster.post(endpoint.url, body, headers), f"the endpoint {kind!r}")
+    return True

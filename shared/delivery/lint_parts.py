@@ -10,6 +10,7 @@ from typing import Any
 from shared.delivery.channels.call import PART as CALL
 from shared.delivery.channels.call import read_task
 from shared.delivery.channels.channel import RefusedError
+from shared.delivery.channels.handover import TEXT as NOTICE
 from shared.delivery.channels.line import MAX_MESSAGES, MESSAGES
 from shared.delivery.channels.postal import MAX_LETTERS
 from shared.delivery.channels.postal import TEXT as POSTAL
@@ -20,6 +21,8 @@ from shared.delivery.channels.webhook import PART as WEBHOOK
 from shared.delivery.model import Purpose
 
 MAX_TEXT, MAX_ALT, MAX_URL = 5000, 1500, 2000
+MAX_SUBJECT, MAX_NOTICE = 48, 1000
+"""Of a note to the staff; what staff.py puts before and after it comes on top."""
 MAX_FLEX = 50_000
 """LINE takes 50 KB of a carousel and 30 KB of a bubble."""
 
@@ -140,6 +143,16 @@ def webhook(text: str, purpose: Purpose) -> Iterator[str]:
         yield f"{WEBHOOK} must be a JSON object of at most {MAX_BODY} bytes: write every variable `| json`"
 
 
+def notify(text: str, purpose: Purpose) -> Iterator[str]:
+    """What the staff reads: the first line is the mail's subject."""
+    first = next(iter(text.strip().splitlines()), "")
+    if not 1 <= len(first) <= MAX_SUBJECT:
+        yield f"{NOTICE} begins with a line of {len(first)} letters: 1 to {MAX_SUBJECT} are the subject of the mail"
+    if len(text) > MAX_NOTICE:
+        yield f"{NOTICE} has {len(text)} letters, at most {MAX_NOTICE}"
+    yield from _missing_words(NOTICE, text)
+
+
 def _shows_nothing(message: Mapping[str, Any]) -> Iterator[str]:
     for box in _boxes(message):
         for name in ("text", "altText"):
@@ -162,5 +175,12 @@ def _json(text: str) -> Any:
         return None
 
 
-OTHER_PARTS: Mapping[str, Check] = {MESSAGES: line, SMS: sms, POSTAL: postal, CALL: call, WEBHOOK: webhook}
+OTHER_PARTS: Mapping[str, Check] = {
+    MESSAGES: line,
+    SMS: sms,
+    POSTAL: postal,
+    CALL: call,
+    WEBHOOK: webhook,
+    NOTICE: notify,
+}
 """Part → what is wrong with a rendered one."""

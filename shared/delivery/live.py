@@ -30,12 +30,14 @@ from shared.delivery.coupons.store import DynamoCoupons
 from shared.delivery.endpoints import load_endpoint, required_endpoint
 from shared.delivery.links.store import DynamoLinks
 from shared.delivery.links.tracked import Tracked
+from shared.delivery.pace.store import DynamoPaceStore
 from shared.delivery.policy import SECTION
 from shared.delivery.render import TemplateStore
 from shared.delivery.replies.noted import Noted
 from shared.delivery.replies.store import DynamoTexted
 from shared.delivery.send import SendDeps
 from shared.delivery.spend.store import Budgeted, DynamoSpend
+from shared.delivery.staff import StaffMail
 from shared.delivery.store import DynamoLedgerStore
 from shared.delivery.tray import S3Tray
 
@@ -64,6 +66,13 @@ def live_send_deps(
     def spend() -> DynamoSpend:
         return DynamoSpend(deliveries_table, client("dynamodb", SINGLE_ATTEMPT))
 
+    def staff() -> StaffMail:
+        return StaffMail(
+            read_shop,
+            DynamoPaceStore(deliveries_table, client("dynamodb")).count_day,
+            client("sesv2", SINGLE_ATTEMPT),
+        )
+
     def tracked(channel: Channel, name: str) -> Tracked:
         links = DynamoLinks(deliveries_table, client("dynamodb", SINGLE_ATTEMPT))
         return Tracked(channel, name, links, keys, read_shop)
@@ -82,7 +91,7 @@ def live_send_deps(
     if work_bucket:
         makers["postal"] = lambda: PostalChannel(tray(), lambda tenant: shop_url(read_shop(tenant)))
         makers["notify"] = lambda: HandoverChannel(
-            "notify", tray(), (NOTICE,), lambda tenant: load_endpoint(prefix, tenant, "notify")
+            "notify", tray(), (NOTICE,), lambda tenant: load_endpoint(prefix, tenant, "notify"), staff=staff()
         )
         makers["export"] = lambda: HandoverChannel("export", tray())
         makers["call"] = lambda: CallChannel(lambda tenant: load_endpoint(prefix, tenant, "call"), tray())

@@ -1,7 +1,7 @@
 """Where letters and call tasks wait to be fetched (出力トレイ): one encrypted object per send, which expires.
 
 `outbox/{tenant}/{kind}/{customer_id}/{send_id}.json` in the work bucket, which keeps everything for 30 days. The same
-send writes the same object, so a repeat is no second letter. What was fetched is listed in
+send has one object, which the first to write it makes, so a repeat is no second letter. What was fetched is listed in
 `outbox/{tenant}/{kind}-exports/{batch}.json`; the objects themselves stay until they expire, so that a batch can be
 made again. Erasing a person deletes what is below their id.
 """
@@ -27,7 +27,9 @@ KEPT = timedelta(days=30)
 REPEATS = timedelta(days=20)
 """While the first object is surely still there, a repeat is no second one."""
 
-_BUSY = frozenset({"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded"})
+_BUSY = frozenset(
+    {"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "ConditionalRequestConflict"}
+)
 
 Document = Mapping[str, Any]
 
@@ -35,8 +37,8 @@ Document = Mapping[str, Any]
 class Tray(Protocol):
     """Where a channel without a provider leaves what somebody will fetch."""
 
-    def put(self, kind: str, key: SendKey, document: Document) -> None:
-        """Leave one document; again is the same as once. Raises NotSentError or AmbiguousError."""
+    def put(self, kind: str, key: SendKey, document: Document) -> bool:
+        """Leave one document; again is the same as once, and False. Raises NotSentError or AmbiguousError."""
         ...
 
     def all(self, tenant: TenantId, kind: str) -> Iterator[Document]:
@@ -79,9 +81,11 @@ class MemoryTray:
         self.documents: dict[tuple[str, SendKey], Document] = {}
         self._batches: dict[tuple[TenantId, str], dict[str, tuple[str, ...]]] = {}
 
-    def put(self, kind: str, key: SendKey, document: Document) -> None:
+    def put(self, kind: str, key: SendKey, document: Document) -> bool:
         """See Tray."""
-        self.documents[kind, key] = json.loads(json.dumps(document))
+        new = (kind, key) not in self.documents
+        self.documents.setdefault((kind, key), json.loads(json.dumps(document)))
+        return new
 
     def all(self, tenant: TenantId, kind: str) -> Iterator[Document]:
         """See Tray."""
@@ -110,7 +114,7 @@ class S3Tray:
         self._bucket = bucket
         self._client = client
 
-    def put(self, kind: str, key: SendKey, document: Document) -> None:
+    def put(self, kind: str, key: SendKey, document: Document) -> bool:
         """See Tray."""
         from botocore.exceptions import (
             BotoCoreError,
@@ -121,13 +125,16 @@ class S3Tray:
 
         name = f"{PREFIX}/{key.tenant}/{kind}/{key.customer_id}/{key.send_id}.json"
         try:
-            self._write(name, document)
+            self._write(name, document, IfNoneMatch="*")
         except ClientError as error:
+            if error.response["Error"]["Code"] == "PreconditionFailed":
+                return False
             raise _from_answer(error) from error
         except (ConnectTimeoutError, EndpointConnectionError) as error:
             raise NotSentError(f"the bucket could not be reached ({type(error).__name__})") from error
         except BotoCoreError as error:
             raise AmbiguousError(f"the bucket's answer was lost ({type(error).__name__})") from error
+        return True
 
     def all(self, tenant: TenantId, kind: str) -> Iterator[Document]:
         """See Tray."""
@@ -151,9 +158,9 @@ class S3Tray:
                 self._client.delete_object(Bucket=self._bucket, Key=name)
         return len(theirs)
 
-    def _write(self, name: str, document: Document) -> None:
+    def _write(self, name: str, document: Document, **only: str) -> None:
         body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-        self._client.put_object(Bucket=self._bucket, Key=name, Body=body, ContentType="application/json")
+        self._client.put_object(Bucket=self._bucket, Key=name, Body=body, ContentType="application/json", **only)
 
     def _read(self, prefix: str) -> Iterator[tuple[str, Document]]:
         with domain_errors("read the tray"):

@@ -48,7 +48,8 @@ Steps:
     split: subject · shares: {a: 45, b: 45, holdout: 10} · arms: {a: […], b: […]}      by person, for ever the same
     send: mail_1 · channel: email, or [line, email]: the first that reaches them · template: folder/name
     tag: vip_offered · exit: word · coupon: spring       one of the campaign's codes each: `coupon` of later templates
-    notify: staff · template: folder/name     tell the staff (endpoint `notify`, or `matakite scenario handed ID`)
+    notify: staff · template: folder/name     tell the staff, with ids: by mail (`matakite shop set --staff-mail`) and
+        `matakite scenario handed ID --kind notify`, or to the endpoint `notify` where there is one
     webhook: crm · template: folder/name      post to the shop's endpoint
     export: list                              a line for each, fetched as a file by `matakite scenario handed ID`
 

@@ -1,13 +1,15 @@
 """A step of a scenario hands people to the shop: a word to its staff (社内通知), or a line of a list (リスト出力).
 
 Posted to the shop's endpoint of that name, signed, where it has one; else left in the tray, from which
-`matakite scenario handed ID` makes a file. Ids only: who they are is read when somebody looks.
+`matakite scenario handed ID` makes a file, and the staff is mailed that it is there. Ids only: who they are is read
+when somebody looks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from shared.core.clock import Clock, SystemClock
 from shared.core.ids import TenantId
@@ -18,6 +20,14 @@ from shared.delivery.tray import REPEATS
 
 TEXT = "notify.txt"
 """What the staff reads."""
+
+
+class Staff(Protocol):
+    """Who is told besides (staff.StaffMail)."""
+
+    def tell(self, tenant: TenantId, note: Mapping[str, Any]) -> bool:
+        """Did it leave?"""
+        ...
 
 
 def _nowhere(_: TenantId) -> Endpoint | None:
@@ -35,6 +45,7 @@ class HandoverChannel:
     endpoint_of: Callable[[TenantId], Endpoint | None] = _nowhere
     poster: Poster = field(default_factory=Outbound)
     clock: Clock = field(default_factory=SystemClock)
+    staff: Staff | None = None
     repeats = REPEATS
 
     def send(self, message: Message) -> Accepted:
@@ -49,5 +60,8 @@ class HandoverChannel:
             **{part.partition(".")[0]: text for part, text in message.parts.items()},
         }
         endpoint = self.endpoint_of(key.tenant)
-        post_or_leave(self.kind, key, said, endpoint, self.tray, self.poster, self.clock.now())
+        new = post_or_leave(self.kind, key, said, endpoint, self.tray, self.poster, self.clock.now())
+        # A repeat finds the note in the tray, and whoever left it there told the staff or died: never twice.
+        if new and endpoint is None and self.staff is not None:
+            self.staff.tell(key.tenant, said)
         return Accepted(f"{self.kind}-{key.send_id}")

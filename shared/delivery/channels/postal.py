@@ -31,7 +31,7 @@ _AS_PRINTED = str.maketrans("abcdefghijklmnopqrstuvwxyz234567", "ABCDEFGHJKLMNPQ
 class Leave(Protocol):
     """Where letters wait (tray.Tray)."""
 
-    def put(self, kind: str, key: SendKey, document: Mapping[str, Any]) -> None:
+    def put(self, kind: str, key: SendKey, document: Mapping[str, Any]) -> bool:
         """See Tray.put."""
         ...
 

@@ -8,6 +8,7 @@ headers; SES builds the MIME parts and signs everything with DKIM, the unsubscri
 from __future__ import annotations
 
 import re
+from contextlib import AbstractContextManager
 from email.header import Header
 from typing import TYPE_CHECKING, TypedDict
 
@@ -60,7 +61,7 @@ class SesChannel:
     def send(self, message: Message) -> Accepted:
         """See Channel."""
         apart: Apart = {"TenantName": message.sender.ses_tenant} if message.sender.ses_tenant else {}
-        with certainty(_CODES):
+        with certain():
             answer = self._client.send_email(
                 FromEmailAddress=mailbox(message.sender.from_name, message.sender.from_address),
                 Destination={"ToAddresses": [quoted(message.to)]},
@@ -80,6 +81,11 @@ class SesChannel:
                 **apart,
             )
         return Accepted(answer["MessageId"])
+
+
+def certain() -> AbstractContextManager[None]:
+    """Says by the kind of error what is certain of a call of `SendEmail`."""
+    return certainty(_CODES)
 
 
 def headers(message: Message) -> list[MessageHeaderTypeDef]:

@@ -17,7 +17,7 @@ from shared.measurement.cost.prices import LinePlan, Prices
 
 SMS_PARTS = 1
 """Parts of one SMS: 70 characters each."""
-FREE_OF_CHARGE = frozenset({"call", "webhook", "notify", "export"})
+FREE_OF_CHARGE = frozenset({"call", "webhook", "export"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,9 @@ def _charge(channel: str, messages: int, prices: Prices, line_sent: int) -> Char
         case "email":
             usd = prices.of({"ses_mail": messages})
             return Charge(channel, messages, prices.yen(usd), f"SES ${prices.usd['ses_mail'] * 1000:.2f}/1000通")
+        case "notify":
+            usd = prices.of({"ses_mail": messages})
+            return Charge(channel, messages, prices.yen(usd), "社内へのメール、宛先1件として")
         case "sms":
             usd = prices.of({"sms_part": messages * SMS_PARTS})
             return Charge(channel, messages, prices.yen(usd), f"1通 {SMS_PARTS} 分割（70文字まで）、単価は未確認")
@@ -148,7 +151,7 @@ def over_budget(found: Preview, budget_yen: float) -> str | None:
 def ways_of(steps: Iterable[object]) -> list[Counter[str]]:
     """Messages by channel on every way through a scenario's steps; of several channels in order, each is a way."""
     ways: list[Counter[str]] = [Counter()]
-    for step in steps:
+    for step in (getattr(each, "as_send", each) for each in steps):
         if hasattr(step, "send"):
             channels = (step.channel,) if isinstance(step.channel, str) else tuple(step.channel)  # type: ignore[attr-defined]
             ways = [way + Counter({channel: 1}) for way in ways for channel in channels]

@@ -105,3 +105,17 @@ def test_a_template_of_line_alone_passes_with_every_variable_quoted(tmp_path: Pa
 def test_a_variable_without_the_filter_is_found_by_a_hostile_name(tmp_path: Path) -> None:
     found = a_template(tmp_path, '[{"type": "text", "text": "{{ person.name | default: "お客" }} 様"}]')
     assert any("| json" in finding and "quotation marks" in finding for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("\n \n", "0 letters"),
+        ("あ" * 49, "49 letters"),
+        ("お知らせ\n" + "あ" * 1000, "at most 1000"),
+        ("お知らせ\n前回: None", "missing value"),
+    ],
+)
+def test_a_note_to_the_staff_has_a_subject_and_can_be_read(text: str, says: str) -> None:
+    assert any(says in finding for finding in findings("notify.txt", text, Purpose.TRANSACTIONAL))
+    assert findings("notify.txt", "お問い合わせの多い方がいらっしゃいます\n\nご様子をお伺いください。") == []

@@ -241,6 +241,13 @@ def test_every_way_through_a_scenario_is_seen() -> None:
     ]
 
 
+def test_what_a_scenario_tells_the_staff_is_a_mail_in_its_cost() -> None:
+    told = [way for each in read_presets() if each.id == "vip_thanks" for way in ways_of(each.steps)]
+    assert all(way["notify"] == 1 and way["export"] == 1 for way in told)
+    (mail, note) = (preview([{channel: 1}], 1000, PRICES, NOW).yen for channel in ("email", "notify"))
+    assert mail == note > 0
+
+
 def test_the_command_prints_a_table_and_the_same_as_json() -> None:
     shown = CliRunner().invoke(app, ["--addresses", "100000"])
     assert shown.exit_code == 0, shown.output
