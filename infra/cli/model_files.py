@@ -232,6 +232,8 @@ def parse_day(value: Any) -> date:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, float):  # numbers with gaps among them: 13085.0 is 13085, the gaps are NaN
+        value = None if np.isnan(value) else f"{value:.0f}" if value.is_integer() else value
     text = "" if value is None else str(value).strip()
     if not text:
         raise ValueError("no customer")

@@ -98,6 +98,20 @@ def test_parquet_and_csv_say_the_same(write: Write, tmp_path: Path) -> None:
     assert {**first, "file": ""} == {**second, "file": ""}
 
 
+def test_customers_that_are_numbers_with_gaps(tmp_path: Path) -> None:
+    from pyarrow import parquet, table
+
+    file = tmp_path / "orders.parquet"
+    columns = {"Customer ID": [13085.0, float("nan"), None, 13085.0], "InvoiceDate": ["2010-12-01 08:26:00"] * 4}
+    parquet.write_table(table(columns), file)
+    with pytest.raises(RejectedError, match="line 2: no customer\n  line 3: no customer"):
+        run("fit", file)
+    days = ["2010-12-01", "2010-12-09", "2010-12-20", "2011-01-01"]
+    parquet.write_table(table({**columns, "InvoiceDate": days}), file)
+    told = run("predict", file, "--skip-bad-rows")["predictions"]
+    assert [(each["customer"], each["x"]) for each in told] == [("13085", 1)]
+
+
 def test_japanese_headings_dates_and_amounts(write: Write) -> None:
     lines = ORDERS.replace("customer,date,amount", "顧客ID,注文日,金額").replace("2026-", "2026/").splitlines()
     assert run("fit", write("受注.csv", "\n".join(lines)))["customers"] == 39
