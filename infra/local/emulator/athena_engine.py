@@ -314,7 +314,8 @@ class Engine:
     def _select(self, connection: duckdb.DuckDBPyConnection, sql: str) -> Answer:
         shaped, names, types = _shaped(connection, sql, keep_moments=False)
         rows = connection.execute(shaped).fetchall()
-        return Answer(names, types, [[_cell(value) for value in row] for row in rows])
+        cells = [[value if type(value) in _AS_PRINTED else _cell(value) for value in row] for row in rows]
+        return Answer(names, types, cells)
 
     def _unload(
         self, connection: duckdb.DuckDBPyConnection, sql: str, unload: Unload, caller: Caller, query_id: str
@@ -398,6 +399,10 @@ def _copied(connection: duckdb.DuckDBPyConnection, sql: str, unload: Unload, fol
     if not written or not written[0]:
         return []
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+_AS_PRINTED = frozenset((int, float, str, type(None)))
+"""Most values of most answers, which may have a million."""
 
 
 def _cell(value: Any) -> Any:
