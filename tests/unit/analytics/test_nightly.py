@@ -158,14 +158,14 @@ def test_a_failed_analysis_stops_only_those_that_read_it() -> None:
     world.hear(an_order("a", "1", "2026-03-01"))
     result = world.run_night("2026-03-31")
     assert result["state"] == "incomplete"
-    lost = {"rfm_v1", "rfm_matrix_v1", "customer_scores_v1", "customer_states_v1", "score_changes_v1", "segments_v1"}
+    lost = {"rfm_v1", "rfm_matrix_v1", "customer_scores_v1", "customer_states_v1", "score_changes_v1"}
     assert set(result["failed"]) == {*lost, "write_back"}
     assert world.reports.get(TENANT, "status_counts", day("2026-03-31")) is not None
     assert world.reports.get(TENANT, "rfm_matrix", day("2026-03-31")) is None
     (_, record), *_ = world.reports.latest(TENANT, nightly.RUN)
     reasons = {analysis["name"]: analysis["reason"] for analysis in record["analyses"]}
     assert reasons["rfm_v1"] == "SYNTAX_ERROR: no such thing"
-    assert reasons["segments_v1"] == "needs customer_scores_v1"
+    assert reasons["score_changes_v1"] == "needs customer_scores_v1"
 
 
 def test_after_a_night_that_was_not_written_back_everybody_is_compared() -> None:
