@@ -159,7 +159,7 @@ class Analytics(Construct):
         house.grant_shops(states)
         for table in STATE_TABLES:
             house.grant_objects(states, house.lake, f"{table.name}/", "s3:PutObject")
-        house.tables.customers.grant(states, "dynamodb:BatchGetItem")
+        house.tables.customers.grant(states, "dynamodb:BatchGetItem", "dynamodb:Query")
         on_stream(
             states,
             house.tables.customers,

@@ -16,6 +16,7 @@ from shared.analytics.person_rows import (
     Written,
     attribute_rows,
     consent_rows,
+    id_rows,
     link_rows,
     order_rows,
     subscription_rows,
@@ -27,6 +28,7 @@ from shared.core.ids import Ref, TenantId, digest
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
 from shared.customers.identity import refs_of
+from shared.customers.links import as_one, read_as
 from shared.customers.model import Attribute
 from shared.customers.store import ChangedRow, CustomerStore, read_row
 from shared.ingest.model import Event
@@ -127,14 +129,12 @@ def state_rows(record: Record, shop_of: ShopOf, customers: CustomerStore) -> Ite
     for table, row in _changed(found, before, now, written):
         yield found.tenant, table, row
     if found.reads_as_one:
-        # As it is read now: of two rows that say it, the second finds what both amount to.
-        for ref, whole in customers.names(found.tenant, found.customer_id).items():
-            for table, row in link_rows(frozenset(), frozenset({ref}), replace(written, customer_id=whole)):
-                yield found.tenant, table, row
+        for table, row in _standing(found, written, customers):
+            yield found.tenant, table, row
     if now is None and found.order is not None and found.historical:
         # A merge (名寄せ) moves imported orders too, and their new rows are still marked historical, which the stream
         # filter keeps from this function: the survivor's rows are written from here.
-        survivor = customers.profile(found.tenant, found.customer_id)
+        survivor = customers.load(found.tenant, found.customer_id)
         if survivor is not None and survivor.customer_id != found.customer_id:
             for table, row in order_rows(found.order, replace(written, customer_id=survivor.customer_id)):
                 yield found.tenant, table, row
@@ -154,6 +154,18 @@ def _changed(
         # An alias says nothing of its own any more: everything moved to the survivor.
         yield from attribute_rows(_attributes(before), _attributes(now), written)
         yield from link_rows(_refs(before), _refs(now), written)
+
+
+def _standing(found: ChangedRow, written: Written, customers: CustomerStore) -> Iterable[TableRow]:
+    """Whom refs name and ids are read as, now: of two rows that say it, the second finds what both amount to."""
+    people = customers.parts(found.tenant, found.customer_id)
+    if not people:
+        return
+    refs = frozenset(ref for person in people for ref in person.record.refs)
+    yield from link_rows(frozenset(), refs, replace(written, customer_id=as_one(people).customer_id))
+    # Who became another person by evidence left their rows to them.
+    gone = {found.customer_id} - {person.customer_id for person in people}
+    yield from id_rows({each: each for each in gone} | read_as(people), written)
 
 
 def _attributes(row: ChangedRow | None) -> Mapping[str, Attribute]:

@@ -18,6 +18,7 @@ from shared.analytics.schema import (
     CONSENT_STATES,
     ORDER_LINES,
     ORDER_STATES,
+    PERSON_IDS,
     PERSON_LINKS,
     SUBSCRIPTION_STATES,
     Table,
@@ -175,5 +176,20 @@ def link_rows(before: frozenset[Ref], now: frozenset[Ref], written: Written) -> 
                 "customer_id": written.customer_id,
                 "written_on": written.day(written.at),
                 **written.stamp(removed=ref not in now),
+            },
+        )
+
+
+def id_rows(read_as: Mapping[CustomerId, CustomerId], written: Written) -> Iterator[TableRow]:
+    """As whom the rows of each id are read since now (名寄せ・取り消し)."""
+    for stored_id, customer_id in sorted(read_as.items()):
+        yield (
+            PERSON_IDS,
+            {
+                "stored_id": stored_id,
+                "customer_id": customer_id,
+                "written_at": written.at,
+                "written_on": written.day(written.at),
+                "sequence": padded(written.sequence),
             },
         )

@@ -359,6 +359,22 @@ PERSON_LINKS = Table(
     ),
 )
 
+PERSON_IDS = Table(
+    name="person_ids",
+    meaning="Ids whose rows are read as another person's (名寄せ); the newest row of an id counts",
+    partition=Partition.MONTH,
+    key=("stored_id",),
+    sort=("stored_id", "written_at", "sequence"),
+    day=("written_on",),
+    columns=_columns(
+        ("stored_id", Kind.STRING, "the id that orders, contracts, attributes and consent are kept under"),
+        ("customer_id", Kind.STRING, "the person they are read as; the same id where that was taken back"),
+        ("written_at", Kind.TIMESTAMP, "when we knew"),
+        ("written_on", Kind.DATE, "shop day of written_at"),
+        ("sequence", Kind.STRING, "orders states written within one instant"),
+    ),
+)
+
 MEDIA_COSTS = Table(
     name="media_costs",
     meaning="What a medium cost in a month (広告費), as the shop told us; the newest row of a (media, month) counts",
@@ -393,7 +409,15 @@ COUPON_CODES = Table(
 EVENT_TABLES = (EVENTS, MESSAGES, PAGE_VIEWS, PRODUCTS)
 """Filled from the events stream: each row is something that happened."""
 
-STATE_TABLES = (ORDER_STATES, ORDER_LINES, SUBSCRIPTION_STATES, ATTRIBUTE_STATES, CONSENT_STATES, PERSON_LINKS)
+STATE_TABLES = (
+    ORDER_STATES,
+    ORDER_LINES,
+    SUBSCRIPTION_STATES,
+    ATTRIBUTE_STATES,
+    CONSENT_STATES,
+    PERSON_LINKS,
+    PERSON_IDS,
+)
 """Filled from the customers stream: each row is how something stood from `written_at` on."""
 
 TOLD_TABLES = (MEDIA_COSTS, COUPON_CODES)

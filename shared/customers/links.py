@@ -143,6 +143,16 @@ def as_one(people: Sequence[StoredPerson]) -> StoredPerson:
     )
 
 
+def read_as(people: Sequence[StoredPerson]) -> dict[CustomerId, CustomerId]:
+    """Of some who are read as one: the ids that rows are kept under, and the person they are read as.
+
+    Left out is who was never read as anybody else: known, and nobody ever decided about them.
+    """
+    whole = as_one(people).customer_id
+    told = (person for person in people if person.record.decisions or not (is_known(person) or is_visitor(person)))
+    return {person.customer_id: whole for person in told}
+
+
 def _is_browser(person: StoredPerson) -> bool:
     return all(rules.is_visitor_ref(ref) for ref in person.record.refs)
 

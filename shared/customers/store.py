@@ -87,17 +87,13 @@ class CustomerStore:
 
     def whole(self, tenant: TenantId, customer_id: CustomerId) -> StoredPerson | None:
         """A person with everybody read as one with them: by decision (名寄せ), or by the browsers they used."""
-        found = self.load(tenant, customer_id)
-        return as_one(read_with(found, _Read(self, tenant, found))) if found else None
+        people = self.parts(tenant, customer_id)
+        return as_one(people) if people else None
 
-    def names(self, tenant: TenantId, customer_id: CustomerId) -> dict[Ref, CustomerId]:
-        """Every ref of a person and of whoever is read as one with them, and whom it is read as."""
+    def parts(self, tenant: TenantId, customer_id: CustomerId) -> list[StoredPerson]:
+        """The same as they are stored, each by themselves; nobody where the id is unknown."""
         found = self.load(tenant, customer_id)
-        if found is None:
-            return {}
-        people = read_with(found, _Read(self, tenant, found))
-        whole = as_one(people).customer_id
-        return {ref: whole for person in people for ref in person.record.refs}
+        return read_with(found, _Read(self, tenant, found)) if found else []
 
     def browsers(self, tenant: TenantId, customer_id: CustomerId) -> list[CustomerId]:
         """The ids of the browsers a person was seen in: an erasure forgets what was done in them (消去)."""

@@ -1,4 +1,6 @@
-"""A synthetic shop as the lake holds it: order states in Parquet, ten orders a customer, some changed later."""
+"""A synthetic shop as the lake holds it: order states in Parquet, ten orders a customer, some changed later; of the
+customers some turned out to be others (名寄せ).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shared.analytics.parquet import arrow_schema
-from shared.analytics.schema import ORDER_STATES, Table, partition_path
+from shared.analytics.schema import ORDER_STATES, PERSON_IDS, Table, partition_path
 from shared.core.ids import TenantId
 
 TENANT = TenantId("shop")
@@ -21,6 +23,7 @@ DAYS = 1095
 ORDERS_PER_CUSTOMER = 10
 CHANGED_LATER = 0.08
 CANCELLED = 0.02
+JOINED = 0.01
 
 _LETTERS = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz234567", dtype="S1")
 _DAY = np.timedelta64(86_400_000, "ms")
@@ -49,7 +52,24 @@ def write(folder: Path, customers: int, seed: int = 20261121) -> int:
         path = folder / partition_path(ORDER_STATES, TENANT, str(month)) / "compact-0.parquet"
         path.parent.mkdir(parents=True)
         pq.write_table(_states(rows, ids), path, compression="zstd", coerce_timestamps="ms")
+    _joined(folder, ids, random)
     return len(owner)
+
+
+def _joined(folder: Path, ids: Any, random: np.random.Generator) -> None:
+    """Somebody decided that each of a few is the one before them, on some day."""
+    second = np.flatnonzero(random.random(len(ids) // 2) < JOINED) * 2 + 1
+    at = np.full(len(second), np.datetime64(AS_OF, "ms"))
+    rows = {
+        "stored_id": ids[second],
+        "customer_id": ids[second - 1],
+        "written_at": at,
+        "written_on": at,
+        "sequence": [""] * len(second),
+    }
+    path = folder / partition_path(PERSON_IDS, TENANT, AS_OF[:7]) / "compact-0.parquet"
+    path.parent.mkdir(parents=True)
+    pq.write_table(conformed(PERSON_IDS, rows, len(second)), path, compression="zstd", coerce_timestamps="ms")
 
 
 def people(customers: int, random: np.random.Generator) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -233,18 +234,61 @@ def fill(lake: DuckLake, market: Market) -> None:
     lake.fill("order_lines", [row for sale in market.sales for row in _line_rows(sale)])
     lake.fill("products", _product_rows())
     lake.fill("subscription_states", [_contract_row(contract) for contract in market.contracts])
-    lake.fill("attribute_states", market.attributes)
-    lake.fill("messages", market.messages)
+    lake.fill("attribute_states", [row for said in market.attributes for row in _attribute_rows(said)])
+    lake.fill(
+        "messages", [row | {"customer_id": _kept_as(row["customer_id"], row["send_id"])} for row in market.messages]
+    )
     lake.fill("events", market.carts)
-    lake.fill("person_links", market.links)
+    lake.fill("person_links", [row | {"customer_id": _kept_as(row["customer_id"], row["ref"])} for row in market.links])
+    lake.fill(
+        "person_ids", [row for customer in sorted({sale.customer for sale in market.sales}) for row in _ids(customer)]
+    )
     lake.fill("media_costs", [{"media": m, "spent_on": on, "amount": cost} for (m, on), cost in market.costs.items()])
     given = {f"AKI-{sale.customer}".upper() for sale in market.sales if sale.discount}
     lake.fill("coupon_codes", [{"code": code, "campaign": "autumn", "written_on": AS_OF} for code in sorted(given)])
 
 
+def _joined(customer: str) -> bool:
+    """Every fifth was two customers until somebody decided that they are one (名寄せ)."""
+    return customer[1:].isdigit() and int(customer[1:]) % 5 == 0
+
+
+def _kept_as(customer: str, thing: str) -> str:
+    """The id that something of a customer is kept under."""
+    return f"{customer}-too" if _joined(customer) and zlib.crc32(thing.encode()) % 2 else customer
+
+
+def _ids(customer: str) -> Sequence[dict[str, Any]]:
+    """Who is read as whom, with decisions that were taken back."""
+    if _joined(customer):
+        return [
+            {"stored_id": f"{customer}-too", "customer_id": customer, "written_on": AS_OF},
+            {"stored_id": customer, "customer_id": customer, "written_on": AS_OF},
+        ]
+    if customer.endswith("1"):
+        return [
+            {"stored_id": customer, "customer_id": "c000", "written_on": date(2026, 2, 1)},
+            {"stored_id": customer, "customer_id": customer, "written_on": date(2026, 2, 2)},
+        ]
+    return []
+
+
+def _attribute_rows(said: dict[str, Any]) -> Sequence[dict[str, Any]]:
+    """Who was two may have said two things: the later counts."""
+    customer = said["customer_id"]
+    if not _joined(customer):
+        return [said]
+    kept = _kept_as(customer, said["name"])
+    other = customer if kept != customer else f"{customer}-too"
+    before = {"customer_id": other, "name": said["name"], "value": "前のこと", "said_on": date(2026, 1, 4)}
+    # What was taken back of the one says nothing of the other.
+    gone = {**before, "said_on": date(2026, 1, 9), "removed": True}
+    return [said | {"customer_id": kept}, gone if said["name"] == "gender" else before]
+
+
 def _order_row(sale: Sale) -> dict[str, Any]:
     return {
-        "customer_id": sale.customer,
+        "customer_id": _kept_as(sale.customer, sale.order_id),
         "order_id": sale.order_id,
         "ordered_on": sale.on,
         "amount": sale.amount,
@@ -266,7 +310,7 @@ def _order_row(sale: Sale) -> dict[str, Any]:
 def _line_rows(sale: Sale) -> Sequence[dict[str, Any]]:
     return [
         {
-            "customer_id": sale.customer,
+            "customer_id": _kept_as(sale.customer, sale.order_id),
             "order_id": sale.order_id,
             "store": sale.store,
             "ordered_on": sale.on,
@@ -299,7 +343,7 @@ def _product_rows() -> Sequence[dict[str, Any]]:
 
 def _contract_row(contract: Contract) -> dict[str, Any]:
     return {
-        "customer_id": contract.customer,
+        "customer_id": _kept_as(contract.customer, contract.subscription_id),
         "store": contract.store,
         "subscription_id": contract.subscription_id,
         "state": contract.state,

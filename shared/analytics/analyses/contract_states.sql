@@ -1,6 +1,6 @@
   -- Contracts (定期契約) by the as-of day: `held` = 1 is the state that held then, chosen as valid_orders_v1 chooses an order's.
   SELECT
-    customer_id,
+    COALESCE(persons.customer_id, kept.customer_id) AS customer_id,
     source,
     store,
     subscription_id,
@@ -16,11 +16,11 @@
     COALESCE(estimated, FALSE) AS estimated,
     changed_on,
     FIRST_VALUE(removed) OVER (
-      PARTITION BY customer_id, source, store, subscription_id
+      PARTITION BY COALESCE(persons.customer_id, kept.customer_id), source, store, subscription_id
       ORDER BY written_at DESC, sequence DESC
     ) AS gone,
     ROW_NUMBER() OVER (
-      PARTITION BY customer_id, source, store, subscription_id
+      PARTITION BY COALESCE(persons.customer_id, kept.customer_id), source, store, subscription_id
       ORDER BY
         CASE WHEN removed THEN 2 WHEN changed_on <= :as_of THEN 0 ELSE 1 END,
         CASE WHEN changed_on <= :as_of THEN written_at END DESC NULLS LAST,
@@ -28,7 +28,11 @@
         written_at,
         sequence
     ) AS held
-  FROM subscription_states
-  WHERE tenant = :tenant
-    AND month >= '1990-01'
-    AND written_at < :known_before
+  FROM subscription_states AS kept
+  LEFT JOIN (
+--> ../segments/sources/persons.sql
+  ) AS persons
+    ON persons.stored_id = kept.customer_id
+  WHERE kept.tenant = :tenant
+    AND kept.month >= '1990-01'
+    AND kept.written_at < :known_before

@@ -1,4 +1,28 @@
 -- The orders of each person on each of `days`, in the state that held on it and as that day knew them.
+kept AS (
+  SELECT
+    COALESCE(persons.customer_id, order_states.customer_id) AS customer_id,
+    order_states.source,
+    order_states.store,
+    order_states.order_id,
+    order_states.month,
+    order_states.ordered_on,
+    order_states.amount,
+    order_states.currency,
+    order_states.valid,
+    order_states.removed,
+    order_states.changed_on,
+    order_states.written_at,
+    order_states.sequence
+  FROM order_states
+  LEFT JOIN (
+--> ../segments/sources/persons.sql
+  ) AS persons
+    ON persons.stored_id = order_states.customer_id
+  WHERE order_states.tenant = :tenant
+    AND order_states.month <= :as_of_month
+    AND order_states.written_at < :known_before
+),
 states AS (
   SELECT
     days.evaluated_on,
@@ -20,12 +44,9 @@ states AS (
         written_at,
         sequence
     ) AS held
-  FROM order_states
+  FROM kept
   CROSS JOIN days
-  WHERE tenant = :tenant
-    AND month <= :as_of_month
-    AND written_at < :known_before
-    AND month <= SUBSTR(CAST(days.evaluated_on AS varchar), 1, 7)
+  WHERE month <= SUBSTR(CAST(days.evaluated_on AS varchar), 1, 7)
 ),
 standing AS (
   SELECT evaluated_on, customer_id, ordered_on, CASE WHEN currency = :currency THEN amount ELSE 0 END AS amount

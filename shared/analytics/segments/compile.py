@@ -59,7 +59,7 @@ class _Reading:
     """SQL of each leaf."""
     known: dict[str, int] = field(default_factory=dict)
 
-    def source(self, name: str, reads: str, since: exp.Expr | None = None) -> str:
+    def source(self, name: str, *reads: str, since: exp.Expr | None = None) -> str:
         """One of `sources/*.sql` as a common table expression, from a month on; its name."""
         alias = f"{name}_{len(self.common)}" if since else name
         text = _source(name).replace(":since_month", since.sql(dialect=DIALECT)) if since else _source(name)
@@ -67,12 +67,16 @@ class _Reading:
             if said == text:
                 return known
         self.common[alias] = text
-        self.reads[reads] = None
+        self.reads |= dict.fromkeys(reads)
         return alias
 
     def links(self) -> str:
         """Refs and whom they name."""
-        return self.source("links", "person_links")
+        return self.source("links", "person_links", "person_ids")
+
+    def attributes(self) -> str:
+        """What is known of people besides purchases."""
+        return self.source("attributes", "attribute_states", "person_ids")
 
     def leaf(self, select: str) -> int:
         """The number of a leaf; the same question twice is asked once."""
@@ -369,7 +373,7 @@ def _last_order(node: model.LastOrder, reading: _Reading) -> str:
 
 def _left_cart(node: model.LeftCart, reading: _Reading) -> str:
     reading.links()
-    carts = reading.source("carts", "events", _month_before(model.CART_DAYS))
+    carts = reading.source("carts", "events", since=_month_before(model.CART_DAYS))
     conditions = _days_ago(_column("last_on"), node.days_ago)
     conditions += _compared(_column("total"), node.total) if node.total else []
     conditions += [_one_of(_column("store"), node.store)] if node.store else []
@@ -377,7 +381,7 @@ def _left_cart(node: model.LeftCart, reading: _Reading) -> str:
 
 
 def _contracts(node: model.Contracts, reading: _Reading) -> str:
-    contracts = reading.source("contracts", "subscription_states")
+    contracts = reading.source("contracts", "subscription_states", "person_ids")
     conditions = [_one_of(_column("state"), node.state)] if node.state else []
     if node.product:
         held = [_holds("product_ids", each) for each in node.product]
@@ -398,7 +402,7 @@ def _contracts(node: model.Contracts, reading: _Reading) -> str:
 # --- the person -------------------------------------------------------------------------------------------------------
 def _said(reading: _Reading, name: str, conditions: Sequence[exp.Expr]) -> str:
     named = exp.EQ(this=_column("name"), expression=_text(name))
-    return _people(reading.source("attributes", "attribute_states"), [named, *conditions])
+    return _people(reading.attributes(), [named, *conditions])
 
 
 def _part_of_value(start: int, length: int) -> exp.Expr:
@@ -438,7 +442,7 @@ def _saying(node: model.Saying, reading: _Reading) -> str:
 def _tagged(node: model.Tagged, reading: _Reading) -> str:
     named = _one_of(_column("name"), [f"tags/{tag}" for tag in node.is_one_of])
     true = exp.EQ(this=_column("value"), expression=_text("true"))
-    return _people(reading.source("attributes", "attribute_states"), [named, true])
+    return _people(reading.attributes(), [named, true])
 
 
 def _registered(node: model.Registered, reading: _Reading) -> str:
@@ -476,7 +480,7 @@ _POINTS = ("balance", "expiring", "expires_on")
 
 def _points(node: model.Points, reading: _Reading) -> str:
     """By store: what was said of its points."""
-    attributes = reading.source("attributes", "attribute_states")
+    attributes = reading.attributes()
     store = exp.Case(ifs=[exp.If(this=_ends("name", each), true=_store_of(each)) for each in _POINTS])
     named = exp.or_(*(_ends("name", each) for each in _POINTS))
     spread = exp.select(
@@ -506,12 +510,12 @@ def _member_rank(node: model.MemberRank, reading: _Reading) -> str:
         return _said(reading, f"rank/{node.store}", [held])
     named = exp.Like(this=_column("name"), expression=_text("rank/%"))
     until = exp.Like(this=_column("name"), expression=_text("rank/%/until"))
-    return _people(reading.source("attributes", "attribute_states"), [named, exp.not_(until), held])
+    return _people(reading.attributes(), [named, exp.not_(until), held])
 
 
 def _consent(node: model.ConsentOn, reading: _Reading) -> str:
     """At a store: what was said there, else what was said for every store."""
-    consents = reading.source("consents", "consent_states")
+    consents = reading.source("consents", "consent_states", "person_ids")
     on = exp.EQ(this=_column("channel"), expression=_text(node.channel))
     if node.store is None:
         return _people(consents, [on, exp.EQ(this=_column("status"), expression=_text(node.status))])
@@ -528,7 +532,7 @@ def _consent(node: model.ConsentOn, reading: _Reading) -> str:
 # --- behaviour --------------------------------------------------------------------------------------------------------
 def _visits(node: model.Visits, reading: _Reading) -> str:
     reading.links()
-    visits = reading.source("visits", "page_views", _month_since(node))
+    visits = reading.source("visits", "page_views", since=_month_since(node))
     conditions = _within("occurred_on", node)
     for column, words in (
         ("kind", node.kind), ("name", node.name), ("page_type", node.page_type), ("product_id", node.product),
@@ -538,20 +542,11 @@ def _visits(node: model.Visits, reading: _Reading) -> str:
 
 
 def _messages(node: model.Messages, reading: _Reading) -> str:
-    reading.reads["messages"] = None
-    conditions: list[exp.Expr] = [
-        exp.EQ(this=_column("tenant"), expression=_parameter("tenant")),
-        exp.LTE(this=_column("month"), expression=_parameter("as_of_month")),
-        exp.GTE(this=_column("month"), expression=_month_since(node)),
-        exp.LTE(this=_column("occurred_on"), expression=_parameter("as_of")),
-        exp.LT(this=_column("received_at"), expression=_parameter("known_before")),
-        _yes("machine", wanted=False),
-        _one_of(_column("event"), node.event),
-        *_within("occurred_on", node),
-    ]
+    messages = reading.source("messages", "messages", "person_ids", since=_month_since(node))
+    conditions = [_one_of(_column("event"), node.event), *_within("occurred_on", node)]
     for column, words in (("scenario", node.scenario), ("step", node.step), ("channel", node.channel)):
         conditions += [_one_of(_column(column), words)] if words else []
-    return _people("messages", conditions, alike=_counted(node, {"count": _count(_column("send_id"))}))
+    return _people(messages, conditions, alike=_counted(node, {"count": _count(_column("send_id"))}))
 
 
 # --- what the night found ---------------------------------------------------------------------------------------------

@@ -22,8 +22,8 @@ MEMBERS = "segment_members_v1"
 COUNTS = "segment_counts_v1"
 CHANGES = "segment_changes_v1"
 
-READS = frozenset({"attribute_states", "consent_states", "subscription_states", "person_links", "page_views", "events",
-                   "messages"})  # fmt: skip
+READS = frozenset({"attribute_states", "consent_states", "subscription_states", "person_links", "person_ids",
+                   "page_views", "events", "messages"})  # fmt: skip
 """Tables that a segment may read besides analyses (`sources/*.sql`)."""
 
 

@@ -35,7 +35,18 @@ from shared.ingest.model import (
 )
 from shared.ingest.oversize import MemoryOversize
 from shared.ingest.store import MemoryEventStore
-from tests.unit.analytics.world import KEYS, SHOP, TENANT, World, an_order, customer_of, noon, passes_filter
+from tests.unit.analytics.world import (
+    KEYS,
+    SHOP,
+    TENANT,
+    World,
+    an_order,
+    customer_of,
+    decide,
+    noon,
+    passes_filter,
+    stored_id,
+)
 
 PERSONAL = (
     "taro@example.com",
@@ -218,6 +229,71 @@ def test_imported_orders_that_move_are_archived_for_their_new_owner() -> None:
     assert len(set(moved)) == 2
 
 
+def test_imported_orders_that_move_stay_with_whom_they_are_kept() -> None:
+    """Where they move to somebody who is read as a third: taken back, that is exactly what it was."""
+    world = World()
+    imported = [
+        replace(an_order(name, name, "2026-03-01", email=f"{name}@example.com"), historical=True) for name in "abc"
+    ]
+    fold.load(imported, world.customers, KEYS, SHOP)
+    ids = {name: customer_of(world, name) for name in "abc"}
+    first = min(ids, key=lambda name: ids[name])
+    decide(world, *sorted(ids, key=lambda name: ids[name])[:2], "2026-03-02", joined=True)
+    last = max(ids, key=lambda name: ids[name])
+    second = ({*ids} - {first, last}).pop()
+    world.hear(an_order(second, "more", "2026-03-03", email=f"{last}@example.com"))
+    kept = {row["customer_id"] for row in states(world) if row["order_id"] == last and not row["removed"]}
+    assert kept == {ids[second]}
+
+
+def read_as(world: World) -> dict[str, str]:
+    """Who is read as somebody else, by the newest row of each id."""
+    rows = [row for key in world.lake.bodies if key.startswith("person_ids/") for row in _rows(world, key)]
+    newest = {
+        row["stored_id"]: row["customer_id"] for row in sorted(rows, key=lambda r: (r["written_at"], r["sequence"]))
+    }
+    return {stored: read for stored, read in newest.items() if stored != read}
+
+
+def test_the_lake_knows_as_whom_an_id_is_read_and_that_it_was_taken_back() -> None:
+    world = World()
+    world.hear(*(an_order(name, name, "2026-03-01", email=f"{name}@example.com") for name in "abcd"))
+    assert read_as(world) == {}
+    decide(world, "a", "b", "2026-03-02", joined=True)
+    decide(world, "b", "c", "2026-03-03", joined=True)
+    ids = sorted(stored_id(world, name) for name in "abc")
+    assert read_as(world) == dict.fromkeys(ids[1:], ids[0])
+    decide(world, "b", "c", "2026-03-04", joined=False)
+    ab = sorted(stored_id(world, name) for name in "ab")
+    assert read_as(world) == {ab[1]: ab[0]}
+    decide(world, "a", "b", "2026-03-05", joined=False)
+    assert read_as(world) == {}
+
+
+def test_who_becomes_another_by_evidence_is_read_as_nobody_else() -> None:
+    """Their rows are the other's then: what the lake says of those they left must not stand beside them."""
+    world = World()
+    world.hear(*(an_order(name, name, "2026-03-01", email=f"{name}@example.com") for name in "abc"))
+    ids = {name: stored_id(world, name) for name in "abc"}
+    first, second, last = sorted(ids, key=lambda name: ids[name])
+    decide(world, first, last, "2026-03-02", joined=True)
+    assert read_as(world) == {ids[last]: ids[first]}
+    world.hear(an_order(last, "more", "2026-03-03", email=f"{second}@example.com"))
+    assert read_as(world) == {ids[second]: ids[first]}
+
+
+def test_an_order_of_nobody_known_is_read_with_whom_their_browser_leads_to() -> None:
+    world = World()
+    cookie = ("visitor/v",)
+    known = an_order("a", "1", "2026-03-02")
+    nobody = replace(an_order("", "2", "2026-03-01"), person=Person(anonymous_ids=cookie))
+    world.hear(nobody)
+    assert read_as(world) == {}
+    world.hear(replace(known, person=replace(known.person, anonymous_ids=cookie)))
+    (owners,) = [{row["customer_id"] for row in states(world) if row["order_id"] == "2"}]
+    assert read_as(world) == dict.fromkeys(owners, customer_of(world, "a"))
+
+
 def named(world: World) -> dict[str, str]:
     """Whom each ref names, by the newest row."""
     found = [
@@ -239,14 +315,7 @@ def test_what_people_decide_about_two_persons_reaches_the_links_and_goes_again()
     apart = named(world)
     assert set(apart.values()) == {one, other}
     for day, joined in ((4, True), (5, False)):
-        kind = EventType.PERSONS_LINKED if joined else EventType.PERSONS_UNLINKED
-        decided = replace(
-            an_order(one, f"link-{joined}", f"2026-03-0{day}"),
-            source="admin",
-            event_type=kind,
-            facts=PersonLinkFacts(other_customer_id=other, joined=joined, actor="店長"),
-        )
-        world.hear(decided)
+        decide(world, "a", "b", f"2026-03-0{day}", joined=joined)
         assert len(set(named(world).values())) == (1 if joined else 2)
     assert named(world) == apart
 

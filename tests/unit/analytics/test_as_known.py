@@ -7,7 +7,7 @@ a recompute of all events up to a day says is what the lake answers for that day
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 
@@ -20,12 +20,15 @@ from shared.analytics import catalog
 from shared.analytics.definitions import Definitions
 from shared.analytics.lake import MemoryObjects
 from shared.analytics.meaning import every_analysis
-from shared.analytics.parquet import decode
+from shared.analytics.parquet import decode, to_arrow
+from shared.analytics.schema import ORDER_STATES, PERSON_IDS, Table
 from shared.core.clock import shop_day
 from shared.core.ids import CustomerId
 from shared.customers.fold import fold_all
+from shared.customers.identity import customer_ref, linked_people
 from shared.customers.model import PersonState
-from shared.ingest.model import Event, Refund
+from shared.customers.rules import canonical_id
+from shared.ingest.model import Event, EventType, Person, PersonLinkFacts, Refund
 from tests.amount import amount
 from tests.sql.lake_in_duckdb import to_duckdb
 from tests.unit.analytics.world import KEYS, SHOP, TENANT, World, an_order
@@ -65,6 +68,32 @@ def lives_of_orders(draw: st.DrawFn, *, in_order: bool) -> list[Told]:
     return sorted(told, key=lambda each: each.heard_on)
 
 
+@st.composite
+def lives_of_people(draw: st.DrawFn, *, in_order: bool) -> list[Told]:
+    """The same, and what somebody decides about two of them: that they are one, or are not (名寄せ・取り消し)."""
+    told = draw(lives_of_orders(in_order=in_order))
+    known = {each.event.person.source_customer_id or "": each.heard_on for each in reversed(told)}
+    for number in range(draw(st.integers(0, 4)) if len(known) > 1 else 0):
+        one, other = draw(st.permutations(sorted(known)))[:2]
+        on = max(known[one], known[other]) + timedelta(days=draw(st.integers(0, 20)))
+        told.append(Told(decision(one, other, number, on, joined=draw(st.booleans())), on))
+    return sorted(told, key=lambda each: each.heard_on)
+
+
+def decision(one: str, other: str, number: int, on: date, *, joined: bool) -> Event:
+    """Somebody's decision about two customer numbers, on the evening of a day."""
+    order = an_order(one, f"decision{number}", on.isoformat())
+    first, second = (canonical_id([customer_ref(order.source, order.store, each)]) for each in (one, other))
+    return replace(
+        order,
+        source="admin",
+        event_type=EventType.PERSONS_LINKED if joined else EventType.PERSONS_UNLINKED,
+        occurred_at=datetime.combine(on, time(9, number), UTC),
+        person=Person(source_customer_id=first),
+        facts=PersonLinkFacts(other_customer_id=second, joined=joined, actor="店長"),
+    )
+
+
 def summary(states: Iterable[tuple[CustomerId, PersonState]], by: date) -> dict[CustomerId, Bought]:
     """What each person has bought by a day, in plain Python."""
     found: dict[CustomerId, Bought] = {}
@@ -97,19 +126,28 @@ def athena() -> duckdb.DuckDBPyConnection:
 
 def asked(lake: MemoryObjects, as_of: date, *, then: bool) -> dict[CustomerId, Bought]:
     """`buyers_v1` over everything the lake holds by now."""
-    parts = []
-    for stored in lake.list("order_states/"):
-        arrow = decode(lake.get(stored.key))
-        month = stored.key.split("/")[2].partition("=")[2]
-        arrow = arrow.append_column("tenant", pa.array([TENANT] * arrow.num_rows, pa.string()))
-        parts.append(arrow.append_column("month", pa.array([month] * arrow.num_rows, pa.string())))
     known = catalog.end_of_day(as_of, SHOP.timezone) if then else None
     values = catalog.parameters(TENANT, as_of, Definitions(), "JPY", known_before=known)
     query = to_duckdb(catalog.standalone_query("buyers_v1", every_analysis(), values))
     connection = athena()
-    connection.register("order_states", pa.concat_tables(parts))
+    for table in (ORDER_STATES, PERSON_IDS):
+        connection.register(table.name, held(lake, table))
     rows = connection.sql(query).to_arrow_table().to_pylist()
     return {row["customer_id"]: (row["orders"], row["amount"], row["first_on"], row["last_on"]) for row in rows}
+
+
+def held(lake: MemoryObjects, table: Table) -> pa.Table:
+    """A table as Athena sees it."""
+    parts = [with_partition(to_arrow(table, []), "")]
+    for stored in lake.list(f"{table.name}/"):
+        parts.append(with_partition(decode(lake.get(stored.key)), stored.key.split("/")[2].partition("=")[2]))
+    return pa.concat_tables(parts)
+
+
+def with_partition(arrow: pa.Table, month: str) -> pa.Table:
+    """Rows with the columns that stand in their path."""
+    arrow = arrow.append_column("tenant", pa.array([TENANT] * arrow.num_rows, pa.string()))
+    return arrow.append_column("month", pa.array([month] * arrow.num_rows, pa.string()))
 
 
 def hear(world: World, told: Told) -> None:
@@ -119,7 +157,7 @@ def hear(world: World, told: Told) -> None:
 
 
 @settings(max_examples=amount(100, sample=12))
-@given(told=lives_of_orders(in_order=False), compacted=st.booleans())
+@given(told=lives_of_people(in_order=False), compacted=st.booleans())
 def test_the_evening_of_any_day_is_remembered_as_known_then(told: list[Told], compacted: bool) -> None:
     world = World()
     evenings: dict[date, dict[CustomerId, Bought]] = {}
@@ -139,7 +177,7 @@ def test_the_evening_of_any_day_is_remembered_as_known_then(told: list[Told], co
 
 
 @settings(max_examples=amount(100, sample=12))
-@given(told=lives_of_orders(in_order=True), days=st.integers(0, 70), compacted=st.booleans())
+@given(told=lives_of_people(in_order=True), days=st.integers(0, 70), compacted=st.booleans())
 def test_any_day_as_known_now_is_a_recompute_of_what_had_happened_by_then(
     told: list[Told], days: int, compacted: bool
 ) -> None:
@@ -150,4 +188,14 @@ def test_any_day_as_known_now_is_a_recompute_of_what_had_happened_by_then(
         world.compact()
     as_of = FIRST + timedelta(days=days)
     happened = [each.event for each in told if shop_day(each.event.occurred_at, SHOP.timezone) <= as_of]
-    assert asked(world.lake, as_of, then=False) == summary(fold_all(happened, KEYS, SHOP).items(), as_of)
+    orders = [event for event in happened if not linked_people(event)]
+    # Who is read as one person is one for all days past.
+    people: dict[CustomerId, list[PersonState]] = {}
+    for customer_id, state in fold_all(orders, KEYS, SHOP).items():
+        whole = world.customers.whole(TENANT, customer_id)
+        assert whole is not None
+        people.setdefault(whole.customer_id, []).append(state)
+    states = (
+        (each, replace(of[0], orders=tuple(o for state in of for o in state.orders))) for each, of in people.items()
+    )
+    assert asked(world.lake, as_of, then=False) == summary(states, as_of)

@@ -23,7 +23,7 @@ from shared.core.errors import RejectedError
 from shared.core.ids import TenantId
 from shared.customers.model import LtvTier, Status
 from tests.unit.analytics.segments.test_night import MANY as BESIDE_THE_SCORES
-from tests.unit.analytics.world import SHOP, TENANT, World, an_order, customer_of, day
+from tests.unit.analytics.world import SHOP, TENANT, World, an_order, customer_of, day, decide, stored_id
 
 NOW = from_iso("2026-11-20T17:00:00Z")  # 02:00 of the 21st in Japan
 
@@ -268,6 +268,28 @@ def test_a_person_who_became_another_takes_no_scores_away() -> None:
     assert customer_of(world, "a") == customer_of(world, "b")
     assert world.run_night("2026-03-31", without=BESIDE_THE_SCORES)["state"] == "complete"
     assert (_scores(world, "a").rfm_f, _scores(world, "a").rfm_rank) == (3, "有望")
+
+
+def test_who_is_decided_to_be_one_is_scored_as_one_and_as_before_when_that_is_taken_back() -> None:
+    world = World()
+    world.hear(an_order("a", "1", "2026-03-28"), an_order("b", "2", "2026-03-29"), an_order("c", "3", "2026-03-30"))
+
+    def found(on: str) -> dict[str, tuple[int, int, int]]:
+        """Of each that is stored and scored: R, F and M."""
+        assert world.run_night(on, without=BESIDE_THE_SCORES)["state"] == "complete"
+        stored = {name: world.customers.load(TENANT, stored_id(world, name)) for name in "abc"}
+        scored = {name: each.scores for name, each in stored.items() if each and each.scores}
+        return {name: (said.rfm_r, said.rfm_f, said.rfm_m) for name, said in scored.items()}
+
+    alone = found("2026-03-31")
+    assert alone == dict.fromkeys("abc", (6, 1, 1))
+    decide(world, "a", "b", "2026-04-01", joined=True)
+    whole = customer_of(world, "a")
+    survivor = "a" if whole == stored_id(world, "a") else "b"
+    assert found("2026-04-01") == {survivor: (6, 2, 1), "c": (6, 1, 1)}
+    assert (_scores(world, "a"), _scores(world, "b")) == (_scores(world, survivor),) * 2
+    decide(world, "a", "b", "2026-04-02", joined=False)
+    assert found("2026-04-02") == alone
 
 
 def test_each_step_leaves_its_rows_bytes_and_seconds() -> None:

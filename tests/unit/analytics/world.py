@@ -23,9 +23,10 @@ from shared.core.ids import ConnectionId, CustomerId, EventId, TenantId
 from shared.core.keys import derive_key_ring
 from shared.core.shop import Shop
 from shared.customers import fold
+from shared.customers.identity import customer_ref
 from shared.customers.rows import Delete, MemoryRows, Put, Row, Write, encode_item
 from shared.customers.store import MemoryCustomerStore
-from shared.ingest.model import Event, EventType, OrderFacts, Person
+from shared.ingest.model import Event, EventType, OrderFacts, Person, PersonLinkFacts
 from tests.sql.lake_in_duckdb import TABLES, DuckLake, attach, lake_of
 
 TENANT = TenantId("shop")
@@ -228,11 +229,26 @@ def _unloaded(statement: str) -> tuple[str, str]:
 
 def customer_of(world: World, customer: str) -> CustomerId:
     """The person a source's customer id names."""
-    from shared.customers.identity import customer_ref
-
     found = world.customers.resolve_ref(TENANT, customer_ref("shopify", "a.myshopify.com", customer))
     assert found is not None
     return found
+
+
+def stored_id(world: World, customer: str) -> CustomerId:
+    """The id that a customer of the store is kept under, whoever they are read as."""
+    ref = customer_ref("shopify", "a.myshopify.com", customer)
+    named = world.customers.refs(TENANT, [ref])[ref].customer_id
+    found = world.customers.load(TENANT, named) if named else None
+    assert found is not None
+    return found.customer_id
+
+
+def decide(world: World, one: str, other: str, on: str, *, joined: bool) -> None:
+    """Somebody decides that two customers are one person, or are not (名寄せ・取り消し)."""
+    kind = EventType.PERSONS_LINKED if joined else EventType.PERSONS_UNLINKED
+    event = an_order(stored_id(world, one), f"{kind}-{one}-{other}", on)
+    facts = PersonLinkFacts(other_customer_id=stored_id(world, other), joined=joined, actor="店長")
+    world.hear(replace(event, source="admin", event_type=kind, facts=facts))
 
 
 def envelope_record(image: Mapping[str, Any], sequence: int) -> dict[str, Any]:

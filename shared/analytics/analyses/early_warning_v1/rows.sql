@@ -39,20 +39,28 @@ active AS (
 -- Three days to click in: the weeks of mails end three days earlier.
 sends AS (
   SELECT
-    send_id,
-    customer_id,
-    scenario,
-    channel,
+    messages.send_id,
+    COALESCE(persons.customer_id, messages.customer_id) AS customer_id,
+    messages.scenario,
+    messages.channel,
     MIN(CASE WHEN event = 'sent' THEN occurred_on END) AS sent_on,
     MIN(CASE WHEN event = 'clicked' AND NOT machine THEN occurred_on END) AS clicked_on,
     MAX(CASE WHEN event IN ('bounced', 'rejected') THEN 1 ELSE 0 END) AS lost
   FROM messages
-  WHERE tenant = :tenant
-    AND month <= :as_of_month
-    AND month >= SUBSTR(CAST(DATE_ADD('day', -7 * (:baseline_weeks + 1) - 3, :as_of) AS varchar), 1, 7)
-    AND occurred_on <= :as_of
-    AND received_at < :known_before
-  GROUP BY send_id, customer_id, scenario, channel
+  LEFT JOIN (
+--> ../../segments/sources/persons.sql
+  ) AS persons
+    ON persons.stored_id = messages.customer_id
+  WHERE messages.tenant = :tenant
+    AND messages.month <= :as_of_month
+    AND messages.month >= SUBSTR(CAST(DATE_ADD('day', -7 * (:baseline_weeks + 1) - 3, :as_of) AS varchar), 1, 7)
+    AND messages.occurred_on <= :as_of
+    AND messages.received_at < :known_before
+  GROUP BY
+    messages.send_id,
+    COALESCE(persons.customer_id, messages.customer_id),
+    messages.scenario,
+    messages.channel
 ),
 clicks AS (
   SELECT

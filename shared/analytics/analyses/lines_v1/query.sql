@@ -1,7 +1,34 @@
 -- The products of every valid order as of a day. A line is read in the state that held with its order; one beyond the
 -- order's number of lines is no longer in it. 送料・プレゼント and the like (excluded_products) are never products
 -- (definitions.md §0), and an order of nothing else is no order here.
-WITH states AS (
+WITH kept AS (
+  SELECT
+    COALESCE(persons.customer_id, order_lines.customer_id) AS customer_id,
+    order_lines.source,
+    order_lines.store,
+    order_lines.order_id,
+    order_lines.line_no,
+    order_lines.product_id,
+    order_lines.title,
+    order_lines.category,
+    order_lines.quantity,
+    order_lines.amount,
+    order_lines.currency,
+    order_lines.subscription,
+    order_lines.removed,
+    order_lines.changed_on,
+    order_lines.written_at,
+    order_lines.sequence
+  FROM order_lines
+  LEFT JOIN (
+--> ../../segments/sources/persons.sql
+  ) AS persons
+    ON persons.stored_id = order_lines.customer_id
+  WHERE order_lines.tenant = :tenant
+    AND order_lines.month <= :as_of_month
+    AND order_lines.written_at < :known_before
+),
+states AS (
   SELECT
     customer_id,
     source,
@@ -28,11 +55,7 @@ WITH states AS (
         written_at,
         sequence
     ) AS held
-  FROM order_lines
-  WHERE tenant = :tenant
-    AND month <= :as_of_month
-    AND written_at < :known_before
-    AND written_at < :known_before
+  FROM kept
 ),
 known AS (
   SELECT

@@ -19,14 +19,21 @@ people AS (
   GROUP BY status
 ),
 sent AS (
-  SELECT customer_id, scenario, MIN(occurred_on) AS sent_on
+  SELECT
+    COALESCE(persons.customer_id, messages.customer_id) AS customer_id,
+    messages.scenario,
+    MIN(messages.occurred_on) AS sent_on
   FROM messages
-  WHERE tenant = :tenant
-    AND month <= :as_of_month
-    AND occurred_on <= CAST(DATE_ADD('day', -14, :as_of) AS date)
-    AND received_at < :known_before
-    AND event = 'sent'
-  GROUP BY customer_id, scenario
+  LEFT JOIN (
+--> ../../segments/sources/persons.sql
+  ) AS persons
+    ON persons.stored_id = messages.customer_id
+  WHERE messages.tenant = :tenant
+    AND messages.month <= :as_of_month
+    AND messages.occurred_on <= CAST(DATE_ADD('day', -14, :as_of) AS date)
+    AND messages.received_at < :known_before
+    AND messages.event = 'sent'
+  GROUP BY COALESCE(persons.customer_id, messages.customer_id), messages.scenario
 ),
 buyers AS (
   SELECT customer_id, purchase_days

@@ -1,10 +1,43 @@
 -- Every valid order as of a day: the one place that decides which state of an order counts (definitions.md §0).
---   whose it is    the newest state we know: a merged person (名寄せ) is one person for all days past;
+--   whose it is    the newest we know: whoever is read as one person (名寄せ) is one for all days past;
 --   what it says   the state that held on the as-of day: a later cancellation does not change an earlier month;
 --   known then     only what had reached us by :known_before; known now is all there is.
 -- One window, newest state first: a state holds when it is the first that was true by the day. An order first heard of
 -- later has none such; it counts with its oldest.
-WITH states AS (
+WITH kept AS (
+  SELECT
+    COALESCE(persons.customer_id, order_states.customer_id) AS customer_id,
+    order_states.source,
+    order_states.store,
+    order_states.order_id,
+    order_states.ordered_at,
+    order_states.ordered_on,
+    order_states.currency,
+    order_states.total,
+    order_states.amount,
+    order_states.goods_total,
+    order_states.discount,
+    order_states.coupons,
+    order_states.media,
+    order_states.subscription_id,
+    order_states.delivery_number,
+    order_states.offline,
+    order_states.line_count,
+    order_states.valid,
+    order_states.removed,
+    order_states.changed_on,
+    order_states.written_at,
+    order_states.sequence
+  FROM order_states
+  LEFT JOIN (
+--> ../../segments/sources/persons.sql
+  ) AS persons
+    ON persons.stored_id = order_states.customer_id
+  WHERE order_states.tenant = :tenant
+    AND order_states.month <= :as_of_month
+    AND order_states.written_at < :known_before
+),
+states AS (
   SELECT
     customer_id,
     source,
@@ -39,10 +72,7 @@ WITH states AS (
       PARTITION BY customer_id, order_id, source, store
       ORDER BY written_at DESC, sequence DESC
     ) AS before_at
-  FROM order_states
-  WHERE tenant = :tenant
-    AND month <= :as_of_month
-    AND written_at < :known_before
+  FROM kept
 )
 SELECT
   customer_id,

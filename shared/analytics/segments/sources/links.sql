@@ -1,5 +1,5 @@
--- Which ref names which person (名寄せ): the newest owner of each.
-SELECT ref, customer_id
+-- Which ref names which person (名寄せ): the newest owner of each, as who that is read.
+SELECT owners.ref, COALESCE(persons.customer_id, owners.customer_id) AS customer_id
 FROM (
   SELECT
     ref,
@@ -11,5 +11,9 @@ FROM (
     AND month >= '1990-01'
     AND written_at < :known_before
 ) AS owners
-WHERE newest = 1
-  AND NOT removed
+LEFT JOIN (
+--> persons.sql
+) AS persons
+  ON persons.stored_id = owners.customer_id
+WHERE owners.newest = 1
+  AND NOT owners.removed

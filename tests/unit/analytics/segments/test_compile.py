@@ -136,7 +136,7 @@ def test_only_what_is_asked_is_read() -> None:
     buyers = compile_segment(read_document({"name": "x", "members": {"orders": {"within_days": 30}}}))
     assert buyers.reads == ("valid_orders_v1",)
     others = compile_segment(read_document({"name": "x", "members": {"orders": {"count": 0, "within_days": 30}}}))
-    assert others.reads == ("valid_orders_v1", "person_links")
+    assert others.reads == ("valid_orders_v1", "person_links", "person_ids")
 
 
 def test_a_window_reads_only_its_months() -> None:
