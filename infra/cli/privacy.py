@@ -27,6 +27,8 @@ from shared.core.errors import NotFoundError, RejectedError, UnavailableError
 from shared.core.ids import CustomerId
 from shared.core.keys import parse_key_ring
 from shared.customers.identity import customer_ref
+from shared.delivery.coupons.store import DynamoCoupons
+from shared.delivery.links.store import DynamoLinks
 from shared.delivery.tray import S3Tray
 from shared.ingest.oversize import S3Oversize
 from shared.ingest.sources.admin import erase_envelope
@@ -274,7 +276,16 @@ def _keys(desk: Desk) -> Any:
 
 def _export_deps(desk: Desk) -> ExportDeps:
     erase_deps = _sweep_deps(desk).erase
-    return ExportDeps(desk.customers, erase_deps.ledger, erase_deps.enrolments, _events(desk), _keys(desk))
+    dynamodb, sends = desk.deployment.client("dynamodb"), desk.deployment.outputs["DeliveriesTable"]
+    return ExportDeps(
+        desk.customers,
+        erase_deps.ledger,
+        erase_deps.enrolments,
+        _events(desk),
+        _keys(desk),
+        DynamoCoupons(sends, dynamodb),
+        DynamoLinks(sends, dynamodb),
+    )
 
 
 def _sweep_deps(desk: Desk) -> SweepDeps:

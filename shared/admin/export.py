@@ -15,6 +15,8 @@ from shared.core.keys import KeyRing
 from shared.core.plain import as_json
 from shared.customers.items import state_of
 from shared.customers.store import CustomerStore
+from shared.delivery.coupons.issue import CouponStore
+from shared.delivery.links.store import LinkStore
 from shared.delivery.store import LedgerStore
 from shared.ingest.model import Envelope
 from shared.ingest.store import DynamoEventStore, Key, MemoryEventStore
@@ -30,6 +32,8 @@ class ExportDeps:
     enrolments: EnrolmentStore
     events: DynamoEventStore | MemoryEventStore
     keys: KeyRing
+    coupons: CouponStore
+    links: LinkStore
     progress: Callable[[int], None] = lambda _rows: None
     """Told how many deliveries have been looked through."""
 
@@ -81,6 +85,8 @@ def export_person(tenant: TenantId, customer_id: CustomerId, deps: ExportDeps, n
         "joins": profile.joins,
         "decisions": profile.decisions,
         "sends": [row for each in ids for row in deps.ledger.rows(tenant, each)],
+        "coupons": [coupon for each in ids for coupon in deps.coupons.of_customer(tenant, each)],
+        "links": {send: urls for each in ids for send, urls in deps.links.of_customer(tenant, each).items()},
         "enrolments": [row for each in ids for row in deps.enrolments.of_customer(tenant, each)],
         "deliveries": [_delivery(each) for each in deliveries(tenant, ids, deps)],
     }

@@ -59,5 +59,5 @@ def people_of(stage: Stage) -> dict[CustomerId, PersonState]:
         for item in scan(stage.deployment, "CustomersTable")
         if item["sk"]["S"] == "profile" and item["pk"]["S"].startswith(f"{tenant}#") and "merged_into" not in item
     ]
-    found = {each: store.person(tenant, each) for each in ids}
-    return {each: person for each, person in found.items() if person is not None}
+    found = (store.person(tenant, each) for each in ids)
+    return {person.profile.customer_id: person for person in found if person is not None}

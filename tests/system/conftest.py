@@ -47,7 +47,7 @@ CAMPAIGNS = ("haru", "aki")
 
 SHOPS = (
     "default", "gate", "imports", "privacy", "exits", "grants", "websites", "pages", "inbox", "polls", "erasure",
-    "outage",
+    "outage", "people",
 )  # fmt: skip
 """Every shop of the suite; whoever needs one of their own adds its id here."""
 

@@ -43,7 +43,6 @@ _CHANNELS = (
     "one sender everywhere; LINE, SMS, letters, endpoints and tenants of SES are sent through in the contract suite"
 )
 _NOBODY_LATE = "nothing was kept of an erased person that late"
-_LINKED = "who was linked by hand is archived anew; here nobody is"
 _SMALL = "no page of this suite says more than a row holds"
 _REACHED = "a call that reaches nobody is tried below for the other schedules"
 _MAP = "only a person redrives or stops a run, and Step Functions itself stops the children of a failed Map"
@@ -63,10 +62,9 @@ NOT_EXERCISED: Mapping[tuple[str, str, str], str] = {
     (
         r"Analytics(ArchiveEvents|ArchiveStates|Compact|LoadHistory|Nightly|PlanStage|PublishReports)Role",
         r"s3:(Get|Put|Delete)Object",
-        r".*-lake.*/(attribute_states|media_costs|page_views|products|subscription_states|person_links|messages"
+        r".*-lake.*/(attribute_states|media_costs|page_views|products|subscription_states|person_links|person_ids|messages"
         r"|order_lines|events|(catalogue|category_drop|early_warning|segment_changes|model_predictions)_v1)/\*",
     ): _OTHER_ROWS,
-    (r"AnalyticsArchiveStatesRole", r"dynamodb:BatchGetItem", r".*Customers"): _LINKED,
     (r"ScenariosSweepRole", r"states:StartExecution", r".*"): _OTHER_MACHINES,
     (r"(ScenariosStep|DeliveryReconcile|SignUpSignUp)Role", r"ses:SendEmail", r".*:tenant/\*"): _CHANNELS,
     (r"(ScenariosStep|DeliveryReconcile|SignUpSignUp)Role", r"sms-voice:SendTextMessage", r".*"): _CHANNELS,

@@ -83,6 +83,10 @@ class CouponStore(Protocol):
         """What this person was given on this occasion."""
         ...
 
+    def of_customer(self, tenant: TenantId, customer: CustomerId) -> Sequence[Coupon]:
+        """Everything this person was ever given, by campaign and occasion."""
+        ...
+
     def take(self, tenant: TenantId, campaign: str, on: date) -> tuple[Book, int] | None:
         """The next number (first = 0) with the book as it then stands; None: no book, used up, or over."""
         ...

@@ -24,6 +24,8 @@ from shared.delivery.coupons.issue import Book, Coupon, Terms
 CODES_A_ROW = 200
 """4 KB at 20 letters a code: a read takes one or two of these rows' units."""
 
+_GIVEN = "coupon#"
+
 _Key = tuple[TenantId, str, CustomerId, str]
 
 
@@ -39,6 +41,11 @@ class MemoryCoupons:
     def given(self, tenant: TenantId, campaign: str, customer: CustomerId, occurrence: str) -> Coupon | None:
         """See CouponStore."""
         return self._given.get((tenant, campaign, customer, occurrence))
+
+    def of_customer(self, tenant: TenantId, customer: CustomerId) -> Sequence[Coupon]:
+        """See CouponStore."""
+        mine = ((key, coupon) for key, coupon in self._given.items() if (key[0], key[2]) == (tenant, customer))
+        return [coupon for _, coupon in sorted(mine, key=lambda given: given[0])]
 
     def take(self, tenant: TenantId, campaign: str, on: date) -> tuple[Book, int] | None:
         """See CouponStore."""
@@ -89,7 +96,11 @@ class DynamoCoupons:
     def given(self, tenant: TenantId, campaign: str, customer: CustomerId, occurrence: str) -> Coupon | None:
         """See CouponStore."""
         item = self._get(_given_key(tenant, campaign, customer, occurrence))
-        return _coupon(campaign, item) if item else None
+        return _coupon(item) if item else None
+
+    def of_customer(self, tenant: TenantId, customer: CustomerId) -> Sequence[Coupon]:
+        """See CouponStore."""
+        return [_coupon(item) for item in self._query(f"{tenant}#{customer}", _GIVEN)]
 
     def take(self, tenant: TenantId, campaign: str, on: date) -> tuple[Book, int] | None:
         """See CouponStore."""
@@ -186,12 +197,13 @@ class DynamoCoupons:
         found: dict[str, Any] | None = answer.get("Item")
         return found
 
-    def _query(self, pk: str) -> Iterator[dict[str, Any]]:
+    def _query(self, pk: str, sk: str = "") -> Iterator[dict[str, Any]]:
+        begins, values = (" AND begins_with(sk, :sk)", {":sk": {"S": sk}}) if sk else ("", {})
         with domain_errors("read coupons"):
             for page in self._client.get_paginator("query").paginate(
                 TableName=self._table,
-                KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues={":pk": {"S": pk}},
+                KeyConditionExpression=f"pk = :pk{begins}",
+                ExpressionAttributeValues={":pk": {"S": pk}, **values},
                 ConsistentRead=True,
             ):
                 yield from page["Items"]
@@ -206,7 +218,7 @@ def _codes_key(tenant: TenantId, campaign: str, row: int) -> dict[str, Any]:
 
 
 def _given_key(tenant: TenantId, campaign: str, customer: CustomerId, occurrence: str) -> dict[str, Any]:
-    return {"pk": {"S": f"{tenant}#{customer}"}, "sk": {"S": f"coupon#{campaign}#{occurrence}"}}
+    return {"pk": {"S": f"{tenant}#{customer}"}, "sk": {"S": f"{_GIVEN}{campaign}#{occurrence}"}}
 
 
 def _term_fields(terms: Terms) -> dict[str, Any]:
@@ -240,10 +252,10 @@ def _fields(coupon: Coupon) -> dict[str, Any]:
     return {name: {"S": value} for name, value in {**fields, **ends}.items()}
 
 
-def _coupon(campaign: str, item: dict[str, Any]) -> Coupon:
+def _coupon(item: dict[str, Any]) -> Coupon:
     expires_on = item.get("expires_on")
     return Coupon(
-        campaign=campaign,
+        campaign=item["sk"]["S"].split("#")[1],
         code=item["code"]["S"],
         benefit=item["benefit"]["S"],
         condition=item["condition_text"]["S"],

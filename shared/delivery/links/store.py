@@ -8,7 +8,7 @@ A cart's link is a secret of its buyer: it stands only in the second row. 1 + n 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -40,6 +40,10 @@ class LinkStore(Protocol):
         """None for a code nobody made, and once its person was erased."""
         ...
 
+    def of_customer(self, tenant: TenantId, customer: CustomerId) -> Mapping[SendId, Mapping[str, str]]:
+        """Every link in a person's messages: send → code → URL."""
+        ...
+
 
 class MemoryLinks:
     """Links in memory."""
@@ -54,6 +58,14 @@ class MemoryLinks:
     def find(self, tenant: TenantId, code: str) -> Followed | None:
         """See LinkStore."""
         return self.rows.get((tenant, code))
+
+    def of_customer(self, tenant: TenantId, customer: CustomerId) -> Mapping[SendId, Mapping[str, str]]:
+        """See LinkStore."""
+        found: dict[SendId, dict[str, str]] = {}
+        for each in self.rows.values():
+            if (each.key.tenant, each.key.customer_id) == (tenant, customer):
+                found.setdefault(each.key.send_id, {})[each.link.code] = each.link.url
+        return found
 
 
 class DynamoLinks:
@@ -93,6 +105,19 @@ class DynamoLinks:
         link = Link(code, str(urls[_name(code)]["S"]), int(item["number"]["N"]))
         return Followed(key, said["channel"], said["scenario"], said["step"], link)
 
+    def of_customer(self, tenant: TenantId, customer: CustomerId) -> Mapping[SendId, Mapping[str, str]]:
+        """See LinkStore."""
+        with domain_errors("read somebody's links"):
+            pages = self._client.get_paginator("query").paginate(
+                TableName=self._table,
+                KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+                ExpressionAttributeValues={":pk": {"S": f"{tenant}#{customer}"}, ":sk": {"S": _LINKS}},
+                ConsistentRead=True,
+            )
+            return {
+                SendId(item["sk"]["S"].removeprefix(_LINKS)): _urls(item) for page in pages for item in page["Items"]
+            }
+
     def _get(self, key: dict[str, Any]) -> dict[str, Any] | None:
         with domain_errors("find a link"):
             answer = self._client.get_item(TableName=self._table, Key=key)
@@ -100,8 +125,16 @@ class DynamoLinks:
         return found
 
 
+_LINKS = "links#"
+_TO = "to_"
+
+
 def _name(code: str) -> str:
-    return f"to_{code}"
+    return f"{_TO}{code}"
+
+
+def _urls(item: Mapping[str, Any]) -> dict[str, str]:
+    return {name.removeprefix(_TO): str(value["S"]) for name, value in item.items() if name.startswith(_TO)}
 
 
 def _code_key(tenant: TenantId, code: str) -> dict[str, Any]:
@@ -109,7 +142,7 @@ def _code_key(tenant: TenantId, code: str) -> dict[str, Any]:
 
 
 def _urls_key(tenant: TenantId, customer: CustomerId, send: SendId) -> dict[str, Any]:
-    return {"pk": {"S": f"{tenant}#{customer}"}, "sk": {"S": f"links#{send}"}}
+    return {"pk": {"S": f"{tenant}#{customer}"}, "sk": {"S": f"{_LINKS}{send}"}}
 
 
 def _item(each: Followed) -> dict[str, Any]:

@@ -66,6 +66,15 @@ def test_asked_again_a_person_has_the_same_coupon(coupons: Coupons) -> None:
     assert (book.size, book.taken, book.left) == (5, 2, 3)
 
 
+def test_everything_somebody_was_given_is_read_and_nobody_elses(coupons: Coupons) -> None:
+    for campaign in ("autumn", "winter"):
+        coupons.store.add(TENANT, campaign, TERMS, codes(5))
+    mine = [coupons.issue(TENANT, campaign, HANAKO, "once", NOON) for campaign in ("autumn", "winter")]
+    coupons.issue(TENANT, "autumn", CustomerId("taro"), "once", NOON)
+    assert coupons.store.of_customer(TENANT, HANAKO) == mine
+    assert coupons.store.of_customer(TENANT, CustomerId("nobody")) == []
+
+
 def test_everybody_at_once_gets_a_code_of_their_own(coupons: Coupons) -> None:
     people = [CustomerId(f"person-{number % 40}") for number in range(120)]
     coupons.store.add(TENANT, "autumn", TERMS, codes(200))

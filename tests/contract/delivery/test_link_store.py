@@ -60,6 +60,15 @@ def test_no_links_are_nothing_to_keep(store: LinkStore) -> None:
     assert store.find(TenantId("yoso"), links()[0].link.code) is None
 
 
+def test_somebodys_links_are_read_by_message_and_nobody_elses(store: LinkStore) -> None:
+    told = [*links(), *links("s2"), *links(customer=CustomerId("taro"))]
+    for each in told:
+        store.keep([each])
+    mine = {send: {each.link.code: each.link.url for each in links(send)} for send in ("s1", "s2")}
+    assert store.of_customer(TENANT, HANAKO) == mine
+    assert store.of_customer(TenantId("yoso"), HANAKO) == {}
+
+
 def test_an_erasure_takes_where_they_lead(make_table: Callable[[str], str], cloud: boto3.Session) -> None:
     client: Any = cloud.client("dynamodb")
     table = make_table(f"links-{next(_numbers)}")

@@ -25,14 +25,18 @@ from shared.admin.export import ExportDeps, export_person
 from shared.analytics.lake import MemoryObjects
 from shared.core.clock import FixedClock, to_iso
 from shared.core.errors import UnavailableError
-from shared.core.ids import ConnectionId, CustomerId, EventId, ScenarioId
+from shared.core.ids import ConnectionId, CustomerId, EventId, ScenarioId, SendId
 from shared.core.plain import as_json
 from shared.customers.fold import apply
 from shared.customers.identity import address_ref
 from shared.customers.model import Suppressed
 from shared.customers.store import MemoryCustomerStore
 from shared.customers.stream import FoldDeps, fold_records
-from shared.delivery.model import Outcome, Purpose, Reason, SendRequest, SendState
+from shared.delivery.coupons.issue import Coupon
+from shared.delivery.coupons.store import MemoryCoupons
+from shared.delivery.links.link import Link
+from shared.delivery.links.store import Followed, MemoryLinks
+from shared.delivery.model import Outcome, Purpose, Reason, SendKey, SendRequest, SendState
 from shared.delivery.store import Attempt, MemoryLedgerStore
 from shared.delivery.tray import MemoryTray
 from shared.ingest import history
@@ -268,13 +272,21 @@ def test_who_asked_for_the_erasure_stays_on_record(house: House) -> None:
 def test_a_disclosure_has_everything_of_one_person_and_nothing_of_another(house: House) -> None:
     found = house.who(GONE)
     assert found
-    deps = ExportDeps(house.customers, house.ledger, house.enrolments, house.events, KEYS)
+    coupons, links = MemoryCoupons(), MemoryLinks()
+    for owner in (found, house.who(STAYS)):
+        assert owner
+        coupons.give(TENANT, owner, "once", Coupon("aki", f"AKI-{owner[:4]}", "10%引き", "", None, NOW))
+        sent = SendKey(TENANT, owner, SendId("s"))
+        links.keep([Followed(sent, "line", "s", "m", Link(f"c-{owner[:4]}", f"https://a.example.jp/{owner[:4]}", 1))])
+    deps = ExportDeps(house.customers, house.ledger, house.enrolments, house.events, KEYS, coupons, links)
     document = export_person(TENANT, found, deps, NOW)
     text = json.dumps(document, ensure_ascii=False)
     assert document["contact"]["email"] == GONE
     assert document["contact"]["phone"] == "+819000000771"
     assert document["known_by"] == ["customer", "email"]
     assert len(document["sends"]) == 1
+    assert [each["code"] for each in document["coupons"]] == [f"AKI-{found[:4]}"]
+    assert document["links"] == {"s": {f"c-{found[:4]}": f"https://a.example.jp/{found[:4]}"}}
     assert [each["body"]["email"] for each in document["deliveries"]] == [GONE, GONE]
     assert STAYS not in text
 

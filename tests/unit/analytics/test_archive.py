@@ -236,14 +236,17 @@ def test_imported_orders_that_move_stay_with_whom_they_are_kept() -> None:
         replace(an_order(name, name, "2026-03-01", email=f"{name}@example.com"), historical=True) for name in "abc"
     ]
     fold.load(imported, world.customers, KEYS, SHOP)
-    ids = {name: customer_of(world, name) for name in "abc"}
-    first = min(ids, key=lambda name: ids[name])
-    decide(world, *sorted(ids, key=lambda name: ids[name])[:2], "2026-03-02", joined=True)
-    last = max(ids, key=lambda name: ids[name])
-    second = ({*ids} - {first, last}).pop()
+    ids = {name: stored_id(world, name) for name in "abc"}
+    first, second, last = by_strength("abc")
+    decide(world, first, second, "2026-03-02", joined=True)
     world.hear(an_order(second, "more", "2026-03-03", email=f"{last}@example.com"))
     kept = {row["customer_id"] for row in states(world) if row["order_id"] == last and not row["removed"]}
     assert kept == {ids[second]}
+
+
+def by_strength(customers: str) -> list[str]:
+    """In the order in which their keys name whoever they are together."""
+    return sorted(customers, key=lambda name: identity.customer_ref("shopify", "a.myshopify.com", name))
 
 
 def read_as(world: World) -> dict[str, str]:
@@ -259,14 +262,14 @@ def test_the_lake_knows_as_whom_an_id_is_read_and_that_it_was_taken_back() -> No
     world = World()
     world.hear(*(an_order(name, name, "2026-03-01", email=f"{name}@example.com") for name in "abcd"))
     assert read_as(world) == {}
-    decide(world, "a", "b", "2026-03-02", joined=True)
-    decide(world, "b", "c", "2026-03-03", joined=True)
-    ids = sorted(stored_id(world, name) for name in "abc")
-    assert read_as(world) == dict.fromkeys(ids[1:], ids[0])
-    decide(world, "b", "c", "2026-03-04", joined=False)
-    ab = sorted(stored_id(world, name) for name in "ab")
-    assert read_as(world) == {ab[1]: ab[0]}
-    decide(world, "a", "b", "2026-03-05", joined=False)
+    a, b, c = (stored_id(world, name) for name in by_strength("abc"))
+    first, second, third = by_strength("abc")
+    decide(world, first, second, "2026-03-02", joined=True)
+    decide(world, second, third, "2026-03-03", joined=True)
+    assert read_as(world) == {b: a, c: a}
+    decide(world, second, third, "2026-03-04", joined=False)
+    assert read_as(world) == {b: a}
+    decide(world, first, second, "2026-03-05", joined=False)
     assert read_as(world) == {}
 
 
@@ -275,7 +278,7 @@ def test_who_becomes_another_by_evidence_is_read_as_nobody_else() -> None:
     world = World()
     world.hear(*(an_order(name, name, "2026-03-01", email=f"{name}@example.com") for name in "abc"))
     ids = {name: stored_id(world, name) for name in "abc"}
-    first, second, last = sorted(ids, key=lambda name: ids[name])
+    first, second, last = by_strength("abc")
     decide(world, first, last, "2026-03-02", joined=True)
     assert read_as(world) == {ids[last]: ids[first]}
     world.hear(an_order(last, "more", "2026-03-03", email=f"{second}@example.com"))

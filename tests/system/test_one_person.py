@@ -1,0 +1,69 @@
+"""Two customers become one person by hand, and two again: what the analyses say of them follows (名寄せ・取り消し)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import urllib3
+
+from infra.cli.analysis import ask
+from infra.cli.connection import add_connection
+from infra.demo import shopify
+from infra.demo.post import post_all
+from infra.demo.settle import settle, wait_until
+from infra.demo.shopify import Buyer
+from infra.demo.stage import Stage
+from infra.demo.story import PRODUCTS, Call
+from infra.local.lifecycle import LocalCloud
+from infra.local.process import LocalPaths
+from shared.core.clock import shop_day
+from shared.core.ids import CustomerId
+from tests.system.books import people_of
+from tests.system.conftest import OpenShop
+from tests.system.screen import matakite
+
+AT = datetime.now(UTC) - timedelta(minutes=5)
+OLD, NEW = Buyer(9_601, "mukashi@example.jp", "同一", "人子"), Buyer(9_602, "ima@example.jp", "同一", "人子")
+
+
+def reads(stage: Stage, orders: Sequence[int]) -> bool:
+    """Did each buyer order so often, by the lake?"""
+    day = shop_day(datetime.now(UTC), stage.shop.timezone)
+    return sorted(row["orders"] for row in ask(stage.deployment, stage.shop, "buyers_v1", day)) == orders
+
+
+def buyers(stage: Stage) -> list[CustomerId]:
+    """Who ordered, by the live state."""
+    return sorted(each for each, person in people_of(stage).items() if person.orders)
+
+
+def browse(stage: Stage, buyer: Buyer) -> None:
+    """They say in a browser who they are."""
+    site = add_connection(stage.deployment, stage.shop.tenant, "track", "www.example.jp")
+    call = {"writeKey": site.connection_id, "anonymousId": "one-visitor", "traits": {"email": buyer.email}}
+    url = f"{stage.deployment.outputs['ApiUrl']}/v1/identify"
+    answer = urllib3.PoolManager().request("POST", url, json={**call, "messageId": "one-identify"})
+    assert answer.status == 200, answer.data
+
+
+def test_two_who_are_joined_by_hand_are_one_buyer_until_that_is_taken_back(
+    open_shop: OpenShop, cloud: LocalCloud, cloud_paths: LocalPaths
+) -> None:
+    stage = open_shop("people")
+    orders = [
+        shopify.order(20_000 + buyer.number, f"one-{buyer.number}", buyer, PRODUCTS[:1], AT) for buyer in (OLD, NEW)
+    ]
+    calls = [Call("orders/create", shopify.encode(order), f"one-{order['id']}", AT) for order in orders]
+    assert post_all(stage.endpoint, calls).surprises == []
+    browse(stage, NEW)
+    settle(cloud.emulator)
+    wait_until(partial(reads, stage, [1, 1]), "two buyers", 60)
+    one, other = buyers(stage)
+    for command, expected in (("merge", [2]), ("undo", [1, 1])):
+        shown = matakite(cloud_paths, "customer", command, one, other, "--shop", "people", "--actor", "店長")
+        assert shown.status == 0, shown.err
+        settle(cloud.emulator)
+        wait_until(partial(reads, stage, expected), f"{expected} orders a buyer", 60)
+        assert len(buyers(stage)) == len(expected)
