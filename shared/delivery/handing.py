@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -30,23 +31,45 @@ class Leave(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """That something waits in the tray, as the staff is told: ids and words, nobody's address."""
+
+    key: SendKey
+    scenario: str
+    step: str
+    words: str
+    """The first line says what it is about."""
+    fetch: str
+    """The command that makes a file of what waits."""
+
+
+class Staff(Protocol):
+    """Who is told (staff.StaffMail)."""
+
+    def tell(self, note: Note) -> bool:
+        """Did it leave?"""
+        ...
+
+
 def post_or_leave(
     kind: str,
-    key: SendKey,
+    note: Note,
     document: Mapping[str, Any],
     endpoint: Endpoint | None,
     tray: Leave,
     poster: Poster,
     now: datetime,
-) -> bool:
-    """Where the shop has an endpoint it is posted there under the send id; else the tray keeps it, once.
-
-    False: the tray had it.
+    staff: Staff | None = None,
+) -> None:
+    """Where the shop has an endpoint it is posted there under the send id; else the tray keeps it, once, and the staff
+    is told. Who finds it in the tray tells nobody: whoever left it there did, or died; never twice.
     """
     if endpoint is None:
-        return tray.put(kind, key, document)
+        if tray.put(kind, note.key, document) and staff is not None:
+            staff.tell(note)
+        return
     said = {"type": _TYPES.get(kind, kind), **document}
     body = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
-    headers = signed_headers(key.send_id, body, endpoint.secret, now)
+    headers = signed_headers(note.key.send_id, body, endpoint.secret, now)
     taken(poster.post(endpoint.url, body, headers), f"the endpoint {kind!r}")
-    return True

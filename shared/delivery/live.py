@@ -94,7 +94,9 @@ def live_send_deps(
             "notify", tray(), (NOTICE,), lambda tenant: load_endpoint(prefix, tenant, "notify"), staff=staff()
         )
         makers["export"] = lambda: HandoverChannel("export", tray())
-        makers["call"] = lambda: CallChannel(lambda tenant: load_endpoint(prefix, tenant, "call"), tray())
+        makers["call"] = lambda: CallChannel(
+            lambda tenant: load_endpoint(prefix, tenant, "call"), tray(), staff=staff()
+        )
     return SendDeps(
         ledger=DynamoLedgerStore(deliveries_table, client("dynamodb")),
         read_person=customers.person,

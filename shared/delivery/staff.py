@@ -3,17 +3,17 @@
 Section `delivery` of the shop's settings: `{"staff_mail": "staff@shop.example.com"}`, several with commas between them
 (`matakite shop set --staff-mail`).
 Ids and commands, nobody's address: who may know more looks it up. At most A_DAY a day, because a segment of thousands
-must not fill a mailbox: the rest waits in the tray with all the others (`matakite scenario handed ID --kind notify`).
+must not fill a mailbox: the rest waits in the tray with all the others.
 It goes without our configuration set: what comes back of it is nothing a customer did.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shared.core.clock import Clock, SystemClock, shop_day
 from shared.core.errors import MatakiteError, MisconfiguredError
@@ -21,6 +21,7 @@ from shared.core.ids import TenantId
 from shared.core.shop import Shop
 from shared.core.telemetry import logger
 from shared.delivery.channels.ses import certain, mailbox
+from shared.delivery.handing import Note
 from shared.delivery.policy import SECTION
 from shared.delivery.sender import sender_of
 
@@ -31,8 +32,6 @@ A_DAY, MAX_ADDRESSES = 50, 5
 MAX_SUBJECT = 60
 _ADDRESS = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+")
 
-Note = Mapping[str, Any]
-"""What is handed over: `customer_id`, `scenario`, `step`, and the words as `notify`."""
 CountDay = Callable[[str, date, int, int], bool]
 """`PaceStore.count_day`: so many more of a name on a day, unless that would pass the cap."""
 
@@ -56,15 +55,16 @@ class StaffMail:
     """Of a single attempt: a repeated call would be a second mail."""
     clock: Clock = field(default_factory=SystemClock)
 
-    def tell(self, tenant: TenantId, note: Note) -> bool:
-        """Did it leave? Whatever goes wrong, the note itself waits in the tray."""
+    def tell(self, note: Note) -> bool:
+        """See Staff. Whatever goes wrong, what it is about waits in the tray."""
+        tenant = note.key.tenant
         try:
             shop = self.read_shop(tenant)
             staff = staff_of(shop)
             return bool(staff) and self._within_the_day(shop, self.clock.now()) and self._send(shop, staff, note)
         except MatakiteError as error:
-            said = {"tenant": tenant, "send_id": note["send_id"], "error": type(error).__name__}
-            logger("delivery").warning("the staff was not mailed; the note waits in the tray", extra=said)
+            said = {"tenant": tenant, "send_id": note.key.send_id, "error": type(error).__name__}
+            logger("delivery").warning("the staff was not mailed; it waits in the tray", extra=said)
             return False
 
     def _within_the_day(self, shop: Shop, now: datetime) -> bool:
@@ -88,24 +88,23 @@ class StaffMail:
 
 
 def written(note: Note) -> tuple[str, str]:
-    """Subject and text: the first line of the words is what the mail is about."""
-    words = str(note["notify"]).strip()
-    subject = f"【社内通知】{words.splitlines()[0] if words else note['scenario']}"
-    customer, scenario = note["customer_id"], note["scenario"]
+    """Subject and text."""
+    words, customer = note.words.strip(), note.key.customer_id
+    subject = f"【社内通知】{words.splitlines()[0] if words else note.scenario}"
     return subject[:MAX_SUBJECT], "\n".join(
         (
             words,
             "",
             "──────────",
             f"お客様ID: {customer}",
-            f"シナリオ: {scenario}（{note['step']}）",
+            f"シナリオ: {note.scenario}（{note.step}）",
             "",
             "お名前・ご連絡先とこれまでの経緯を見る:",
             f"  matakite customer show {customer}",
             "このお客様に何が届いたかを見る:",
-            f"  matakite explain {customer} {scenario}",
-            "お知らせの一覧をファイルにする:",
-            f"  matakite scenario handed {scenario} --kind notify --out .",
+            f"  matakite explain {customer} {note.scenario}",
+            "まだ受け取っていない分をファイルにする:",
+            f"  {note.fetch}",
             "",
             "このメールはお店の方へのお知らせです。お客様には届いていません。",
             "宛先の変更: matakite shop set 店舗ID --staff-mail 宛先",

@@ -1,4 +1,5 @@
-"""A task for the call centre (架電タスク): posted to its system, signed, or left in the tray for the CSV file.
+"""A task for the call centre (架電タスク): posted to its system, signed, or left in the tray for the CSV file, of which
+the shop's staff is told by mail (without name and number: those are in the file).
 
 The task's id is the send id. What came of the call returns with it (sources/callcentre.py, or the file `calls`).
 """
@@ -6,14 +7,14 @@ The task's id is the send id. What came of the call returns with it (sources/cal
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from shared.core.clock import Clock, SystemClock
 from shared.core.ids import TenantId
 from shared.delivery.channels.channel import Accepted, Message, RefusedError
-from shared.delivery.handing import Leave, Poster, post_or_leave
+from shared.delivery.handing import Leave, Note, Poster, Staff, post_or_leave
 from shared.delivery.outbound import Endpoint, Outbound
 from shared.delivery.tray import REPEATS
 
@@ -33,6 +34,7 @@ class CallChannel:
     tray: Leave
     poster: Poster = field(default_factory=Outbound)
     clock: Clock = field(default_factory=SystemClock)
+    staff: Staff | None = None
     parts = (PART,)
     repeats = REPEATS
 
@@ -40,8 +42,15 @@ class CallChannel:
         """See Channel."""
         task = _task(message)
         endpoint = self.endpoint_of(message.key.tenant)
-        post_or_leave(KIND, message.key, task, endpoint, self.tray, self.poster, self.clock.now())
+        note = Note(message.key, message.scenario, message.step, _words(task), "matakite call export --out .")
+        post_or_leave(KIND, note, task, endpoint, self.tray, self.poster, self.clock.now(), self.staff)
         return Accepted(f"call-{message.key.send_id}")
+
+
+def _words(task: Mapping[str, str]) -> str:
+    """What the staff reads of it."""
+    deadline = f"\n期限: {task['deadline']}" if "deadline" in task else ""
+    return f"お電話のお願い（{task.get('title', '架電依頼')}）\n\n理由: {task['reason']}{deadline}"
 
 
 def _task(message: Message) -> dict[str, Any]:

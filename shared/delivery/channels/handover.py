@@ -7,27 +7,18 @@ when somebody looks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 from shared.core.clock import Clock, SystemClock
 from shared.core.ids import TenantId
 from shared.delivery.channels.channel import Accepted, Message
-from shared.delivery.handing import Leave, Poster, post_or_leave
+from shared.delivery.handing import Leave, Note, Poster, Staff, post_or_leave
 from shared.delivery.outbound import Endpoint, Outbound
 from shared.delivery.tray import REPEATS
 
 TEXT = "notify.txt"
 """What the staff reads."""
-
-
-class Staff(Protocol):
-    """Who is told besides (staff.StaffMail)."""
-
-    def tell(self, tenant: TenantId, note: Mapping[str, Any]) -> bool:
-        """Did it leave?"""
-        ...
 
 
 def _nowhere(_: TenantId) -> Endpoint | None:
@@ -60,8 +51,7 @@ class HandoverChannel:
             **{part.partition(".")[0]: text for part, text in message.parts.items()},
         }
         endpoint = self.endpoint_of(key.tenant)
-        new = post_or_leave(self.kind, key, said, endpoint, self.tray, self.poster, self.clock.now())
-        # A repeat finds the note in the tray, and whoever left it there told the staff or died: never twice.
-        if new and endpoint is None and self.staff is not None:
-            self.staff.tell(key.tenant, said)
+        fetch = f"matakite scenario handed {message.scenario} --kind {self.kind} --out ."
+        note = Note(key, message.scenario, message.step, message.parts.get(TEXT, ""), fetch)
+        post_or_leave(self.kind, note, said, endpoint, self.tray, self.poster, self.clock.now(), self.staff)
         return Accepted(f"{self.kind}-{key.send_id}")

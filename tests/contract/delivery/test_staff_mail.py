@@ -11,6 +11,8 @@ import pytest
 from infra.local.process import internal
 from shared.core.errors import MisconfiguredError
 from shared.core.ids import SendId, TenantId
+from shared.delivery.channels.call import PART as CALL
+from shared.delivery.channels.call import CallChannel
 from shared.delivery.channels.handover import TEXT, HandoverChannel
 from shared.delivery.pace.store import MemoryPaceStore
 from shared.delivery.staff import A_DAY, StaffMail, staff_of
@@ -70,6 +72,18 @@ def test_the_staff_is_mailed_once_with_ids_and_commands_and_no_personal_data(
     assert not mail["tags"], "a bounce of the staff's mailbox is no bounce of the customer's"
     found = [each for each in waiting(tray, SHOP, "notify") if each["send_id"] == note.key.send_id]
     assert [each["notify"] for each in found] == [WORDS]
+
+
+def test_a_call_that_waits_is_told_without_name_and_number(local_ses: LocalSes, note: Any) -> None:
+    task = {"reason": "定期の解約見込み", "script": "ご様子を伺う", "name": "見本花子", "deadline": "3営業日以内"}
+    told = channel(local_ses, MemoryTray()).staff
+    call = CallChannel(lambda _: None, MemoryTray(), staff=told)
+    for _ in range(2):
+        call.send(replace(note, to="+818000000001", parts={CALL: json.dumps(task)}))
+    (mail,) = mailed(local_ses, note)
+    assert "期限: 3営業日以内" in mail["text"]
+    assert "matakite call export" in mail["text"]
+    assert not any(word in json.dumps(mail, ensure_ascii=False) for word in ("花子", "818000000001", "ご様子を伺う"))
 
 
 def test_a_mail_that_could_not_leave_leaves_its_note_in_the_tray(local_ses: LocalSes, tray: Tray, note: Any) -> None:
