@@ -203,6 +203,8 @@ class _Step:
         return enrolment.execution == self.call.execution and (moving or enrolment.step == self.call.step)
 
     def _claim(self, enrolment: Enrolment) -> Enrolment | None:
+        if enrolment.state is not EnrolmentState.ARMED:
+            return enrolment  # as it was read: a claim that is refused costs as much as one that is made
         call = self.call
         return self.deps.enrolments.claim(
             call.tenant, call.scenario, enrolment.occurrence, call.execution, call.version, call.arrived_at

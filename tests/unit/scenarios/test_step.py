@@ -154,6 +154,20 @@ def test_a_busy_provider_makes_the_batch_come_back_until_everyone_was_served() -
     assert world.funnel()["mail_1"] == Counter(sent=5)
 
 
+def test_a_first_step_that_comes_back_claims_nobody_again() -> None:
+    world, claimed = shop_of(*crowd(5)), Counter[str]()
+    claim = world.enrolments.claim
+
+    def counted(tenant: Any, scenario: Any, occurrence: str, *rest: Any) -> Any:
+        claimed[occurrence] += 1
+        return claim(tenant, scenario, occurrence, *rest)
+
+    world.enrolments.claim = counted  # type: ignore[method-assign,assignment]
+    world.ses.plan(Fault.THROTTLE, Fault.NONE, Fault.THROTTLE)
+    world.play()
+    assert list(claimed.values()) == [1] * 5
+
+
 def test_a_wrong_setting_stops_the_execution_and_spoils_nobody() -> None:
     world = shop_of(a_person("hanako", a_cart()), shop=replace(World().shop, sections={"delivery": {}}))
     with pytest.raises(MisconfiguredError):
