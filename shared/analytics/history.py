@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.analytics.archive import archive_history
 from shared.analytics.lake import Objects
@@ -14,12 +14,15 @@ from shared.core.ids import CustomerId, Ref, TenantId
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
 from shared.customers import fold, identity, rules
+from shared.customers.batch import BatchRows, OvertakenError
 from shared.customers.model import Order
 from shared.customers.store import CustomerStore
 from shared.ingest.history import read_chunk
 from shared.ingest.model import Event
 
 OrderKey = tuple[str, str, str]
+Refs = Mapping[str, tuple[Ref, ...]]
+"""By event id: made once, for they cost more than the rest."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +49,32 @@ def load_chunk(import_id: str, key: str, deps: HistoryDeps) -> dict[str, int]:
     done = f"{key}.done"
     if _exists(deps.work, done):
         return {"orders": len(events), "changed": 0}
-    refs: dict[str, tuple[Ref, ...]] = {event.event_id: identity.refs_of(event, deps.keys) for event in events}
-    before = _known_orders(deps.customers, deps.shop.tenant, refs.values())
-    fold.load(events, deps.customers, deps.keys, deps.shop, lambda event, _: refs[event.event_id])
-    orders = _orders(events, refs, before)
-    owners = _owners(deps.customers, deps.shop.tenant, {ref for some in refs.values() for ref in some})
-    states = list(_states(orders, before, owners, deps))
+    refs: Refs = {event.event_id: identity.refs_of(event, deps.keys) for event in events}
+    rows = BatchRows(deps.customers.rows)
+    remembered = replace(deps, customers=deps.customers.over(rows))
+    before = _known_orders(remembered.customers, deps.shop.tenant, refs.values())
+    try:
+        changed, states = _fold(events, refs, before, remembered)
+        rows.flush()
+    except OvertakenError:
+        # Somebody of these bought or was joined meanwhile: everything is read as it is.
+        changed, states = _fold(events, refs, before, deps)
     told = ((event, refs[event.event_id]) for event in events)
     archive_history(deps.shop.tenant, import_id, told, states, deps.lake, deps.shop)
     # Last: until it is there, the chunk counts as not done.
     deps.work.put(done, b"")
-    return {"orders": len(events), "changed": sum(before.get(key) != order for key, (order, _) in orders.items())}
+    return {"orders": len(events), "changed": changed}
+
+
+def _fold(
+    events: Sequence[Event], refs: Refs, before: Mapping[OrderKey, Order], deps: HistoryDeps
+) -> tuple[int, list[TableRow]]:
+    """Fold the events into the live state; how many orders changed, and the rows of all."""
+    fold.load(events, deps.customers, deps.keys, deps.shop, lambda event, _: refs[event.event_id])
+    orders = _orders(events, refs, before)
+    owners = _owners(deps.customers, deps.shop.tenant, {ref for some in refs.values() for ref in some})
+    changed = sum(before.get(key) != order for key, (order, _) in orders.items())
+    return changed, list(_states(orders, before, owners, deps))
 
 
 def _exists(objects: Objects, key: str) -> bool:
@@ -77,7 +95,7 @@ def _order_key(order: Order) -> OrderKey:
 
 def _orders(
     events: Sequence[Event],
-    refs: Mapping[str, Sequence[Ref]],
+    refs: Refs,
     before: Mapping[OrderKey, Order],
 ) -> dict[OrderKey, tuple[Order, Sequence[Ref]]]:
     """Every order of the chunk as it stands now, with the refs of its buyer."""

@@ -44,6 +44,10 @@ _SHOPIFY_TIME = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) ([+-]\d\d)(\d\d)
 _ERA = re.compile(r"(明治|大正|昭和|平成|令和|[MTSHR])\.?(\d{1,2}|元)[年./-](\d{1,2})[月./-](\d{1,2})日?")
 _ERA_STARTS = {"明治": 1867, "大正": 1911, "昭和": 1925, "平成": 1988, "令和": 2018}
 _ERA_LETTERS = dict(zip("MTSHR", _ERA_STARTS, strict=True))
+_SERIAL = re.compile(r"([1-7]\d{4})(?:\.(\d{1,12}))?", re.ASCII)
+"""A date as Excel counts: days since the end of 1899, from 1927 to 2118, and the part of the day."""
+_EXCEL_BEGAN = date(1899, 12, 30)
+_LOST = re.compile(r"\d(?:\.\d+)?E\+?\d+", re.ASCII | re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d{1,8})?", re.ASCII)
 _EMAIL = re.compile(r"[^\s@<>,;\x00-\x1f]{1,64}@[^\s@<>,;\x00-\x1f]{1,255}")
 _EARLIEST = 1980
@@ -55,9 +59,20 @@ def nfkc(cell: str) -> str:
     return cell if cell.isascii() else unicodedata.normalize("NFKC", cell).strip()
 
 
+def code(row: Row, name: str, japanese: str) -> str:
+    """A number or code; "" where there is none. Excel writes a long number as 1.23457E+11: its digits are lost."""
+    found = nfkc(row.get(name))
+    if _LOST.fullmatch(found):
+        raise Refused(
+            f"{japanese}の桁が Excel で失われています。列を「文字列」にして書き出し直してください",
+            f"Excel lost digits of {name}: export that column as text",
+        )
+    return found
+
+
 def identifier(row: Row, name: str, japanese: str) -> str:
     """A number or code that must be there."""
-    found = nfkc(row.get(name))
+    found = code(row, name, japanese)
     if not found:
         raise Refused(f"{japanese}が空です", f"{name} is empty")
     return found
@@ -119,6 +134,11 @@ def _no_date(name: str, japanese: str) -> Refused:
 
 @lru_cache(maxsize=4096)  # dates repeat
 def _local_time(text: str, timezone: str) -> datetime:
+    if serial := _SERIAL.fullmatch(text):
+        midnight = datetime.combine(
+            _EXCEL_BEGAN + timedelta(days=int(serial[1])), datetime.min.time(), ZoneInfo(timezone)
+        )
+        return _utc(midnight + (timedelta(seconds=round(float(f"0.{serial[2]}") * 86_400)) if serial[2] else _NOON))
     match = _LOCAL.fullmatch(text)
     if match is None:
         raise ValueError("no date")

@@ -83,6 +83,9 @@ class Row:
         if index is None:
             return self.layout.constants.get(name, "")
         cell = self.cells[index]
+        if cell.startswith('="') and cell.endswith('"'):
+            # How systems keep Excel from eating the zeros of ="0012".
+            cell = cell[2:-1]
         if not cell.isprintable():
             cell = "".join(letter for letter in cell if letter.isprintable() or letter in "\t\n\r\u3000")
         return cell.strip()[:MAX_CELL] or self.layout.constants.get(name, "")

@@ -91,7 +91,7 @@ def anybody(row: Row) -> Person:
     last, first = _name(row, "last_name", "first_name", "full_name")
     last_kana, first_kana = _name(row, "last_name_kana", "first_name_kana", "full_name_kana")
     prefecture, address = _address(row)
-    number = cells.nfkc(row.get("customer_id"))
+    number = cells.code(row, "customer_id", "会員ID")
     return Person(
         source_customer_id=number if number.strip("0") else None,
         email=cells.email(row),

@@ -17,6 +17,8 @@ MAX_BYTES = 1024**3
 MAX_COLUMNS = 500
 _BLOCK = 1 << 20
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_ZIP = b"PK"
+"""How a workbook (.xlsx) begins."""
 _KNOWN_AS = {
     "utf8": "utf-8-sig",
     "utf8sig": "utf-8-sig",
@@ -74,6 +76,11 @@ def _look_through(stream: BinaryIO, encoding: str | None) -> tuple[str, str]:
     """Digest and encoding, in one pass. UTF-8 first: CP932 would accept most of it, as other words."""
     head = stream.read(2)
     stream.seek(0)
+    if head == _ZIP:
+        raise RejectedError(
+            "Excel のブックのままです。「CSV UTF-8（コンマ区切り）」で保存し直してください "
+            "/ this is a workbook: save it as 'CSV UTF-8'"
+        )
     # Excel's "Unicode text" begins with a mark.
     wanted = (_named(encoding),) if encoding else ("utf-16",) if head in _UTF16 else ENCODINGS
     decoders = {name: codecs.getincrementaldecoder(name)() for name in wanted}

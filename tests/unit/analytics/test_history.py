@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +13,12 @@ from shared.analytics.lake import MemoryObjects
 from shared.analytics.parquet import decode
 from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import TenantId
+from shared.customers.fold import apply
+from shared.customers.rows import MemoryRows, Write
 from shared.ingest.history import chunk_key, write_chunk
 from shared.ingest.model import Event
 from tests.unit.analytics.world import KEYS, SHOP, TENANT, World, an_order, customer_of
+from tests.unit.customers.test_batch import CountedRows
 
 
 def deps(world: World, **more: Any) -> HistoryDeps:
@@ -104,6 +108,37 @@ def test_a_corrected_file_brings_the_corrected_order() -> None:
         (row for row in lake_rows(world, "order_states") if row["order_id"] == "1"), key=lambda r: r["changed_on"]
     )
     assert newest["amount"] == 1500
+
+
+class BusyRows(MemoryRows):
+    """Lets somebody else write before the first write."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        super().__init__()
+        self._meanwhile: list[Callable[[], object]] = [meanwhile]
+
+    def transact(self, writes: Sequence[Write]) -> None:
+        while self._meanwhile:
+            self._meanwhile.pop()()
+        super().transact(writes)
+
+
+def test_a_first_import_reads_whom_its_refs_name_once() -> None:
+    world, rows = World(), CountedRows()
+    load_chunk("i1", put(world, *HISTORY), deps(world, customers=world.customers.over(rows)))
+    assert (rows.calls["get"], rows.calls["partition"]) == (1, 0)
+
+
+def test_somebody_who_buys_while_their_history_is_loaded_keeps_both() -> None:
+    world = World()
+    bought = an_order("a", "9", "2026-03-20")
+    rows = BusyRows(lambda: apply(bought, world.customers, KEYS, SHOP))
+    world.customers.rows = rows
+    assert load_chunk("i1", put(world, *HISTORY), deps(world)) == {"orders": 3, "changed": 3}
+    person = world.customers.person(TENANT, customer_of(world, "a"))
+    assert person is not None
+    assert sorted(order.order_id for order in person.orders) == ["1", "2", "9"]
+    assert sorted(row["order_id"] for row in lake_rows(world, "order_states")) == ["1", "2", "3"]
 
 
 def test_another_shops_events_are_refused() -> None:

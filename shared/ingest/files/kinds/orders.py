@@ -23,7 +23,7 @@ _SUBSCRIPTION = (
 
 def _key(row: Row) -> str:
     """The number people know, else the cart's own id: exports leave the id out of an order's further lines."""
-    found = cells.nfkc(row.get("number")) or cells.nfkc(row.get("order_id"))
+    found = cells.code(row, "number", "注文番号") or cells.code(row, "order_id", "注文ID")
     if not found:
         raise Refused("注文番号が空です", "order_id is empty")
     return found
@@ -32,7 +32,7 @@ def _key(row: Row) -> str:
 def _events(rows: Sequence[Row], context: Context) -> Iterator[Event]:
     key = _key(rows[0])
     # The cart's webhooks name the order by its id, where the export has one.
-    order_id = next((found for row in rows if (found := cells.nfkc(row.get("order_id")))), key)
+    order_id = next((found for row in rows if (found := cells.code(row, "order_id", "注文ID"))), key)
     read = sales.sale(order_id, key, rows, context)
     if not (read.person.source_customer_id or read.person.email or read.person.phone):
         raise Refused(

@@ -51,6 +51,25 @@ def test_full_width_digits_and_spaces_are_digits_and_spaces() -> None:
     assert event.occurred_at == datetime(2026, 1, 5, 3, tzinfo=UTC)
 
 
+def test_what_excel_makes_of_dates_and_numbers_is_read_where_nothing_is_lost() -> None:
+    found = read(
+        "orders", ORDERS + '"=""0012""",7,46327,100,見本\n13,7,46327.4375,100,\n1.23457E+11,7,2026-01-05,100,\n'
+    )
+    assert [event.subject.rpartition("/")[2] for event in found.events] == ["0012", "13"]
+    assert [event.occurred_at for event in found.events] == [
+        datetime(2026, 11, 1, 3, tzinfo=UTC),
+        datetime(2026, 11, 1, 1, 30, tzinfo=UTC),
+    ]
+    (lost,) = found.bad
+    assert lost.line == 4
+    assert "桁が Excel で失われています" in lost.reason
+
+
+def test_a_workbook_is_refused_with_what_to_do() -> None:
+    with pytest.raises(RejectedError, match="CSV UTF-8（コンマ区切り）"):
+        read_bytes("orders", b"PK\x03\x04" + bytes(100))
+
+
 def test_a_cell_may_hold_line_breaks_and_the_lines_are_still_counted_right() -> None:
     found = read("orders", ORDERS + 'A,7,2026-01-05,100,"見本\n花子"\nB,7,bad,100,見本\n')
     assert found.events[0].person.first_name == "花子"
