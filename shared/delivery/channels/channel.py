@@ -85,3 +85,20 @@ class Channel(Protocol):
     def send(self, message: Message) -> Accepted:
         """Hand the message over, once, without retries. Raises a ChannelError that says what is certain."""
         ...
+
+
+@dataclass(frozen=True)
+class Around:
+    """A channel around another, which says what it is made of and how long a repeat is safe."""
+
+    channel: Channel
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """See Channel."""
+        return self.channel.parts
+
+    @property
+    def repeats(self) -> timedelta | None:
+        """See Channel."""
+        return self.channel.repeats

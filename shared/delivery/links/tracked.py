@@ -4,36 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from shared.core.errors import UnavailableError
 from shared.core.ids import TenantId
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
-from shared.delivery.channels.channel import Accepted, Channel, Message, NotSentError
+from shared.delivery.channels.channel import Accepted, Around, Message, NotSentError
 from shared.delivery.links.link import counted, tracks
 from shared.delivery.links.store import Followed, LinkStore
 
 
 @dataclass(frozen=True)
-class Tracked:
+class Tracked(Around):
     """Around every other wrapper: what is counted and billed is the text as it leaves."""
 
-    channel: Channel
     name: str
     links: LinkStore
     keys: KeyRing
     read_shop: Callable[[TenantId], Shop]
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """See Channel."""
-        return self.channel.parts
-
-    @property
-    def repeats(self) -> timedelta | None:
-        """See Channel."""
-        return self.channel.repeats
 
     def send(self, message: Message) -> Accepted:
         """Keep where the links lead, then send: a link that works must be there before anybody can press it."""

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from shared.core.errors import UnavailableError
 from shared.core.keys import KeyRing
-from shared.delivery.channels.channel import Accepted, Channel, Message, NotSentError
+from shared.delivery.channels.channel import Accepted, Around, Message, NotSentError
 from shared.delivery.replies.store import TextedStore, number_digest
 
 
 @dataclass(frozen=True)
-class Noted:
+class Noted(Around):
     """Right around the channel: what a budget holds back is not noted."""
 
-    channel: Channel
     texted: TextedStore
     keys: KeyRing
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """See Channel."""
-        return self.channel.parts
-
-    @property
-    def repeats(self) -> timedelta | None:
-        """See Channel."""
-        return self.channel.repeats
 
     def send(self, message: Message) -> Accepted:
         """Note, then send: nobody is texted who could not say no."""

@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol
 
 from shared.core.aws import domain_errors
@@ -27,7 +27,7 @@ from shared.core.ids import TenantId
 from shared.core.shop import Shop
 from shared.delivery.channels.channel import (
     Accepted,
-    Channel,
+    Around,
     Message,
     NotSentError,
     RefusedError,
@@ -83,26 +83,15 @@ def cap_of(channel: str, shop: Shop) -> int | None:
 
 
 @dataclass(frozen=True)
-class Budgeted:
+class Budgeted(Around):
     """A channel that stops when the shop's month is spent."""
 
-    channel: Channel
     name: str
     units: Callable[[Message], int]
     """What a message counts: 1 on LINE, its parts as SMS."""
     spend: SpendStore
     read_shop: Callable[[TenantId], Shop]
     clock: Clock = field(default_factory=SystemClock)
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """See Channel."""
-        return self.channel.parts
-
-    @property
-    def repeats(self) -> timedelta | None:
-        """See Channel."""
-        return self.channel.repeats
 
     def send(self, message: Message) -> Accepted:
         """Reserve, then send; what surely did not leave is given back."""
