@@ -36,6 +36,10 @@ class Instance:
     """`cart`, `order`, `contract` or `person`."""
 
 
+EnrolmentKey = tuple[TenantId, ScenarioId, str]
+"""Tenant, scenario and occurrence: there is one enrolment of each."""
+
+
 @dataclass(frozen=True, slots=True)
 class Enrolment:
     """One row per (tenant, scenario, occurrence), for ever: a cart (an order, a birthday) is written to about once."""
@@ -59,6 +63,11 @@ class Enrolment:
     outcome: str = ""
     """What became of it there: `sent`, an arm, or the reason."""
     moved_at: datetime | None = None
+
+    @property
+    def key(self) -> EnrolmentKey:
+        """Which one it is."""
+        return self.tenant, self.scenario, self.occurrence
 
     @property
     def member(self) -> Member:

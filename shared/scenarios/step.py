@@ -189,10 +189,9 @@ class _Step:
     def _people(self) -> list[Enrolment]:
         """The people of the batch that are this execution's, in the order of the file."""
         members = read_batch(self.deps.files, self._batch())
-        known = self.deps.enrolments.get_many(
-            self.call.tenant, self.call.scenario, [member.occurrence for member in members]
-        )
-        found = [known.get(member.occurrence) for member in members]
+        keys = [(self.call.tenant, self.call.scenario, member.occurrence) for member in members]
+        known = self.deps.enrolments.get_each(keys)
+        found = [known.get(key) for key in keys]
         if self.call.enter_within_seconds:
             found = self._pool(self._still_due([enrolment for enrolment in found if enrolment]), self._claim)
         return [enrolment for enrolment in found if enrolment and self._mine(enrolment)]

@@ -22,7 +22,7 @@ from shared.core.aws import client, domain_errors
 from shared.core.clock import from_iso, to_iso
 from shared.core.errors import UnavailableError
 from shared.core.ids import CustomerId, ScenarioId, TenantId
-from shared.scenarios.enrolment import Enrolment, EnrolmentState, FunnelRow, Instance
+from shared.scenarios.enrolment import Enrolment, EnrolmentKey, EnrolmentState, FunnelRow, Instance
 from shared.scenarios.rules import rearms
 
 FUNNEL_DAYS = 400
@@ -60,8 +60,8 @@ class EnrolmentStore(Protocol):
         """One enrolment, strongly consistent."""
         ...
 
-    def get_many(self, tenant: TenantId, scenario: ScenarioId, occurrences: Iterable[str]) -> dict[str, Enrolment]:
-        """Enrolments by occurrence, strongly consistent; those that do not exist are missing."""
+    def get_each(self, wanted: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, Enrolment]:
+        """Those of these enrolments that exist, strongly consistent."""
         ...
 
     def of_customer(
@@ -196,11 +196,11 @@ class DynamoEnrolmentStore:
 
     def get(self, tenant: TenantId, scenario: ScenarioId, occurrence: str) -> Enrolment | None:
         """One enrolment, strongly consistent."""
-        return self.get_many(tenant, scenario, [occurrence]).get(occurrence)
+        return self.get_each([(tenant, scenario, occurrence)]).get((tenant, scenario, occurrence))
 
-    def get_many(self, tenant: TenantId, scenario: ScenarioId, occurrences: Iterable[str]) -> dict[str, Enrolment]:
-        """Enrolments by occurrence, strongly consistent."""
-        return {e.occurrence: e for e in self._read([_key(tenant, scenario, o) for o in dict.fromkeys(occurrences)])}
+    def get_each(self, wanted: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, Enrolment]:
+        """Those of these enrolments that exist, strongly consistent."""
+        return {found.key: found for found in self._read([_key(*key) for key in dict.fromkeys(wanted)])}
 
     def of_customer(
         self, tenant: TenantId, customer_id: CustomerId, scenarios: Collection[str] | None = None
@@ -372,7 +372,7 @@ class MemoryEnrolmentStore:
     """Enrolments in memory: the same promises, for tests, examples and rehearsals."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[str, str, str], Enrolment] = {}
+        self._rows: dict[EnrolmentKey, Enrolment] = {}
         self._funnel: dict[tuple[str, ...], FunnelRow] = {}
         self._paused: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
@@ -382,9 +382,9 @@ class MemoryEnrolmentStore:
         if enrolment.due_at is None:
             raise ValueError("someone is made due at a time")
         with self._lock:
-            if not rearms(self._rows.get(_id(enrolment)), enrolment):
+            if not rearms(self._rows.get(enrolment.key), enrolment):
                 return False
-            self._rows[_id(enrolment)] = enrolment
+            self._rows[enrolment.key] = enrolment
             return True
 
     def disarm(self, tenant: TenantId, scenario: ScenarioId, occurrence: str, reason: str, at: datetime) -> bool:
@@ -393,7 +393,7 @@ class MemoryEnrolmentStore:
             existing = self._rows.get((tenant, scenario, occurrence))
             if existing is None or existing.state is not EnrolmentState.ARMED:
                 return False
-            self._rows[_id(existing)] = replace(existing, state=EnrolmentState.EXITED, outcome=reason, moved_at=at)
+            self._rows[existing.key] = replace(existing, state=EnrolmentState.EXITED, outcome=reason, moved_at=at)
             return True
 
     def due(self, tenant: TenantId, scenario: ScenarioId, until: datetime, limit: int) -> list[Enrolment]:
@@ -413,28 +413,27 @@ class MemoryEnrolmentStore:
             if existing.state is not EnrolmentState.ARMED or existing.due_at is None or existing.due_at > at:
                 return existing if existing.execution == execution else None
             entered = replace(existing, state=EnrolmentState.ENTERED, execution=execution, version=version)
-            self._rows[_id(existing)] = replace(entered, entered_at=at, moved_at=at)
-            return self._rows[_id(existing)]
+            self._rows[existing.key] = replace(entered, entered_at=at, moved_at=at)
+            return self._rows[existing.key]
 
     def record(self, enrolment: Enrolment, step: str, outcome: str, state: EnrolmentState, at: datetime) -> bool:
         """A step is done."""
         with self._lock:
-            existing = self._rows.get(_id(enrolment))
+            existing = self._rows.get(enrolment.key)
             if existing is None or existing.execution != enrolment.execution:
                 return False
             if existing.state is not EnrolmentState.ENTERED and existing.step != step:
                 return False
-            self._rows[_id(existing)] = replace(existing, step=step, outcome=outcome, state=state, moved_at=at)
+            self._rows[existing.key] = replace(existing, step=step, outcome=outcome, state=state, moved_at=at)
             return True
 
     def get(self, tenant: TenantId, scenario: ScenarioId, occurrence: str) -> Enrolment | None:
         """One enrolment."""
         return self._rows.get((tenant, scenario, occurrence))
 
-    def get_many(self, tenant: TenantId, scenario: ScenarioId, occurrences: Iterable[str]) -> dict[str, Enrolment]:
-        """Enrolments by occurrence."""
-        found = {occurrence: self.get(tenant, scenario, occurrence) for occurrence in occurrences}
-        return {occurrence: enrolment for occurrence, enrolment in found.items() if enrolment}
+    def get_each(self, wanted: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, Enrolment]:
+        """Those of these enrolments that exist."""
+        return {key: self._rows[key] for key in wanted if key in self._rows}
 
     def of_customer(
         self, tenant: TenantId, customer_id: CustomerId, scenarios: Collection[str] | None = None
@@ -454,20 +453,20 @@ class MemoryEnrolmentStore:
     def eject(self, enrolment: Enrolment, reason: str, at: datetime) -> bool:
         """Take somebody out wherever they stand."""
         with self._lock:
-            existing = self._rows.get(_id(enrolment))
+            existing = self._rows.get(enrolment.key)
             if existing is None or existing.state not in {EnrolmentState.ARMED, EnrolmentState.ENTERED}:
                 return False
-            self._rows[_id(existing)] = replace(existing, state=EnrolmentState.EXITED, outcome=reason, moved_at=at)
+            self._rows[existing.key] = replace(existing, state=EnrolmentState.EXITED, outcome=reason, moved_at=at)
             return True
 
     def move(self, enrolment: Enrolment, execution: str, version: str) -> bool:
         """Give somebody inside to another execution."""
         with self._lock:
-            existing = self._rows.get(_id(enrolment))
+            existing = self._rows.get(enrolment.key)
             inside = existing is not None and existing.state is EnrolmentState.ENTERED
             if existing is None or not inside or existing.execution != enrolment.execution:
                 return False
-            self._rows[_id(existing)] = replace(existing, execution=execution, version=version)
+            self._rows[existing.key] = replace(existing, execution=execution, version=version)
             return True
 
     def pause(self, tenant: TenantId, scenario: ScenarioId, at: datetime | None) -> None:
@@ -494,10 +493,6 @@ class MemoryEnrolmentStore:
             row = self._funnel[key]
             if (row.tenant, row.scenario) == (tenant, scenario) and first <= row.on <= last:
                 yield row
-
-
-def _id(enrolment: Enrolment) -> tuple[str, str, str]:
-    return enrolment.tenant, enrolment.scenario, enrolment.occurrence
 
 
 def _due_at(enrolment: Enrolment) -> tuple[datetime, str]:

@@ -16,14 +16,20 @@ from shared.core.ids import CustomerId, ScenarioId, TenantId
 from shared.customers.model import Cart, Order, PersonState, Profile
 from shared.customers.store import ChangedRow, read_row
 from shared.delivery.model import Reason
-from shared.scenarios.enrolment import Enrolment, EnrolmentState, Instance, cart_occurrence, order_occurrences
+from shared.scenarios.enrolment import (
+    Enrolment,
+    EnrolmentKey,
+    EnrolmentState,
+    Instance,
+    cart_occurrence,
+    order_occurrences,
+)
 from shared.scenarios.entries import Arrival, arrivals, rows_of
 from shared.scenarios.language.entries import Entry, Trigger
 from shared.scenarios.model import LiveStatus, Scenario
 from shared.scenarios.rules import EntryRule, entered_before, entering
 
 Timezones = Callable[[TenantId], str]
-_Asked = tuple[TenantId, ScenarioId, str]
 
 
 class DueIndex(Protocol):
@@ -33,8 +39,8 @@ class DueIndex(Protocol):
         """One enrolment."""
         ...
 
-    def get_many(self, tenant: TenantId, scenario: ScenarioId, occurrences: Iterable[str]) -> dict[str, Enrolment]:
-        """Enrolments by occurrence; those that do not exist are missing."""
+    def get_each(self, wanted: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, Enrolment]:
+        """Those of these enrolments that exist."""
         ...
 
     def of_customer(
@@ -104,7 +110,7 @@ def follow_change(change: Mapping[str, Any], deps: TriggerDeps, now: datetime) -
 
 # --- a batch at once -------------------------------------------------------------------------------------------------
 def read_ahead(changes: Iterable[Mapping[str, Any]], deps: TriggerDeps, now: datetime) -> TriggerDeps:
-    """The same, with what following these records will ask for read at once: a call per scenario, not per row.
+    """The same, with what following these records will ask for read at once.
 
     What is asked for is found by following them once over an index that knows nobody. A record that cannot be read is
     left for its turn to say so.
@@ -113,13 +119,7 @@ def read_ahead(changes: Iterable[Mapping[str, Any]], deps: TriggerDeps, now: dat
     for change in changes:
         with suppress(MatakiteError, LookupError, TypeError, ValueError):
             follow_change(change, replace(deps, store=asking), now)
-    wanted: dict[tuple[TenantId, ScenarioId], list[str]] = {}
-    for tenant, scenario, occurrence in asking.asked:
-        wanted.setdefault((tenant, scenario), []).append(occurrence)
-    known: dict[_Asked, Enrolment | None] = dict.fromkeys(asking.asked)
-    for (tenant, scenario), occurrences in wanted.items():
-        found = deps.store.get_many(tenant, scenario, occurrences)
-        known |= {(tenant, scenario, occurrence): enrolment for occurrence, enrolment in found.items()}
+    known = {**dict.fromkeys(asking.asked), **deps.store.get_each(asking.asked)}
     return replace(deps, store=_ReadAhead(deps.store, known))
 
 
@@ -127,14 +127,14 @@ class _Asking:
     """A due index that knows nobody and remembers who was asked for."""
 
     def __init__(self) -> None:
-        self.asked: dict[_Asked, None] = {}
+        self.asked: dict[EnrolmentKey, None] = {}
 
     def get(self, tenant: TenantId, scenario: ScenarioId, occurrence: str) -> Enrolment | None:
         self.asked[tenant, scenario, occurrence] = None
         return None
 
-    def get_many(self, tenant: TenantId, scenario: ScenarioId, occurrences: Iterable[str]) -> dict[str, Enrolment]:
-        self.asked |= dict.fromkeys((tenant, scenario, occurrence) for occurrence in occurrences)
+    def get_each(self, wanted: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, Enrolment]:
+        self.asked |= dict.fromkeys(wanted)
         return {}
 
     def of_customer(self, *_which: object) -> list[Enrolment]:
@@ -150,7 +150,7 @@ class _Asking:
 class _ReadAhead:
     """The due index, some of it read already; where somebody else wrote meanwhile it is read anew."""
 
-    def __init__(self, store: DueIndex, known: dict[_Asked, Enrolment | None]) -> None:
+    def __init__(self, store: DueIndex, known: dict[EnrolmentKey, Enrolment | None]) -> None:
         self._store, self._known = store, known
 
     def get(self, tenant: TenantId, scenario: ScenarioId, occurrence: str) -> Enrolment | None:
@@ -158,8 +158,8 @@ class _ReadAhead:
             return self._known[tenant, scenario, occurrence]
         return self._store.get(tenant, scenario, occurrence)
 
-    def get_many(self, tenant: TenantId, scenario: ScenarioId, occurrences: Iterable[str]) -> dict[str, Enrolment]:
-        return self._store.get_many(tenant, scenario, occurrences)
+    def get_each(self, wanted: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, Enrolment]:
+        return self._store.get_each(wanted)
 
     def of_customer(
         self, tenant: TenantId, customer_id: CustomerId, scenarios: Collection[str] | None = None

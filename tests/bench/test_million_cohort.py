@@ -25,7 +25,7 @@ from shared.delivery.channels.channel import Accepted, Message
 from shared.delivery.channels.fake import FakeChannel
 from shared.delivery.store import MemoryLedgerStore
 from shared.scenarios.cohorts import MemoryCohortFiles
-from shared.scenarios.enrolment import Enrolment, Instance, occurrence_of
+from shared.scenarios.enrolment import Enrolment, EnrolmentKey, Instance, occurrence_of
 from shared.scenarios.rehearse import Rehearsal
 from shared.scenarios.store import MemoryEnrolmentStore
 from shared.scenarios.sweep import BATCH_SIZE, LIMIT
@@ -73,11 +73,11 @@ class CountedEnrolments(MemoryEnrolmentStore):
         self._counted["write"] += 1
         super().put_funnel(row)
 
-    def get_many(self, tenant: Any, scenario: Any, occurrences: Any) -> dict[str, Enrolment]:
+    def get_each(self, wanted: Any) -> dict[EnrolmentKey, Enrolment]:
         """See EnrolmentStore."""
-        asked = list(occurrences)
+        asked = list(wanted)
         self._counted["read"] += len(asked)
-        return super().get_many(tenant, scenario, asked)
+        return super().get_each(asked)
 
 
 class CountedFiles(MemoryCohortFiles):

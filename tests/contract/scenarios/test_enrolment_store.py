@@ -62,7 +62,7 @@ def test_a_due_list_of_many_pages_is_complete(store: EnrolmentStore, tenant: Ten
         store.arm(armed(tenant, f"c{number:03}", NOW + timedelta(seconds=number)))
     found = [e.occurrence for e in store.due(tenant, CART, NOW + 2 * HOUR, 1000)]
     assert found == [f"c{number:03}" for number in range(130)]
-    assert len(store.get_many(tenant, CART, found)) == 130
+    assert len(store.get_each((tenant, CART, each) for each in found)) == 130
 
 
 def test_a_later_touch_counts_anew_and_an_earlier_one_does_not(store: EnrolmentStore, tenant: TenantId) -> None:

@@ -120,7 +120,8 @@ class Cohort:
 
     def standing(self) -> dict[str, Enrolment]:
         """Where everyone stands."""
-        return self.enrolments.get_many(self.tenant, SCENARIO, [one.occurrence for one in self.people])
+        found = self.enrolments.get_each((self.tenant, SCENARIO, one.occurrence) for one in self.people)
+        return {enrolment.occurrence: enrolment for enrolment in found.values()}
 
     def send(self, one: Someone, step: str = FIRST) -> SendId:
         """The identity of a person's mail."""
