@@ -17,6 +17,9 @@ STORE_READS = ("dynamodb:BatchGetItem", "dynamodb:Query")
 STORE_WRITES = ("dynamodb:DeleteItem", "dynamodb:PutItem")
 """What its transactions are made of."""
 
+STORE_STATEMENTS = ("dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate")
+"""What a batch of the fold is written with."""
+
 
 class Customers(Construct):
     """Events stream → `update_state` → customers table."""
@@ -30,7 +33,7 @@ class Customers(Construct):
             timeout=Duration.seconds(60),
             memory_mb=1024,
         )
-        house.tables.customers.grant(self.update_state, *STORE_READS, *STORE_WRITES)
+        house.tables.customers.grant(self.update_state, *STORE_READS, *STORE_WRITES, *STORE_STATEMENTS)
         # The body of what arrives late about somebody erased.
         house.tables.events.grant(self.update_state, "dynamodb:UpdateItem")
         erasures.grant(self.update_state, "sqs:SendMessage")

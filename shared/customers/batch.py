@@ -1,24 +1,22 @@
 """Many events folded at once: what they touch is read once, changed in memory, and each changed row written once.
 
-A webhook alone costs four reads and two writes. A hundred that arrive together share the reads of refs and profiles,
-and the five updates of one checkout are one write. The writes keep the conditions and the order that single events
-have (`plan.py`): refs, rows, profiles, aliases, each at the revision that was read. So a worker that dies in between
-leaves what a worker on single events might have left; and where somebody else wrote first, the events of the batch are
-applied again one by one, which changes nothing that was written.
+A hundred events that arrive together share the reads of refs and profiles, and the five updates of one checkout are
+one write. The writes keep the conditions that single events have, and for each person their order (`plan.turns`): so a
+worker that dies in between leaves what a worker on single events might have left; and where somebody else wrote first,
+the events of the batch are applied again one by one, which changes nothing that was written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from shared.core.ids import TenantId
 from shared.core.keys import KeyRing
-from shared.customers import identity
-from shared.customers.items import PROFILE, profile_key, ref_key, ref_row
-from shared.customers.rows import ConflictError, Delete, Key, Put, Row, Rows, Write
+from shared.customers.identity import refs_of
+from shared.customers.items import PROFILE, leads_to, profile_key, ref_key
+from shared.customers.plan import turns
+from shared.customers.rows import ConflictError, Delete, Key, Put, Replace, Row, Rows, Write
+from shared.customers.rules import canonical_id
 from shared.ingest.model import Event
-
-_LEADS = "merged_into"
 
 
 class OvertakenError(Exception):
@@ -36,14 +34,22 @@ class BatchRows:
         """Partitions of which every row was read."""
 
     def prefetch(self, events: Sequence[Event], keys: KeyRing) -> None:
-        """Read the refs in these events and whom they name, a hundred rows at a time."""
-        named = self.get(ref_key(event.tenant, ref) for event in events for ref in identity.refs_of(event, keys))
-        wanted = {profile_key(_tenant(row), who) for row in named.values() if (who := ref_row(row).customer_id)}
+        """Read the refs in these events and whom they name, a hundred rows at a time.
+
+        A person's id comes from the strongest of their refs: whom a ref alone would make is most often whom it names,
+        or has to be seen not to be there: read with the ref.
+        """
+        named = [(event.tenant, refs) for event in events if (refs := refs_of(event, keys))]
+        made = [profile_key(tenant, canonical_id([ref])) for tenant, refs in named for ref in refs]
+        found = self.get([*(ref_key(tenant, ref) for tenant, refs in named for ref in refs), *made])
+        wanted = self._named_in(found.values())
         # Of one person all rows are read at once, the profile among them.
         while len(wanted) > 1:
-            found = self.get(wanted)
-            wanted = {profile_key(_tenant(row), row.fields[_LEADS]) for row in found.values() if _LEADS in row.fields}
-            wanted -= self._read.keys()
+            wanted = self._named_in(self.get(wanted).values())
+
+    def _named_in(self, rows: Iterable[Row]) -> set[Key]:
+        """The profiles not read yet to which these refs and former ids lead."""
+        return {key for row in rows if (key := leads_to(row))} - self._read.keys()
 
     def get(self, keys: Iterable[Key]) -> dict[Key, Row]:
         """The rows of these keys that exist, as they will be."""
@@ -64,7 +70,7 @@ class BatchRows:
         have left beside it is met when it is written, or read the next time.
         """
         profile = self._now((pk, PROFILE))
-        if pk not in self._whole and not (profile and (profile.kind == "visitor" or _LEADS in profile.fields)):
+        if pk not in self._whole and not (profile and (profile.kind == "visitor" or leads_to(profile))):
             self._read_partition(pk)
         keys = {*self._whole.get(pk, ()), *(key for key in (*self._read, *self._held) if key[0] == pk)}
         return [row for key in sorted(keys) if (row := self._now(key))]
@@ -119,21 +125,17 @@ class BatchRows:
             self._forget(write)
         return []
 
-    def put_each(self, puts: Sequence[Put]) -> None:
+    def replace_each(self, changes: Sequence[Replace]) -> None:
         """Hold them all back."""
-        for put in puts:
-            self.put(put)
+        for change in changes:
+            self.put(change.as_put())
 
     def flush(self) -> None:
         """Write each changed row once. Raises OvertakenError when somebody else was first."""
         held, self._held = self._held, {}
-        phases: list[list[Put]] = [[], [], [], []]
-        for key, row in held.items():
-            before = self._read.get(key)
-            phases[_phase(row)].append(Put(row, expected=before.rev if before else 0))
         try:
-            for phase in phases:
-                self._rows.put_each(phase)
+            for turn in turns([Replace(self._read.get(key), row) for key, row in held.items()]):
+                self._rows.replace_each(turn)
         except ConflictError as error:
             raise OvertakenError from error
         self._expect_still_there(held)
@@ -147,15 +149,3 @@ class BatchRows:
             before, after = self._read.get(key), now.get(key)
             if (before.rev if before else 0) != (after.rev if after else 0):
                 raise OvertakenError
-
-
-def _tenant(row: Row) -> TenantId:
-    return TenantId(row.pk.partition("#")[0])
-
-
-def _phase(row: Row) -> int:
-    if row.sk == "ref":
-        return 0
-    if row.sk != PROFILE:
-        return 1
-    return 3 if _LEADS in row.fields else 2

@@ -88,8 +88,8 @@ def apply(event: Event, store: CustomerStore, keys: KeyRing, shop: Shop) -> Appl
 def _commit(event: Event, named: CustomerId | None, store: CustomerStore, keys: KeyRing, shop: Shop) -> Applied:
     """What an event says about its person, and then about the browser it happened in."""
     refs, browsers = identity.browsers(identity.refs_of(event, keys))
-    for _ in range(_ATTEMPTS):
-        found = _look_up(store, event.tenant, refs, event.occurred_at)
+    for attempt in range(_ATTEMPTS):
+        found = _look_up(store, event.tenant, refs, event.occurred_at, repeated=attempt > 0)
         change = _decide(event, named, found, browsers, store, keys, shop)
         try:
             changed = store.commit(change) if change else ()
@@ -117,9 +117,9 @@ def _seen(event: Event, browser: Ref, refs: Iterable[Ref], erased_at: datetime |
 
 def _note(event: Event, browser: Ref, said: Record, store: CustomerStore, shop: Shop) -> tuple[str, ...]:
     """Keep what is said of a browser with the browser."""
-    for _ in range(_ATTEMPTS):
-        found = _look_up(store, event.tenant, [browser], event.occurred_at)
-        people = _people(store, event.tenant, found.claimed.values())
+    for attempt in range(_ATTEMPTS):
+        found = _look_up(store, event.tenant, [browser], event.occurred_at, repeated=attempt > 0)
+        people = _people(store, event.tenant, found.ids)
         change = _change(event.tenant, people, replace(said, refs=found.refs), found.fresh, shop, event)
         try:
             return store.commit(change) if change else ()
@@ -149,7 +149,7 @@ def _decide(
 ) -> Change | None:
     """What to write about the person of an event; None where it names somebody by an address erased since."""
     tenant = event.tenant
-    people = _people(store, tenant, {*found.claimed.values(), *found.former})
+    people = _people(store, tenant, {*found.ids, *found.former})
     if named:
         person = store.load(tenant, named)
         if person is None:
@@ -170,6 +170,13 @@ class _Found:
     """With whom some of them were forgotten, after the event."""
     erased_at: datetime | None
     """When that was."""
+    repeated: bool
+    """Was something not as it was read? Then whom the refs would make may be there, left by a worker that died."""
+
+    @property
+    def ids(self) -> set[CustomerId]:
+        """Who they may be."""
+        return {*self.claimed.values(), *({rules.canonical_id(self.refs)} if self.repeated and self.refs else ())}
 
     @property
     def forgotten(self) -> bool:
@@ -181,7 +188,9 @@ class _Found:
         return frozenset(self.claimed) | self.fresh
 
 
-def _look_up(store: CustomerStore, tenant: TenantId, refs: Sequence[Ref], at: datetime) -> _Found:
+def _look_up(
+    store: CustomerStore, tenant: TenantId, refs: Sequence[Ref], at: datetime, *, repeated: bool = False
+) -> _Found:
     claimed: dict[Ref, CustomerId] = {}
     fresh: set[Ref] = set()
     former: set[CustomerId] = set()
@@ -202,7 +211,7 @@ def _look_up(store: CustomerStore, tenant: TenantId, refs: Sequence[Ref], at: da
             elif row.customer_id:
                 claimed[ref] = row.customer_id
         pending = again
-    return _Found(claimed, frozenset(fresh), frozenset(former), forgotten)
+    return _Found(claimed, frozenset(fresh), frozenset(former), forgotten, repeated)
 
 
 def _change(
@@ -223,16 +232,17 @@ def _change(
     customer_id = rules.canonical_id(record.refs)
     survivor = next((person for person in people if person.customer_id == customer_id), None)
     absorbed = tuple(person for person in people if person is not survivor)
-    base = survivor or StoredPerson(tenant, customer_id, Record())
+    # Where a worker died between the refs and the profile, somebody with fewer refs may have been put in their place.
+    led = {gone: rev for person in absorbed for gone, rev in person.found_by.items()}
+    base = survivor or StoredPerson(tenant, customer_id, Record(), rev=led.get(customer_id, 0))
     # A visitor never had a mail or a place in a scenario: their id leads on, and nobody asks for it.
     known = [gone for gone in absorbed if not is_visitor(gone)]
     after = replace(
         base,
         record=record,
         currency=shop.currency,
-        aliases=frozenset().union(
-            base.aliases, *(gone.aliases for gone in known), {gone.customer_id for gone in known}
-        ),
+        aliases=frozenset().union(base.aliases, *(gone.aliases for gone in known), {gone.customer_id for gone in known})
+        - {customer_id},
         joins=_joins(base, known, said, because),
         scores=base.scores
         or max((gone.scores for gone in absorbed if gone.scores), key=lambda s: s.as_of, default=None),
@@ -379,9 +389,10 @@ def _load_group(tenant: TenantId, events: Sequence[Event], store: CustomerStore,
     names = {ref for some in refs for ref in some}
     said = rules.join(identity.record_of(event, some, keys) for event, some in zip(events, refs, strict=True))
     historical = all(event.historical for event in events)
-    for _ in range(_ATTEMPTS):
+    for attempt in range(_ATTEMPTS):
         known = store.refs(tenant, names)
         ids = {row.customer_id for row in known.values() if row.customer_id}
+        ids |= {rules.canonical_id(names)} if attempt else set()
         if any(row.erased_at for row in known.values()):
             # What was said before the erasure and what after it must be told apart.
             return sum(len(apply(event, store, keys, shop).changed) for event in events)
@@ -399,8 +410,12 @@ def _people(store: CustomerStore, tenant: TenantId, ids: Iterable[CustomerId]) -
 
     A ref may name somebody not yet written: its worker died, or is about to write.
     """
-    found = (store.load(tenant, said) or StoredPerson(tenant, said, Record()) for said in sorted(set(ids)))
-    return list({person.customer_id: person for person in found}.values())
+    people: dict[CustomerId, StoredPerson] = {}
+    for said in sorted(set(ids)):
+        found = store.load(tenant, said) or StoredPerson(tenant, said, Record())
+        known = people.get(found.customer_id, found)
+        people[found.customer_id] = replace(found, found_by={**known.found_by, **found.found_by})
+    return list(people.values())
 
 
 def _components(refs: Sequence[Sequence[Ref]]) -> list[list[int]]:

@@ -75,6 +75,8 @@ class StoredPerson:
     rev: int = 0
     moving: frozenset[CustomerId] = frozenset()
     rows: Mapping[Key, Row] = field(default_factory=dict)
+    found_by: Mapping[CustomerId, int] = field(default_factory=dict)
+    """The former ids by which they were found here, and at which revision those lead on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +164,20 @@ def profile_key(tenant: TenantId, customer_id: str) -> Key:
     return person_pk(tenant, customer_id), PROFILE
 
 
+def leads_to(row: Row) -> Key | None:
+    """The profile to which a ref or a former id leads; None where a row is neither."""
+    who = row.fields.get("merged_into") or row.fields.get("customer_id")
+    return profile_key(TenantId(row.pk.partition("#")[0]), who) if who else None
+
+
 def ref_key(tenant: TenantId, ref: str) -> Key:
     """Where it stands whom a ref names."""
     return f"{tenant}#ref#{ref}", "ref"
+
+
+def named_by(row: Row) -> Ref:
+    """The ref that a ref's row is about."""
+    return Ref(row.pk.partition("#ref#")[2])
 
 
 def review_row(tenant: TenantId, match: Match) -> Row:
@@ -494,7 +507,6 @@ def read_row(image: Mapping[str, Any]) -> ChangedRow | None:
         case "link" | "claims":
             return replace(base, reads_as_one=True)
         case "ref" if "customer_id" in row.fields:
-            ref = Ref(row.pk.partition("#ref#")[2])
-            return replace(base, customer_id=CustomerId(row.fields["customer_id"]), ref=ref)
+            return replace(base, customer_id=CustomerId(row.fields["customer_id"]), ref=named_by(row))
         case _:
             return None

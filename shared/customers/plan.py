@@ -9,11 +9,14 @@ the event again.
 Where persons become one, or something is deleted, every write is part of a transaction that expects the profile at
 the revision that was read. A person too big for one transaction (100 rows) is written in several: until the last,
 `moving` names the partitions that still hold rows, and readers read those too.
+
+A batch of events (`batch.py`) writes what the single puts of many persons would, in the same order for each person, in
+calls they share (`turns`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.core.ids import Ref
@@ -24,10 +27,13 @@ from shared.customers.items import (
     content_rows,
     forgotten_row,
     is_visitor,
+    leads_to,
+    named_by,
     pointer_row,
     profile_row,
 )
-from shared.customers.rows import MAX_WRITES, Delete, Key, Put, Row, Write
+from shared.customers.rows import MAX_WRITES, Delete, Key, Put, Replace, Row, Write
+from shared.customers.rules import is_strong
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,61 @@ def pack(changes: Sequence[list[list[Write]]]) -> tuple[list[list[Write]], list[
             packs[-1] += writes
             owners[-1].append(position)
     return packs, owners, big
+
+
+_REFS, _ROWS, _PROFILE, _ALIASES = range(4)
+_Own = dict[int, list[Replace]]
+"""What is to be written of one person, by its place in the order."""
+
+
+def turns(changes: Iterable[Replace]) -> list[list[Replace]]:
+    """The calls in which the writes of many persons go: each person's in order, side by side with everybody else's.
+
+    Within a call there is no order, and any part of it may be all that happens before a worker dies. So what must not
+    be there without something else comes a call later: a person not before the refs that lead there (or somebody
+    else may make them again), a profile not before the rows (whoever moves the rows elsewhere at its new revision has
+    seen them), the alias of a visitor not before what the visitor's one row said stands elsewhere.
+    """
+    changes = list(changes)
+    former = {each.after.key: to for each in changes if each.after.sk == PROFILE and (to := leads_to(each.after))}
+    people: dict[Key, _Own] = {}
+    for each in changes:
+        people.setdefault(_whose(each.after, former), {}).setdefault(_place(each.after), []).append(each)
+    made: list[list[Replace]] = []
+    for own in people.values():
+        for turn, writes in enumerate(_in_order(own)):
+            made += [[]] if turn == len(made) else []
+            made[turn] += writes
+    return made
+
+
+def _whose(row: Row, former: Mapping[Key, Key]) -> Key:
+    """The profile of whoever a row belongs to once all is written."""
+    profile = leads_to(row) or (row.pk, PROFILE)
+    while profile in former:
+        profile = former[profile]
+    return profile
+
+
+def _place(row: Row) -> int:
+    if row.sk == "ref":
+        return _REFS
+    if row.sk != PROFILE:
+        return _ROWS
+    return _ALIASES if leads_to(row) else _PROFILE
+
+
+def _in_order(own: _Own) -> list[list[Replace]]:
+    first, *rest = (own[place] for place in sorted(own))
+    if rest and _REFS in own and _need_not_lead(own):
+        return [first + rest[0], *rest[1:]]
+    return [first, *rest]
+
+
+def _need_not_lead(own: _Own) -> bool:
+    """Refs of carts and orders of somebody who was here before: whoever repeats the event finds them without."""
+    was_here = all(each.before for each in own.get(_PROFILE, ()))
+    return was_here and not any(is_strong(named_by(each.after)) for each in own[_REFS])
 
 
 def written(writes: Sequence[Write]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from typing import Any, Protocol, cast
 from shared.core.aws import client as aws_client
 from shared.core.aws import domain_errors
 from shared.core.errors import UnavailableError
+from shared.customers import statements
 
 Key = tuple[str, str]
 """Partition key and sort key."""
@@ -24,7 +25,8 @@ Key = tuple[str, str]
 MAX_WRITES = 100
 """Items in one DynamoDB transaction."""
 
-_READ_AT_ONCE = 100
+READ_AT_ONCE = 100
+"""Keys in one BatchGetItem."""
 _ROUNDS = 8
 _WORKERS = 4
 
@@ -74,6 +76,18 @@ class Delete:
 Write = Put | Delete
 
 
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Write a row where `before` was read, if that is still at its revision (None: if there is none)."""
+
+    before: Row | None
+    after: Row
+
+    def as_put(self) -> Put:
+        """The same as a write of its own."""
+        return Put(self.after, expected=self.before.rev if self.before else 0)
+
+
 class Rows(Protocol):
     """Where rows are kept."""
 
@@ -97,8 +111,11 @@ class Rows(Protocol):
         """One write, half the price of a transaction. Raises ConflictError when its expectation is not met."""
         ...
 
-    def put_each(self, puts: Sequence[Put]) -> None:
-        """Many of those side by side, of different rows."""
+    def replace_each(self, changes: Sequence[Replace]) -> None:
+        """Many writes of different rows in few calls, each for itself and in no order, at the price of single ones.
+
+        Raises ConflictError when the expectation of any is not met: the others may have been written.
+        """
         ...
 
     def transact(self, writes: Sequence[Write]) -> None:
@@ -144,10 +161,10 @@ class MemoryRows:
         """One write."""
         self.transact([put])
 
-    def put_each(self, puts: Sequence[Put]) -> None:
+    def replace_each(self, changes: Sequence[Replace]) -> None:
         """One after the other."""
-        for put in puts:
-            self.put(put)
+        for change in changes:
+            self.put(change.as_put())
 
     def transact(self, writes: Sequence[Write]) -> None:
         """All of the writes, or none."""
@@ -194,7 +211,7 @@ class DynamoRows:
     def get(self, keys: Iterable[Key]) -> dict[Key, Row]:
         """The rows of these keys that exist, strongly consistent; batches of 100, asked again until complete."""
         wanted = list(dict.fromkeys(keys))
-        batches = [wanted[start : start + _READ_AT_ONCE] for start in range(0, len(wanted), _READ_AT_ONCE)]
+        batches = [wanted[start : start + READ_AT_ONCE] for start in range(0, len(wanted), READ_AT_ONCE)]
         return {row.key: row for rows in self._each(self._get_batch, batches) for row in rows}
 
     def _get_batch(self, keys: Sequence[Key]) -> list[Row]:
@@ -246,9 +263,17 @@ class DynamoRows:
         """One write."""
         self._call("put_item", **self._item(put)["Put"])
 
-    def put_each(self, puts: Sequence[Put]) -> None:
-        """Four at a time."""
-        self._each(self.put, puts)
+    def replace_each(self, changes: Sequence[Replace]) -> None:
+        """A call for each 25."""
+        said = [statements.replacing(self._table, _item_of(each.before), encode_item(each.after)) for each in changes]
+        at_once = statements.AT_ONCE
+        self._each(self._execute, [said[start : start + at_once] for start in range(0, len(said), at_once)])
+
+    def _execute(self, batch: Sequence[Mapping[str, Any]]) -> None:
+        # A statement refused for being one too many is not tried again here: whoever folds one by one has the SDK's
+        # patience.
+        with self._errors("batch_execute_statement"):
+            _raise_failed(self._client.batch_execute_statement(Statements=batch)["Responses"])
 
     def transact(self, writes: Sequence[Write]) -> None:
         """All of the writes, or none. The SDK's request token makes its own retries harmless."""
@@ -285,14 +310,20 @@ class DynamoRows:
             return list(pool.map(call, batches))
 
     def _call(self, operation: str, **arguments: Any) -> Any:
-        with domain_errors(f"{operation} on table {self._table}"), _conflicts():
+        with self._errors(operation):
             return getattr(self._client, operation)(**arguments)
+
+    @contextmanager
+    def _errors(self, operation: str) -> Iterator[None]:
+        with domain_errors(f"{operation} on table {self._table}"), _conflicts():
+            yield
 
 
 _CONFLICT = frozenset(
     {
         "ConditionalCheckFailed",
         "ConditionalCheckFailedException",
+        "DuplicateItem",
         "TransactionConflict",
         "TransactionConflictException",
     }
@@ -315,6 +346,20 @@ def _conflicts() -> Iterator[None]:
         if codes & _BUSY:
             raise UnavailableError("the table is too busy for this transaction") from error
         raise
+
+
+def _raise_failed(responses: Sequence[Mapping[str, Any]]) -> None:
+    """The statements of a batch that failed, as one error of the kind a transaction raises."""
+    from botocore.exceptions import ClientError
+
+    errors = [each["Error"] for each in responses if "Error" in each]
+    if errors:
+        response: Any = {"Error": errors[0], "CancellationReasons": errors}
+        raise ClientError(response, "BatchExecuteStatement")
+
+
+def _item_of(row: Row | None) -> dict[str, Any] | None:
+    return encode_item(row) if row else None
 
 
 def _key(write: Write) -> Key:

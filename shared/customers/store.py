@@ -22,6 +22,7 @@ from shared.customers.items import (
     content_rows,
     dump,
     ledger_entry,
+    named_by,
     person_of,
     person_pk,
     profile_key,
@@ -270,7 +271,7 @@ class CustomerStore:
     def named(self, tenant: TenantId) -> Iterator[tuple[Ref, RefRow]]:
         """Whom every ref of a shop names, or since when it is forgotten: reads the whole table."""
         for row in self.rows.each_of_kind(f"{tenant}#ref#", "ref"):
-            yield Ref(row.pk.partition("#ref#")[2]), ref_row(row)
+            yield named_by(row), ref_row(row)
 
     # --- what the fold reads and writes ---
     def refs(self, tenant: TenantId, refs: Iterable[Ref]) -> dict[Ref, RefRow]:
@@ -284,15 +285,18 @@ class CustomerStore:
         Rows still behind a former id, of a worker that was overtaken by a merge, are theirs too.
         """
         behind: list[Row] = []
+        found_by: dict[CustomerId, int] = {}
         for _ in range(_MAX_HOPS):
             rows = self.rows.partition(person_pk(tenant, customer_id))
             profile = next((row for row in rows if row.sk == PROFILE), None)
-            if profile is None:
-                # A worker died, or is about to write the profile.
-                return person_of(tenant, customer_id, [*rows, *behind]) if rows or behind else None
-            if "merged_into" not in profile.fields:
-                return self._with_moving(person_of(tenant, customer_id, [*rows, *behind]))
+            if profile is None and not (rows or behind):
+                return None
+            # Where there are rows only, a worker died, or is about to write the profile.
+            if profile is None or "merged_into" not in profile.fields:
+                found = self._with_moving(person_of(tenant, customer_id, [*rows, *behind]))
+                return replace(found, found_by=found_by)
             behind += [row for row in rows if row.sk != PROFILE]
+            found_by[customer_id] = profile.rev
             customer_id = CustomerId(profile.fields["merged_into"])
         raise _endless(customer_id)
 

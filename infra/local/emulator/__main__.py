@@ -29,6 +29,7 @@ PATCHES = (
     "stream_failures",
     "backlog",
     "kept_streams",
+    "statements",
     "schedules",
     "athena_engine",
     "state_machines",

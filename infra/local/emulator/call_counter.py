@@ -22,7 +22,7 @@ from infra.local.emulator.interception import ApiCall, Proceed, Response, around
 from infra.local.emulator.settings import EmulatorSettings
 
 _READS = {"GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems"}
-_WRITES = {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"}
+_WRITES = {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems", "BatchExecuteStatement"}
 _CAPACITY = re.compile(rb'"TableName":\s*"([^"]+)",\s*"CapacityUnits":\s*([0-9.]+)')
 
 _TABLE = re.compile(rb'"TableName":\s*"([^"]+)"')

@@ -104,7 +104,7 @@ def _plan_intake(conductor: Conductor, intake: Cohort) -> None:
     for (kind, times), one in zip(KINDS, intake.people, strict=True):
         for principal, action, contains in (
             ("IngestReceiveWebhook", "PutItem", [f"{one.token}-left"]),
-            ("CustomersUpdateState", "PutItem", [intake.tenant, one.email]),
+            ("CustomersUpdateState", "BatchExecuteStatement", [intake.tenant, one.email]),
             ("ScenariosTrigger", "UpdateItem", [one.occurrence]),
         ):
             conductor.plan(

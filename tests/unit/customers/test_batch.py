@@ -10,15 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.core.errors import UnavailableError
+from shared.core.ids import CustomerId
 from shared.customers.batch import BatchRows, OvertakenError
 from shared.customers.fold import apply
-from shared.customers.rows import Key, MemoryRows, Put, Row, Write
+from shared.customers.items import leads_to, person_of
+from shared.customers.rows import Key, MemoryRows, Put, Replace, Row, Write
+from shared.customers.rules import is_strong
 from shared.customers.store import MemoryCustomerStore
 from shared.ingest.model import Event
 from tests.amount import amount
 from tests.unit.customers.test_browsers import browsing, erasing
 from tests.unit.customers.test_fold import apply_all, everyone, fold
-from tests.unit.customers.world import KEYS, SHOP, a_cart, a_customer, a_person, an_order
+from tests.unit.customers.world import KEYS, SHOP, TENANT, a_cart, a_customer, a_person, an_order
 
 
 class CountedRows(MemoryRows):
@@ -37,10 +41,10 @@ class CountedRows(MemoryRows):
         self.calls["partition"] += 1
         return super().partition(pk)
 
-    def put(self, put: Put) -> None:
+    def replace_each(self, changes: Sequence[Replace]) -> None:
         self._somebody_else()
-        self.calls["put"] += 1
-        super().put(put)
+        self.calls["replace"] += 1
+        super().replace_each(changes)
 
     def transact(self, writes: Sequence[Write]) -> None:
         self._somebody_else()
@@ -96,6 +100,54 @@ def test_whoever_writes_in_between_is_not_overwritten(
     assert everyone(store) == fold(events)
 
 
+class DyingRows(MemoryRows):
+    """Of some call any part is written, in any order, and then the worker is no more."""
+
+    def __init__(self, chance: random.Random) -> None:
+        super().__init__()
+        self._chance = chance
+        self.calls_to_live: int | None = None
+
+    def replace_each(self, changes: Sequence[Replace]) -> None:
+        if self.calls_to_live is None:
+            return super().replace_each(changes)
+        if self.calls_to_live:
+            self.calls_to_live -= 1
+            return super().replace_each(self._chance.sample(changes, len(changes)))
+        super().replace_each(self._chance.sample(changes, self._chance.randint(0, len(changes))))
+        raise UnavailableError("the worker died")
+
+    def strong_keys(self) -> list[str]:
+        """Of everybody who is not known to be somebody else."""
+        live = [row for row in self.of_kind("", "profile") if not leads_to(row)]
+        people = [person_of(TENANT, CustomerId(row.pk.partition("#")[2]), [row]) for row in live]
+        return [ref for person in people for ref in person.record.refs if is_strong(ref)]
+
+
+@settings(max_examples=amount(300, sample=60))
+@given(st.one_of(browsing(), erasing()), st.randoms(use_true_random=False))
+def test_whatever_part_a_worker_wrote_before_it_died_is_made_up_for(
+    story: tuple[list[Event], list[Event]], chance: random.Random
+) -> None:
+    events, arriving = story
+    store, rows = MemoryCustomerStore(), DyingRows(chance)
+    store.rows = rows
+    while arriving:
+        size = chance.randint(1, len(arriving))
+        batch, arriving = arriving[:size], arriving[size:]
+        rows.calls_to_live = chance.randint(0, 3)
+        try:
+            fold_batch(batch, store)
+        except UnavailableError:
+            keys = rows.strong_keys()
+            assert len(keys) == len(set(keys)), "a person was there twice, and both could be written to"
+            rows.calls_to_live = None
+            elsewhere = batch + arriving
+            apply_all(chance.sample(elsewhere, chance.randint(0, min(2, len(elsewhere)))), store)
+            fold_batch(batch, store)
+    assert everyone(store) == fold(events)
+
+
 def test_the_updates_of_one_checkout_are_one_write() -> None:
     store, rows = MemoryCustomerStore(), CountedRows()
     store.rows = rows
@@ -104,7 +156,7 @@ def test_the_updates_of_one_checkout_are_one_write() -> None:
     rows.calls.clear()
     events = [*(a_cart("t1", at, person=who) for at in range(1, 20)), an_order("o1", 20, person=who, checkout="t1")]
     assert not fold_batch(events, store)
-    assert rows.calls == {"get": 2, "partition": 1, "put": 4}
+    assert rows.calls == {"get": 2, "partition": 1, "replace": 1}
     assert everyone(store) == fold([a_customer(0, who), *events])
 
 
