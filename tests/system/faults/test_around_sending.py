@@ -100,11 +100,11 @@ def story(cloud: LocalCloud, deployment: Deployment, conductor: Conductor) -> St
 
 
 def _plan_intake(conductor: Conductor, intake: Cohort) -> None:
-    """The put of the webhook, the fold's of the profile and the trigger's write, of one person each."""
+    """The put of the webhook and the trigger's write, of one person each; the fold's, who has them all at once."""
     for (kind, times), one in zip(KINDS, intake.people, strict=True):
         for principal, action, contains in (
             ("IngestReceiveWebhook", "PutItem", [f"{one.token}-left"]),
-            ("CustomersUpdateState", "BatchExecuteStatement", [intake.tenant, one.email]),
+            ("CustomersUpdateState", "BatchExecuteStatement", [intake.tenant]),
             ("ScenariosTrigger", "UpdateItem", [one.occurrence]),
         ):
             conductor.plan(
