@@ -96,7 +96,7 @@ _RANGES = {
 
 def month_of(day: date) -> str:
     """The month partition of a shop day."""
-    return min(max(f"{day:%Y-%m}" if day.year >= 1000 else FIRST_MONTH, FIRST_MONTH), LAST_MONTH)
+    return min(max(day.isoformat()[:7], FIRST_MONTH), LAST_MONTH)
 
 
 def _columns(*columns: tuple[str, Kind, str]) -> tuple[Column, ...]:

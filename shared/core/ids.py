@@ -35,7 +35,7 @@ def digest(*parts: str) -> str:
 
 def keyed_digest(key: bytes, *parts: str) -> str:
     """Like `digest`, but only computable with the shop's key: for personal data used as a key."""
-    return _short(hmac.new(key, _join(parts), hashlib.sha256).digest())
+    return _short(hmac.digest(key, _join(parts), "sha256"))
 
 
 def _join(parts: tuple[str, ...]) -> bytes:
