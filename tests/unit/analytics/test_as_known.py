@@ -23,7 +23,7 @@ from shared.analytics.meaning import every_analysis
 from shared.analytics.parquet import decode, to_arrow
 from shared.analytics.schema import ORDER_STATES, PERSON_IDS, Table
 from shared.core.clock import shop_day
-from shared.core.ids import CustomerId
+from shared.core.ids import CustomerId, TenantId
 from shared.customers.fold import fold_all
 from shared.customers.identity import customer_ref, linked_people
 from shared.customers.model import PersonState
@@ -136,17 +136,17 @@ def asked(lake: MemoryObjects, as_of: date, *, then: bool) -> dict[CustomerId, B
     return {row["customer_id"]: (row["orders"], row["amount"], row["first_on"], row["last_on"]) for row in rows}
 
 
-def held(lake: MemoryObjects, table: Table) -> pa.Table:
+def held(lake: MemoryObjects, table: Table, tenant: TenantId = TENANT) -> pa.Table:
     """A table as Athena sees it."""
-    parts = [with_partition(to_arrow(table, []), "")]
+    parts = [with_partition(to_arrow(table, []), tenant, "")]
     for stored in lake.list(f"{table.name}/"):
-        parts.append(with_partition(decode(lake.get(stored.key)), stored.key.split("/")[2].partition("=")[2]))
+        parts.append(with_partition(decode(lake.get(stored.key)), tenant, stored.key.split("/")[2].partition("=")[2]))
     return pa.concat_tables(parts)
 
 
-def with_partition(arrow: pa.Table, month: str) -> pa.Table:
+def with_partition(arrow: pa.Table, tenant: TenantId, month: str) -> pa.Table:
     """Rows with the columns that stand in their path."""
-    arrow = arrow.append_column("tenant", pa.array([TENANT] * arrow.num_rows, pa.string()))
+    arrow = arrow.append_column("tenant", pa.array([tenant] * arrow.num_rows, pa.string()))
     return arrow.append_column("month", pa.array([month] * arrow.num_rows, pa.string()))
 
 
