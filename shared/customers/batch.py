@@ -115,6 +115,10 @@ class BatchRows:
     def _forget(self, write: Write) -> None:
         key = write.key if isinstance(write, Delete) else write.row.key
         self._read[key] = write.row if isinstance(write, Put) else None
+        if isinstance(write, Put) and key[1] == PROFILE and leads_to(write.row):
+            # Somebody may have put rows of a person who is another one now.
+            del self._read[key]
+            self._whole.pop(key[0], None)
 
     def transact_each(self, transactions: Sequence[Sequence[Write]]) -> list[int]:
         """Many of those side by side."""

@@ -341,6 +341,7 @@ class CustomerStore:
             made = transactions(change)
             for writes in made:
                 self.rows.transact(writes)
+            self._expect_nothing_behind(change)
             return written([write for writes in made for write in writes])
         for put in puts:
             self.rows.put(put)
@@ -348,6 +349,13 @@ class CustomerStore:
         if puts and not any(put.row.key == key for put in puts):
             self._expect_still_there(key, change.person.rev)
         return written(puts)
+
+    def _expect_nothing_behind(self, change: Change) -> None:
+        """Rows may have been put beside those that moved, by whoever saw no change yet: then decide again, with them."""
+        for gone in change.absorbed:
+            rows = self.rows.partition(person_pk(gone.tenant, gone.customer_id))
+            if any(row.sk != PROFILE for row in rows):
+                raise ConflictError("rows of a person came while they became another one")
 
     def _expect_still_there(self, profile: Key, rev: int) -> None:
         """Somebody may have merged or erased the person while rows were put: then decide again, with those rows."""

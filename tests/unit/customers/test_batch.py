@@ -22,7 +22,7 @@ from shared.ingest.model import Event
 from tests.amount import amount
 from tests.unit.customers.test_browsers import browsing, erasing
 from tests.unit.customers.test_fold import apply_all, everyone, fold
-from tests.unit.customers.world import KEYS, SHOP, TENANT, a_cart, a_customer, a_person, an_order
+from tests.unit.customers.world import KEYS, SHOP, TENANT, a_cart, a_customer, a_merge, a_person, an_order
 
 
 class CountedRows(MemoryRows):
@@ -98,6 +98,26 @@ def test_whoever_writes_in_between_is_not_overwritten(
     fold_batch(arriving[:cut], store)
     apply_all(rows.meanwhile, store)
     assert everyone(store) == fold(events)
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "in a batch"])
+def test_what_is_written_of_two_people_while_they_become_one_comes_with_them(together: bool) -> None:
+    store, rows = MemoryCustomerStore(), CountedRows()
+    store.rows = rows
+    people = a_person("1", "a@example.com"), a_person("2", "b@example.com")
+    known = [
+        event for who, at in zip(people, "12", strict=True) for event in (a_customer(0, who), a_cart(at, 1, person=who))
+    ]
+    apply_all(known, store)
+    meanwhile = [an_order("o1", 3, person=people[0]), an_order("o2", 3, person=people[1])]
+    rows.meanwhile = list(meanwhile)
+    merge = a_merge("1", "2", 4)
+    if together:
+        fold_batch([merge], store)
+    else:
+        apply_all([merge], store)
+    (person,) = everyone(store).values()
+    assert {person.profile.customer_id: person} == fold([*known, *meanwhile, merge])
 
 
 class DyingRows(MemoryRows):
