@@ -351,7 +351,7 @@ class CustomerStore:
         return written(puts)
 
     def _expect_nothing_behind(self, change: Change) -> None:
-        """Rows may have been put beside those that moved, by whoever saw no change yet: then decide again, with them."""
+        """Rows may have been put beside those that moved: then decide again, with them."""
         for gone in change.absorbed:
             rows = self.rows.partition(person_pk(gone.tenant, gone.customer_id))
             if any(row.sk != PROFILE for row in rows):
