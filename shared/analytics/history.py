@@ -16,6 +16,7 @@ from shared.core.shop import Shop
 from shared.customers import fold, identity, rules
 from shared.customers.batch import BatchRows, OvertakenError
 from shared.customers.model import Order
+from shared.customers.rows import ConflictError, Put
 from shared.customers.store import CustomerStore
 from shared.ingest.history import read_chunk
 from shared.ingest.model import Event
@@ -37,6 +38,18 @@ class HistoryDeps:
     clock: Clock
 
 
+class _RememberedRows(BatchRows):
+    """What was read or written for a chunk is not read again; writes go out at once, as a history's always do."""
+
+    def put(self, put: Put) -> None:
+        """Write one row. Raises OvertakenError when somebody else was first."""
+        try:
+            self._rows.put(put)
+        except ConflictError as error:
+            raise OvertakenError from error
+        self._forget(put)
+
+
 def load_chunk(import_id: str, key: str, deps: HistoryDeps) -> dict[str, int]:
     """Fold a chunk into the live state and archive its events and order states.
 
@@ -50,12 +63,10 @@ def load_chunk(import_id: str, key: str, deps: HistoryDeps) -> dict[str, int]:
     if _exists(deps.work, done):
         return {"orders": len(events), "changed": 0}
     refs: Refs = {event.event_id: identity.refs_of(event, deps.keys) for event in events}
-    rows = BatchRows(deps.customers.rows)
-    remembered = replace(deps, customers=deps.customers.over(rows))
+    remembered = replace(deps, customers=deps.customers.over(_RememberedRows(deps.customers.rows)))
     before = _known_orders(remembered.customers, deps.shop.tenant, refs.values())
     try:
         changed, states = _fold(events, refs, before, remembered)
-        rows.flush()
     except OvertakenError:
         # Somebody of these bought or was joined meanwhile: everything is read as it is.
         changed, states = _fold(events, refs, before, deps)

@@ -141,6 +141,16 @@ def test_somebody_who_buys_while_their_history_is_loaded_keeps_both() -> None:
     assert sorted(row["order_id"] for row in lake_rows(world, "order_states")) == ["1", "2", "3"]
 
 
+def test_what_a_history_cannot_fold_at_once_is_written_one_by_one() -> None:
+    world = World()
+    viewed = replace(HISTORY[0].person, anonymous_ids=("visitor/v1",))
+    history = (*HISTORY, replace(imported("a", "4", "2026-03-06"), person=viewed))
+    assert load_chunk("i1", put(world, *history), deps(world)) == {"orders": 4, "changed": 4}
+    person = world.customers.person(TENANT, customer_of(world, "a"))
+    assert person is not None
+    assert sorted(order.order_id for order in person.orders) == ["1", "2", "4"]
+
+
 def test_another_shops_events_are_refused() -> None:
     world = World()
     foreign = replace(HISTORY[0], tenant=TenantId("other"))
