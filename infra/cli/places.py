@@ -18,7 +18,7 @@ from infra.cli.customer import Desk, OfShop, Wanted, open_desk
 from infra.cli.session import connect
 from infra.cli.tray import new_batch, open_tray, write
 from infra.names import scenario_machine
-from shared.admin.outcomes import outcome
+from shared.admin.outcomes import STATES, outcome
 from shared.core.clock import SystemClock
 from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import CustomerId, ScenarioId
@@ -67,14 +67,14 @@ def people(
     """Who stands where: counts by step, then customer ids."""
     found = list(places(shop).people(preset_of(scenario_id).scenario_id))
     inside = [each for each in found if everybody or each.state in (EnrolmentState.ARMED, EnrolmentState.ENTERED)]
-    counts = Counter((each.state.value, each.step or "-", each.version or "-") for each in inside)
-    table = Table("state", "last step", "version", "people")
+    counts = Counter((STATES[each.state].ja, each.step or "-", each.version or "-") for each in inside)
+    table = Table("状態", "最後の段階", "版", "人数")
     for (state, step, version), number in sorted(counts.items()):
         table.add_row(state, step, version, str(number))
     _console.print(table)
     for each in inside:
-        became = outcome(each.outcome, "ja")
-        _console.print(f"{each.customer_id}  {each.state.value}  {each.step or '-'}  {became}", markup=False)
+        state, became = STATES[each.state].ja, outcome(each.outcome, "ja")
+        _console.print(f"{each.customer_id}  {state}  {each.step or '-'}  {became}", markup=False)
 
 
 @app.command()

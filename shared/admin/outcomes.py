@@ -8,6 +8,7 @@ from shared.admin.labels import REASONS, SEND_STATES, Label
 from shared.delivery.model import Reason, SendState
 from shared.scenarios import rules
 from shared.scenarios.compile import END
+from shared.scenarios.enrolment import EnrolmentState
 from shared.scenarios.language.entries import Trigger
 from shared.scenarios.language.steps import HOLDOUT
 from shared.scenarios.step import EJECTED, FAILED, PROMISED, TAGGED, WAITING
@@ -27,6 +28,15 @@ OUTCOMES: Mapping[str, Label] = {
     END: Label("最後まで進んだ", "came to the end"),
 }
 """What else a scenario writes down of a person besides what became of a send."""
+
+STATES: Mapping[EnrolmentState, Label] = {
+    EnrolmentState.ARMED: Label("これから対象になる", "due later"),
+    EnrolmentState.ENTERED: Label("進行中", "inside"),
+    EnrolmentState.FINISHED: Label("最後まで進んだ", "came to the end"),
+    EnrolmentState.EXITED: Label("途中で終了", "left"),
+    EnrolmentState.FAILED: Label("処理に失敗して外した", "put aside"),
+}
+"""Where somebody stands in a scenario."""
 
 TRIGGERS: Mapping[Trigger, Label] = {
     Trigger.CART_ABANDONED: Label("カート", "a cart"),

@@ -11,13 +11,15 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from shared.admin import labels
+from shared.admin import labels, outcomes
 from shared.admin.views import VIEWS
 from shared.admin.widgets import rfm_matrix, scenario_funnel, status_breakdown
 from shared.analytics.catalog import names, query_text
 from shared.analytics.meaning import meaning
 from shared.customers.model import ConsentStatus, LtvTier, Status
 from shared.delivery.model import Reason, SendState
+from shared.scenarios.enrolment import EnrolmentState
+from shared.scenarios.language.entries import Trigger
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,8 @@ from shared.delivery.model import Reason, SendState
         (LtvTier, labels.LTV_TIERS),
         (ConsentStatus, labels.CONSENTS),
         (Reason, scenario_funnel.REASON_COLOURS),
+        (EnrolmentState, outcomes.STATES),
+        (Trigger, outcomes.TRIGGERS),
     ],
 )
 def test_every_value_has_a_label(words: type[StrEnum], named: Mapping[Any, Any]) -> None:
