@@ -12,6 +12,7 @@ this shop texted at that number and who still has it. What else people write is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +31,7 @@ from shared.delivery.unsubscribe import UnsubscribeDeps, opt_out
 from shared.ingest import body as read
 
 METHOD = "sms_reply"
+_NUMBER = re.compile(r"\+[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +83,10 @@ def _who_has_it(tenant: TenantId, customer: CustomerId, number: str, deps: Reply
 def _texts_from(shop: Shop, ours: str) -> bool:
     """May this shop have texted from that number? A pool or a phone number's id does not say which it used."""
     try:
-        named = normalise_phone(origination(shop))
+        named = origination(shop)
     except MisconfiguredError:
         return False
-    return named is None or named == normalise_phone(ours)
+    return not _NUMBER.fullmatch(named) or named == normalise_phone(ours)
 
 
 def _refuse(tenant: TenantId, person: PersonState, inbound: str, deps: ReplyDeps, now: datetime) -> None:

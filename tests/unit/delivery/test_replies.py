@@ -150,7 +150,9 @@ def test_who_has_another_number_by_now_is_not_meant(phones: Phones) -> None:
     assert phones.reached(hanako)
 
 
-@pytest.mark.parametrize(("named", "meant"), [(OURS, True), ("+815000000009", False), ("pool-1", True)])
+@pytest.mark.parametrize(
+    ("named", "meant"), [(OURS, True), ("+815000000009", False), ("pool-1", True), ("phone-0312345678ab", True)]
+)
 def test_a_shop_that_does_not_text_from_that_number_is_not_meant(phones: Phones, named: str, meant: bool) -> None:
     phones.shops[ANOTHER] = {"origination": named}
     theirs = phones.customer("9", tenant=ANOTHER)
