@@ -8,8 +8,9 @@ rebuilt from the request. Decided here:
   comes with its completed payment; where the whole order is in the body (read back over the API, feed `order`), that
   beats every payment. An order paid in several parts counts its latest part until it was read back.
 - Square writes an order of its own for every refund, so a refund's `order_id` is seldom the order that was paid: that
-  one is lowered by the payment's `refunded_money`, which grows. Both count under the payment's id, once. Only a
-  completed refund counts: a pending one may still fail. An exchange is worth what it came to beside its returns.
+  one is lowered by the payment's `refunded_money`, which grows, or by the refund's order where it was read back. All
+  count under the payment's id, once. Only a completed refund counts: a pending one may still fail. An exchange is worth
+  what it came to beside its returns.
 - A subscription with a `canceled_date` still runs: ACTIVE, with the time it was cancelled and no next delivery.
 - `email_unsubscribed: true` is an opt-out. `false` is what Square writes for everybody who never said anything, so it
   is no consent (特定電子メール法).
@@ -325,12 +326,14 @@ def _fulfilled(envelope: Envelope, data: Body) -> Sequence[Event]:
 
 
 def _whole_order(envelope: Envelope, order: Body) -> Sequence[Event]:
-    """An order with its lines; a draft is none, nor is what Square makes of a return."""
+    """An order with its lines; a draft is none, and what Square makes of a return is a refund."""
     lines, returned = read.items(order, "line_items"), read.items(order, "returns")
     net = _money(read.inner(order, "net_amounts") or {}, "total_money") if returned else None
     state, total = read.word(order, "state"), net or _money(order, "total_money")
     ordered_at = read.time(order, "created_at")
-    if state == "draft" or total is None or ordered_at is None or (not lines and returned):
+    if returned and not lines:
+        return _returned(envelope, order)
+    if state == "draft" or total is None or ordered_at is None:
         return (unknown(envelope),)
     currency, amount = total
     beside = sum(_amount(order, name) for name in ("total_tip_money", "total_service_charge_money"))
@@ -352,6 +355,18 @@ def _whole_order(envelope: Envelope, order: Body) -> Sequence[Event]:
     person = Person(source_customer_id=_customer_of(order))
     # Sorts behind every payment's version, which is a time.
     return (event(envelope, said, facts, person, f"order/{read.count(order, 'version'):012d}"),)
+
+
+def _returned(envelope: Envelope, order: Body) -> Sequence[Event]:
+    """The order Square writes for a refund: it names the one that was paid, and its refunds their payment."""
+    sources = (read.opaque_id(each, "source_order_id") for each in read.items(order, "returns"))
+    order_id = next((found for found in sources if found), None)
+    done = [each for each in read.items(order, "refunds") if _has_refunded(each)]
+    refunds = _by_payment(each for each in done if read.opaque_id(each, "tender_id"))
+    if order_id is None or not refunds:
+        return (unknown(envelope),)
+    facts = RefundFacts(order_id=order_id, refunds=refunds)
+    return (event(envelope, EventType.ORDER_REFUNDED, facts, version=read.time(order, "updated_at")),)
 
 
 def _customer_of(order: Body) -> str | None:

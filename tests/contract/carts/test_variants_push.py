@@ -188,6 +188,15 @@ SQUARE = [
         "payment.updated", payment(refunded_money=yen(800), refund_ids=["p_R1", "p_R2"], version=7)),
         ((E.ORDER_UPDATED, {"total": 2580, "refunds.len": 1, "refunds.0.amount": 800,
                             "order_id": "CAISENgvlJ6jLWAzERDzjyHVybY"}),)),
+    Variant("the order Square writes for a refund", "order.updated", told("order.updated", whole(
+        line_items=None, total_money=yen(0), returns=[{"uid": "r", "source_order_id": "CAISENgvlJ6jLWAzERDzjyHVybX"}],
+        refunds=[{"id": "a", "tender_id": "hYy9", "status": "APPROVED", "amount_money": yen(500)},
+                 {"id": "b", "tender_id": "hYy9", "status": "APPROVED", "amount_money": yen(300)},
+                 {"id": "c", "tender_id": "hYy9", "status": "FAILED", "amount_money": yen(900)}])),
+        ((E.ORDER_REFUNDED, {"order_id": "CAISENgvlJ6jLWAzERDzjyHVybX", "refunds.len": 1, "refunds.0.amount": 800,
+                             "refunds.0.refund_id": "hYy9"}),)),
+    Variant("a return that names no order", "order.updated", told("order.updated", whole(
+        line_items=None, total_money=None, returns=[{"uid": "r"}])), ((E.UNKNOWN, {}),)),
     Variant("a payment of which nothing went back yet", "payment.updated", told("payment.updated", payment(
         refunded_money=yen(0), refund_ids=None, application_details={"square_product": "ECOMMERCE_API"})),
         ((E.ORDER_UPDATED, {"refunds": ()}),)),
