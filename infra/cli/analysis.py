@@ -115,6 +115,16 @@ def run_analysis(
         return
     rows = ask(deployment, settings, said.name, day, known, store)
     _print(said, rows, output, limit)
+    if not rows:
+        typer.echo(nothing_found(said, day), err=True)
+
+
+def nothing_found(said: Meaning, day: date) -> str:
+    """What stands beside an empty answer."""
+    text = f"{day} 時点で該当する行はありません"
+    if not {*said.reads} & {*catalog.made_by_functions()}:
+        return text
+    return f"{text}。予測はその日の夜間集計で作られます：matakite nightly run --as-of {day}"
 
 
 def with_settings(shop: Shop, changes: Sequence[str]) -> Shop:

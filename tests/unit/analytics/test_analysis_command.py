@@ -1,11 +1,14 @@
-"""`matakite analysis run`: what is typed after `--customers` and `--set`."""
+"""`matakite analysis run`: what is typed after `--customers` and `--set`, and what an empty answer says."""
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
-from infra.cli.analysis import row_keys, with_settings
+from infra.cli.analysis import nothing_found, row_keys, with_settings
 from shared.analytics.definitions import definitions_of
+from shared.analytics.meaning import meaning
 from shared.core.errors import MisconfiguredError, RejectedError
 from shared.core.ids import TenantId
 from shared.core.shop import Shop
@@ -53,3 +56,9 @@ def test_lists_of_texts_reach_the_queries_as_lines() -> None:
     values = definitions_of(with_settings(SHOP, ["base_products=A,B"])).parameters()
     assert values["base_products"] == "A\nB"
     assert definitions_of(SHOP).parameters()["base_products"] == ""
+
+
+def test_an_empty_answer_says_so_and_what_makes_predictions() -> None:
+    day = date(2026, 11, 21)
+    assert nothing_found(meaning("cpm_v1"), day) == "2026-11-21 時点で該当する行はありません"
+    assert nothing_found(meaning("customer_predictions_v1"), day).endswith("matakite nightly run --as-of 2026-11-21")
