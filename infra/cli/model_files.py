@@ -143,7 +143,7 @@ def _orders(rows: _Rows, customer: str | None, on: str | None, amount: str | Non
     if places["customer"] is None or places["date"] is None:
         raise RejectedError(
             "found neither an order log (customer, date, amount), a summary (x, t_x, T) nor survivors (period, "
-            f"survivors) in columns {', '.join(rows.header)}: name them with --customer, --date and --amount"
+            f"survivors) in the heading {', '.join(rows.header)}: name columns with --customer, --date and --amount"
         )
     places["amount"] = rows.place("amount", amount)
     known = {name: place for name, place in places.items() if place is not None}

@@ -1,5 +1,5 @@
 """What each function of the night holds in memory, in a process of its own:
-`python -m tests.bench.night_memory FUNCTION FOLDER CUSTOMERS`.
+`python -m tests.bench.night_memory FUNCTION FOLDER`.
 
 The buckets are folders, so that what is measured is the function and not its surroundings.
 """
