@@ -5,7 +5,7 @@ BatchWriteItem knows no conditions, and a transaction costs twice. Of `BatchExec
 `BatchStatementRequest`, `BatchStatementError`): at most 25 statements of at most 8,192 characters; each stands for
 itself and says in `Error` if it failed, while the call answers 200; no order is promised. INSERT fails with
 `DuplicateItem` where the key exists. UPDATE names one whole key, and what else its WHERE says is a condition
-(`ConditionalCheckFailed`, also where nothing is).
+(`ConditionalCheckFailed`). No price of its own is named: each costs what its put or update would.
 """
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ class DyingRows(MemoryRows):
         return [ref for person in people for ref in person.record.refs if is_strong(ref)]
 
 
-@settings(max_examples=amount(300, sample=60))
+@settings(max_examples=amount(300, sample=30))
 @given(st.one_of(browsing(), erasing()), st.randoms(use_true_random=False))
 def test_whatever_part_a_worker_wrote_before_it_died_is_made_up_for(
     story: tuple[list[Event], list[Event]], chance: random.Random
