@@ -28,7 +28,7 @@ from tests.unit.customers.test_fold import everyone
 from tests.unit.customers.test_links import a_link
 from tests.unit.customers.world import KEYS, SHOP, TENANT, a_person, an_order, deliveries
 
-Owned = dict[CustomerId, dict[str, int]]
+Owned = dict[CustomerId, dict[str, int | None]]
 """Person → order → amount."""
 
 
@@ -56,12 +56,16 @@ class Archive:
             assert archive_states(records, self.lake, lambda _: SHOP, self.customers).failed == {}
 
     def live(self) -> Owned:
-        """By the live state."""
-        return {
-            customer_id: orders
+        """By the live state. An amount in another currency than the shop's is none."""
+        found = {
+            customer_id: {
+                each.order_id: each.amount if each.currency == SHOP.currency else None
+                for each in state.orders
+                if each.valid and each.ordered_at
+            }
             for customer_id, state in everyone(self.customers).items()
-            if (orders := {each.order_id: each.amount for each in state.orders if each.valid and each.ordered_at})
         }
+        return {customer_id: orders for customer_id, orders in found.items() if orders}
 
     def told(self) -> Owned:
         """By the lake."""
