@@ -16,12 +16,14 @@ from infra.cli.session import Deployment, connect
 from infra.cli.which_shop import which_shop
 from shared.admin.card import Section, card
 from shared.admin.explain import Voice
-from shared.admin.find import find_customer, search
+from shared.admin.find import find_customer, find_stored, search
 from shared.core.clock import SystemClock
-from shared.core.errors import NotFoundError, RejectedError
+from shared.core.errors import NotFoundError
 from shared.core.ids import CustomerId
 from shared.core.keys import KeyRing, parse_key_ring
 from shared.core.shop import Shop
+from shared.customers.items import StoredPerson
+from shared.customers.links import to_decide
 from shared.customers.model import PersonState
 from shared.customers.store import CustomerStore
 from shared.delivery.model import LedgerRow
@@ -146,35 +148,37 @@ class Desk:
 
     def person(self, wanted: str) -> tuple[CustomerId, PersonState]:
         """The person meant by what was typed. Raises NotFoundError."""
-        secret = self.deployment.client("secretsmanager").get_secret_value(
-            SecretId=self.deployment.outputs["KeysSecret"]
-        )
-        connections = ConnectionBook(self.deployment.client("ssm"), self.deployment.prefix).all()
-        stores = {(each.source, each.store) for each in connections if each.tenant == self.shop.tenant} | {IMPORTED}
-        keys = parse_key_ring(secret["SecretString"])
-        customer_id = find_customer(wanted, self.shop.tenant, self.customers, keys, sorted(stores))
+        customer_id = find_customer(wanted, self.shop.tenant, self.customers, self._keys(), self._stores())
         found = self.customers.person(self.shop.tenant, customer_id)
         if found is None:
             raise NotFoundError("that customer was erased or merged a moment ago: ask again")
         return customer_id, found
 
+    def _stores(self) -> list[tuple[str, str]]:
+        connections = ConnectionBook(self.deployment.client("ssm"), self.deployment.prefix).all()
+        mine = {(each.source, each.store) for each in connections if each.tenant == self.shop.tenant}
+        return sorted(mine | {IMPORTED})
+
     def decide(self, one: str, other: str, *, joined: bool, actor: str) -> None:
         """Put a decision into the events table; the fold makes it count within seconds."""
-        ids = [self._meant(each, joined) for each in (one, other)]
-        if ids[0] == ids[1]:
-            raise RejectedError("those two are one person already")
         name = actor or getpass.getuser()
         now = SystemClock().now()
-        envelope = link_envelope(self.shop.tenant, ids[0], ids[1], joined=joined, actor=name, at=now)
         dynamodb, outputs = self.deployment.client("dynamodb"), self.deployment.outputs
-        DynamoEventStore(dynamodb, outputs["EventsTable"], NoOversize()).put_once(envelope)
-        _console.print(f"{ids[0]} {'+' if joined else '≠'} {ids[1]}: kept, decided by {name}")
+        events = DynamoEventStore(dynamodb, outputs["EventsTable"], NoOversize())
+        found = self._meant(one)
+        together = self.customers.parts(self.shop.tenant, found.customer_id)
+        for first, second in to_decide(found, self._meant(other), together, joined=joined):
+            envelope = link_envelope(self.shop.tenant, first, second, joined=joined, actor=name, at=now)
+            events.put_once(envelope)
+            _console.print(f"{first} {'+' if joined else '≠'} {second}: kept, decided by {name}")
 
-    def _meant(self, wanted: str, joined: bool) -> CustomerId:
-        """Of two who are read as one, each is meant by the id they had before."""
-        if not joined and (found := self.customers.load(self.shop.tenant, CustomerId(wanted))):
-            return found.customer_id
-        return self.person(wanted)[0]
+    def _meant(self, wanted: str) -> StoredPerson:
+        """Of some who are read as one, the one whose id, address or number was typed. Raises NotFoundError."""
+        tenant = self.shop.tenant
+        found = self.customers.load(tenant, find_stored(wanted, tenant, self.customers, self._keys(), self._stores()))
+        if found is None:
+            raise NotFoundError("that customer was erased or merged a moment ago: ask again")
+        return found
 
     def _keys(self) -> KeyRing:
         secrets = self.deployment.client("secretsmanager")

@@ -5,12 +5,14 @@ address or telephone number holds what was typed (顧客検索).
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from shared.core.errors import NotFoundError, RejectedError
-from shared.core.ids import CustomerId, TenantId
+from shared.core.ids import CustomerId, Ref, TenantId
 from shared.core.keys import KeyRing
 from shared.customers.identity import address_ref, customer_ref
+from shared.customers.items import StoredPerson
 from shared.customers.model import Profile
 from shared.customers.names import plain
 from shared.customers.rules import normalise_email, normalise_phone
@@ -29,17 +31,35 @@ def find_customer(
 
     Raises NotFoundError. The message does not repeat what was asked: it may be a mail address.
     """
+    return _find(text, tenant, keys, stores, partial(customers.resolve_ref, tenant), partial(customers.profile, tenant))
+
+
+def find_stored(
+    text: str, tenant: TenantId, customers: CustomerStore, keys: KeyRing, stores: Iterable[tuple[str, str]]
+) -> CustomerId:
+    """The same, and of several who are read as one (名寄せ) the one whose id, address or number was typed."""
+    return _find(text, tenant, keys, stores, partial(customers.owner, tenant), partial(customers.load, tenant))
+
+
+def _find(
+    text: str,
+    tenant: TenantId,
+    keys: KeyRing,
+    stores: Iterable[tuple[str, str]],
+    by_ref: Callable[[Ref], CustomerId | None],
+    by_id: Callable[[CustomerId], Profile | StoredPerson | None],
+) -> CustomerId:
     wanted = text.strip()
     if "@" in wanted:
-        return _by_email(wanted, tenant, customers, keys)
-    profile = customers.profile(tenant, CustomerId(wanted)) if wanted else None
-    if profile is not None:
-        return profile.customer_id
+        return _by_email(wanted, tenant, keys, by_ref)
+    known = by_id(CustomerId(wanted)) if wanted else None
+    if known is not None:
+        return known.customer_id
     named, _, number = wanted.rpartition("/")
     found = {
         store: person
         for source, store in stores
-        if named in ("", store) and (person := _by_number(number, tenant, customers, source, store))
+        if named in ("", store) and (person := by_ref(customer_ref(source, store, number)))
     }
     if len(set(found.values())) == 1:
         return next(iter(found.values()))
@@ -48,18 +68,14 @@ def find_customer(
     raise NotFoundError("no such customer: give a customer id, a mail address or a store's customer number")
 
 
-def _by_email(text: str, tenant: TenantId, customers: CustomerStore, keys: KeyRing) -> CustomerId:
+def _by_email(text: str, tenant: TenantId, keys: KeyRing, by_ref: Callable[[Ref], CustomerId | None]) -> CustomerId:
     address = normalise_email(text)
     if address is None:
         raise NotFoundError("that is not a mail address anyone can be written to")
-    found = customers.resolve_ref(tenant, address_ref(tenant, address, keys))
+    found = by_ref(address_ref(tenant, address, keys))
     if found is None:
         raise NotFoundError("nobody with that mail address is known")
     return found
-
-
-def _by_number(number: str, tenant: TenantId, customers: CustomerStore, source: str, store: str) -> CustomerId | None:
-    return customers.resolve_ref(tenant, customer_ref(source, store, number))
 
 
 def search(text: str, everybody: Iterable[Profile]) -> Iterator[Profile]:

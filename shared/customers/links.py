@@ -18,6 +18,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
+from shared.core.errors import RejectedError
 from shared.core.ids import CustomerId, Ref
 from shared.customers import rules
 from shared.customers.items import StoredPerson, is_visitor
@@ -141,6 +142,38 @@ def as_one(people: Sequence[StoredPerson]) -> StoredPerson:
         joins={gone: how for person in people for gone, how in person.joins.items()},
         scores=kept.scores or max((p.scores for p in people if p.scores), key=lambda s: s.as_of, default=None),
     )
+
+
+def to_decide(
+    one: StoredPerson, other: StoredPerson, read_together: Sequence[StoredPerson], *, joined: bool
+) -> list[tuple[CustomerId, CustomerId]]:
+    """The pairs to write so that these two are one, or are not; `read_together`: everybody who is read as one with the
+    first. A decision is taken back by the ids it was made with, whatever became of them since.
+
+    Raises RejectedError where a decision about the two would change nothing.
+    """
+    together = other.customer_id in {each.customer_id for each in read_together}
+    if joined and together:
+        raise RejectedError("those two are one person already")
+    if one.customer_id == other.customer_id:
+        raise RejectedError("those two became one by an address or number in the shop's own data: no decision to undo")
+    standing = _standing(one, other)
+    if together and not standing:
+        pairs = {
+            f"{each.one} {each.other}"
+            for part in read_together
+            for each in part.record.decisions.values()
+            if each.joined
+        }
+        raise RejectedError(f"those two are one through others: undo one of {', '.join(sorted(pairs))}")
+    return standing or [(one.customer_id, other.customer_id)]
+
+
+def _standing(one: StoredPerson, other: StoredPerson) -> list[tuple[CustomerId, CustomerId]]:
+    ends = {one.customer_id, *one.aliases}, {other.customer_id, *other.aliases}
+    decisions = {**one.record.decisions, **other.record.decisions}.values()
+    pairs = sorted((each.one, each.other) for each in decisions if each.joined)
+    return [(a, b) for a, b in pairs if (a in ends[0] and b in ends[1]) or (a in ends[1] and b in ends[0])]
 
 
 def read_as(people: Sequence[StoredPerson]) -> dict[CustomerId, CustomerId]:

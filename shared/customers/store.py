@@ -112,6 +112,12 @@ class CustomerStore:
         found = self.profile(tenant, row.customer_id) if row.customer_id else None
         return found.customer_id if found else None
 
+    def owner(self, tenant: TenantId, ref: Ref) -> CustomerId | None:
+        """The same, and of several who are read as one (名寄せ) the one whose ref it is."""
+        named = self.resolve_ref(tenant, ref)
+        parts = self.parts(tenant, named) if named else []
+        return next((part.customer_id for part in parts if ref in part.record.refs), named)
+
     def consent_log(self, tenant: TenantId, customer_id: CustomerId) -> tuple[ConsentEntry, ...]:
         """The whole consent ledger of a person, oldest first: the evidence."""
         found = self.whole(tenant, customer_id)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.admin.card import Section, card
 from shared.admin.explain import Voice
-from shared.admin.find import find_customer, search
+from shared.admin.find import find_customer, find_stored, search
 from shared.admin.timeline import timeline
 from shared.core.clock import FixedClock
 from shared.core.errors import NotFoundError, RejectedError
@@ -38,7 +38,7 @@ from shared.customers.model import (
     Visit,
 )
 from shared.customers.store import MemoryCustomerStore
-from shared.ingest.model import Event, EventType, Person, ProfileFacts
+from shared.ingest.model import Event, EventType, Person, PersonLinkFacts, ProfileFacts
 
 TENANT = TenantId("shop")
 KEYS = derive_key_ring("a test key")
@@ -166,6 +166,25 @@ def test_every_row_has_as_many_cells_as_its_table_has_columns() -> None:
     entry = ConsentEntry("sms", "*", False, AT, "page", "explicit", True, "e1")
     for section in card(a_regular(), [entry], [], Voice("en")):
         assert {len(row) for row in section.rows} <= {len(section.columns) or 2}
+
+
+def test_of_two_who_are_read_as_one_each_is_found_by_what_is_theirs(customers: MemoryCustomerStore) -> None:
+    typed = ("hanako@example.com", "taro@example.com")
+    hanako, taro = (find_customer(each, TENANT, customers, KEYS, STORES) for each in typed)
+    apply(a_link(hanako, taro), customers, KEYS, Shop(TENANT, "店"))
+    whole = {find_customer(each, TENANT, customers, KEYS, STORES) for each in (*typed, hanako, taro)}
+    assert len(whole) == 1
+    for each in (hanako, "hanako@example.com", "a.example.jp/7"):
+        assert find_stored(each, TENANT, customers, KEYS, STORES) == hanako
+    for each in (taro, "taro@example.com", "b.example.jp/7"):
+        assert find_stored(each, TENANT, customers, KEYS, STORES) == taro
+
+
+def a_link(one: CustomerId, other: CustomerId) -> Event:
+    """Somebody decides that two are one person."""
+    facts = PersonLinkFacts(other_customer_id=other, joined=True, actor="店長")
+    event = a_profile_event("a.example.jp", one, None)
+    return replace(event, source="admin", event_type=EventType.PERSONS_LINKED, facts=facts, event_id=EventId("link"))
 
 
 def test_connections_are_not_needed_to_find_by_mail(customers: MemoryCustomerStore) -> None:

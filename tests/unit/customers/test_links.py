@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.core.errors import NotFoundError
+from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import CustomerId, EventId
 from shared.customers.fold import apply, fold_all
+from shared.customers.links import to_decide
 from shared.customers.model import PersonState
 from shared.customers.rows import MemoryRows, Row
 from shared.customers.store import MemoryCustomerStore
-from shared.ingest.model import Event, EventType, PersonLinkFacts
+from shared.ingest.model import Event, EventType, Person, PersonLinkFacts
 from shared.ingest.registry import events_of
 from shared.ingest.sources.admin import link_envelope
 from tests.amount import amount
@@ -175,3 +176,59 @@ def test_the_review_queue_forgets_whom_somebody_decided_about() -> None:
     assert store.rows.partition(f"{TENANT}#review") == []
     apply(a_link(match.one, match.other, 10), store, KEYS, SHOP)
     assert store.find_matches(TENANT) == []
+
+
+def buyers(*names: str) -> tuple[MemoryCustomerStore, list[CustomerId]]:
+    """A store that knows them, each by a number and an address, and their ids."""
+    store = MemoryCustomerStore()
+    said = [apply(an_order(f"o{n}", n, person=of(name)), store, KEYS, SHOP) for n, name in enumerate(names)]
+    return store, [each.customer_id for each in said if each.customer_id]
+
+
+def of(name: str, email: str = "") -> Person:
+    return a_person(name, email or f"{name}@example.com")
+
+
+def decide(store: MemoryCustomerStore, one: CustomerId, other: CustomerId, at: int, *, joined: bool) -> None:
+    """As the command does."""
+    first, second = store.load(TENANT, one), store.load(TENANT, other)
+    assert first is not None
+    assert second is not None
+    for a, b in to_decide(first, second, store.parts(TENANT, one), joined=joined):
+        apply(a_link(a, b, at, joined=joined), store, KEYS, SHOP)
+
+
+def test_a_decision_is_about_the_two_who_were_named_whoever_they_are_read_as() -> None:
+    store, (a, b, c) = buyers("a", "b", "c")
+    decide(store, a, b, 10, joined=True)
+    before = everyone(store)
+    decide(store, b, c, 11, joined=True)
+    assert len(everyone(store)) == 1
+    decide(store, c, b, 12, joined=False)
+    assert {i: undecided(s) for i, s in everyone(store).items()} == {i: undecided(s) for i, s in before.items()}
+
+
+def test_a_decision_is_taken_back_though_one_of_them_has_another_id_since() -> None:
+    store, (a, b, c) = buyers("a", "b", "c")
+    decide(store, a, c, 12, joined=True)
+    decide(store, b, c, 13, joined=True)
+    # They order with each other's address: now they are one by what the shop says, under one of the two ids.
+    apply(an_order("o9", 14, person=of("a", "b@example.com")), store, KEYS, SHOP)
+    kept = store.load(TENANT, a)
+    assert kept is not None
+    decide(store, kept.customer_id, c, 15, joined=False)
+    assert len(everyone(store)) == 2
+    assert store.parts(TENANT, c)[0].customer_id == c
+
+
+def test_what_no_decision_can_change_is_said() -> None:
+    store, (a, b, c) = buyers("a", "b", "c")
+    decide(store, a, b, 10, joined=True)
+    decide(store, b, c, 11, joined=True)
+    with pytest.raises(RejectedError, match="one person already"):
+        decide(store, a, c, 12, joined=True)
+    with pytest.raises(RejectedError, match="through others: undo one of"):
+        decide(store, a, c, 12, joined=False)
+    apply(an_order("o9", 13, person=of("a", "b@example.com")), store, KEYS, SHOP)
+    with pytest.raises(RejectedError, match="in the shop's own data"):
+        decide(store, a, b, 14, joined=False)
