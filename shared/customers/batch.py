@@ -111,14 +111,18 @@ class BatchRows:
                 raise OvertakenError from error
             for write in writes:
                 self._forget(write)
+                self._look_again(write)
 
     def _forget(self, write: Write) -> None:
         key = write.key if isinstance(write, Delete) else write.row.key
         self._read[key] = write.row if isinstance(write, Put) else None
-        if isinstance(write, Put) and key[1] == PROFILE and leads_to(write.row):
-            # Somebody may have put rows of a person who is another one now.
-            del self._read[key]
-            self._whole.pop(key[0], None)
+
+    def _look_again(self, write: Write) -> None:
+        """Somebody may have put rows of a person who is another one now, or was erased (`CustomerStore.commit`)."""
+        if isinstance(write, Put) and write.row.sk == PROFILE:
+            self._whole.pop(write.row.pk, None)
+            if leads_to(write.row):
+                del self._read[write.row.key]
 
     def transact_each(self, transactions: Sequence[Sequence[Write]]) -> list[int]:
         """Many of those side by side."""

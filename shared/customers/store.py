@@ -357,11 +357,12 @@ class CustomerStore:
         return written(puts)
 
     def _expect_nothing_behind(self, change: Change) -> None:
-        """Rows may have been put beside those that moved: then decide again, with them."""
-        for gone in change.absorbed:
-            rows = self.rows.partition(person_pk(gone.tenant, gone.customer_id))
-            if any(row.sk != PROFILE for row in rows):
-                raise ConflictError("rows of a person came while they became another one")
+        """Rows may have been put beside those that moved or were erased: then decide again, with them."""
+        kept = content_rows(change.person, change.historical).keys()
+        for each in (*change.absorbed, *((change.person,) if change.forgotten else ())):
+            rows = self.rows.partition(person_pk(each.tenant, each.customer_id))
+            if any(row.sk != PROFILE and row.key not in kept for row in rows):
+                raise ConflictError("rows of a person came while they became another one, or were erased")
 
     def _expect_still_there(self, profile: Key, rev: int) -> None:
         """Somebody may have merged or erased the person while rows were put: then decide again, with those rows."""

@@ -22,7 +22,7 @@ from shared.ingest.model import Event
 from tests.amount import amount
 from tests.unit.customers.test_browsers import browsing, erasing
 from tests.unit.customers.test_fold import apply_all, everyone, fold
-from tests.unit.customers.world import KEYS, SHOP, TENANT, a_cart, a_customer, a_merge, a_person, an_order
+from tests.unit.customers.world import KEYS, SHOP, TENANT, a_cart, a_customer, a_merge, a_person, an_erasure, an_order
 
 
 class CountedRows(MemoryRows):
@@ -100,24 +100,51 @@ def test_whoever_writes_in_between_is_not_overwritten(
     assert everyone(store) == fold(events)
 
 
-@pytest.mark.parametrize("together", [False, True], ids=["alone", "in a batch"])
-def test_what_is_written_of_two_people_while_they_become_one_comes_with_them(together: bool) -> None:
+def overtaken(event: Event, store: MemoryCustomerStore, *, together: bool) -> None:
+    if together:
+        fold_batch([event], store)
+    else:
+        apply_all([event], store)
+
+
+@pytest.fixture
+def watched() -> tuple[MemoryCustomerStore, CountedRows]:
     store, rows = MemoryCustomerStore(), CountedRows()
     store.rows = rows
-    people = a_person("1", "a@example.com"), a_person("2", "b@example.com")
-    known = [
-        event for who, at in zip(people, "12", strict=True) for event in (a_customer(0, who), a_cart(at, 1, person=who))
-    ]
+    return store, rows
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "in a batch"])
+def test_what_is_written_of_two_people_while_they_become_one_comes_with_them(
+    watched: tuple[MemoryCustomerStore, CountedRows], together: bool
+) -> None:
+    store, rows = watched
+    taro, hanako = a_person("1", "a@example.com"), a_person("2", "b@example.com")
+    known = [a_customer(0, taro), a_cart("t1", 1, person=taro), a_customer(0, hanako), a_cart("t2", 1, person=hanako)]
     apply_all(known, store)
-    meanwhile = [an_order("o1", 3, person=people[0]), an_order("o2", 3, person=people[1])]
+    meanwhile = [an_order("o1", 3, person=taro), an_order("o2", 3, person=hanako)]
     rows.meanwhile = list(meanwhile)
     merge = a_merge("1", "2", 4)
-    if together:
-        fold_batch([merge], store)
-    else:
-        apply_all([merge], store)
-    (person,) = everyone(store).values()
-    assert {person.profile.customer_id: person} == fold([*known, *meanwhile, merge])
+    overtaken(merge, store, together=together)
+    assert everyone(store) == fold([*known, *meanwhile, merge])
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "in a batch"])
+def test_a_cart_that_is_written_while_its_person_is_erased_is_gone_with_them(
+    watched: tuple[MemoryCustomerStore, CountedRows], together: bool
+) -> None:
+    store, rows = watched
+    taro = a_person("1", "a@example.com")
+    known, cart, erasure = (
+        [a_customer(0, taro), a_cart("t1", 1, person=taro)],
+        a_cart("t9", 3, person=taro),
+        an_erasure(9, taro),
+    )
+    apply_all(known, store)
+    rows.meanwhile = [cart]
+    overtaken(erasure, store, together=together)
+    assert everyone(store) == fold([*known, cart, erasure])
+    assert rows.of_kind("", "cart") == []
 
 
 class DyingRows(MemoryRows):
