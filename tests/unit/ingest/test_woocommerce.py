@@ -250,3 +250,9 @@ def test_an_amount_out_of_all_reason_is_refused() -> None:
     line = {**SAMPLES["order.created"].body["line_items"][0], "quantity": 1e-40}
     with pytest.raises(RejectedError):
         order(changed("order.created", line_items=[line]))
+
+
+def test_a_webhook_of_the_legacy_api_is_told_what_to_set() -> None:
+    legacy = b'{"order": {"id": 645, "order_number": 645, "created_at": "2026-11-02T01:15:30Z", "total": "2580.00"}}'
+    with pytest.raises(RejectedError, match="WP REST API Integration v3"):
+        ADAPTER.envelopes(CART.ask("order.created", legacy), CART.connection, NOW)
