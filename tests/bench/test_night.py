@@ -18,7 +18,10 @@ from tests.bench import night_lake, night_memory
 
 ROOT = Path(__file__).parents[2]
 CUSTOMERS = int(os.environ.get("MATAKITE_BENCH_CUSTOMERS", "100000"))
-RATIO = 6.0
+RATIO = 5.0
+"""In processor seconds: a busy machine makes both slower, but not by the same factor. On the clock a pass keeps both
+cores busy and the night not always: five of these are the six that the night may take.
+"""
 FIXED_SECONDS = 5.0
 """What a night costs whatever the shop's size: at a small size it would hide what grows."""
 
@@ -33,7 +36,6 @@ def test_a_night_costs_a_few_passes_over_its_files(tmp_path: Path, capsys: pytes
     assert {each["state"] for each in found["analyses"]} == {"done"}
     # A shop without saved segments has none to read.
     assert all(each["scanned_bytes"] > 0 for each in found["analyses"] if not each["name"].startswith("segment_"))
-    # Processor seconds: a busy machine makes both slower, but not by the same factor.
     fixed = FIXED_SECONDS if CUSTOMERS < 1_000_000 else 0
     assert found["busy_seconds"] <= RATIO * found["pass_seconds"]["rfm"][1] + fixed
 
