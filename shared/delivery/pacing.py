@@ -31,9 +31,9 @@ from shared.delivery.policy import ContactPolicy
 GRACE = timedelta(milliseconds=200)
 """How late after its slot a call may start."""
 
-BLOCK, ALONE = timedelta(seconds=0.5), timedelta(seconds=2)
-"""The longest block, and that of who sends alone: what of it is not used is lost to the account, and who comes next
-waits for its end.
+BLOCK, ALONE = timedelta(seconds=0.5), timedelta(seconds=0.2)
+"""The longest block, and the least of who sends alone: what of it is not used is lost to the account, and who comes
+next waits for its end. Shorter than PATIENCE: whoever missed their turn still finds another.
 """
 
 QUIET = timedelta(seconds=1)
@@ -239,7 +239,8 @@ class Pace:
         """One write for a block; where others send, too, no longer than there are threads to use it at once."""
         quota = self._known_quota(now)
         rate = quota.per_second / (1 + GRACE.total_seconds())
-        wanted = rate * ALONE.total_seconds() if self._alone else min(self._waiting, rate * BLOCK.total_seconds())
+        least = rate * ALONE.total_seconds() if self._alone else 1
+        wanted = max(least, min(self._waiting, rate * BLOCK.total_seconds()))
         count = int(max(1, min(wanted, quota.left - self._leased)))
         spacing = timedelta(seconds=1 / rate)
         lease = self._store.lease(self._account, spacing * count, now, until)
