@@ -182,7 +182,8 @@ class Pace:
         """A slot, waited for until `ahead` of it."""
         if self._cool_until is not None and self.now() < self._cool_until:
             raise NotSentError("SES asked to slow down; nothing is called until it has had a rest")
-        at = self._next(QUEUE)
+        # Of the time at which the mail will be ready: a slot before that would be lost.
+        at = self._next(QUEUE, self.ahead)
         if at is None:
             raise NotSentError("more mail is waiting than the account may send soon; come back later")
         self.sleep_until(at - self.ahead)
@@ -215,18 +216,18 @@ class Pace:
             elif self._cool_until is None or now >= self._cool_until:
                 self._cool_until, self._cool_for = now + self._cool_for, min(self._cool_for * 2, 2 * COOL_OFF)
 
-    def _next(self, within: timedelta) -> datetime | None:
+    def _next(self, within: timedelta, ahead: timedelta = timedelta(0)) -> datetime | None:
         with self._counting:
             self._waiting += 1
         try:
             with self._lock:
-                return self._from_block(within)
+                return self._from_block(within, ahead)
         finally:
             with self._counting:
                 self._waiting -= 1
 
-    def _from_block(self, within: timedelta) -> datetime | None:
-        now = self.now()  # after the lock: standing in line for it is no part of the wait
+    def _from_block(self, within: timedelta, ahead: timedelta) -> datetime | None:
+        now = self.now() + ahead  # after the lock: standing in line for it is no part of the wait
         until = now + within
         while self._slots and self._slots[0] + GRACE / 2 < now:
             self._slots.popleft()

@@ -123,6 +123,18 @@ def test_one_mail_after_another_of_a_slow_worker_alone_share_a_write() -> None:
     assert store.writes <= 25
 
 
+def test_a_mail_that_takes_long_to_prepare_needs_one_slot() -> None:
+    """The turn is given for when the call will be made, as the last mails taught."""
+    store, clock = MemoryPaceStore(), Own()
+    queue = pace(store, clock, 1000)
+    for _ in range(60):
+        turn = queue.take()
+        clock.pass_(0.3)
+        turn.come()
+        clock.pass_(2)  # longer than any block, so that each mail leases anew
+    assert store.writes <= 63, "the first few teach"
+
+
 def test_while_others_send_a_worker_takes_no_more_than_it_can_use() -> None:
     store, clock = MemoryPaceStore(), Own()
     first, second = pace(store, clock, 1000), pace(store, clock, 1000)
