@@ -18,7 +18,7 @@ from infra.functions import LOG_RETENTION
 from infra.house import House, dead_letter_queue, on_stream
 from infra.names import ATHENA_WORKGROUP, GLUE_DATABASE, NIGHTLY_MACHINE
 from infra.nightly import NightlyParts, nightly_machine
-from shared.analytics.catalog import made_by_functions
+from shared.analytics.catalog import made_by_functions, stored_reads
 from shared.analytics.feeds import FEEDS
 from shared.analytics.feeds import PREFIX as FEED_PREFIX
 from shared.analytics.meaning import analyses, night_catalog, result_tables
@@ -314,7 +314,8 @@ class Analytics(Construct):
                 stack,
             )
 
-        read = {name for analysis in night_catalog() for name in analysis.reads} | SEGMENT_READS
+        catalog = night_catalog()
+        read = {name for analysis in analyses() for name in stored_reads(analysis.name, catalog)} | SEGMENT_READS
         lake_tables = [*(table for table in BASE_TABLES if table.name in read), *self._results]
         catalogue = [stack.format_arn(service="glue", resource="catalog"), arn("glue", "database", GLUE_DATABASE)]
         return [
