@@ -48,8 +48,10 @@ _OF_A_MAIL, _OF_WHO_IS_HELD_BACK = 5, 2
 """Write units of the ledger, the contact row and the enrolment."""
 AT_ONCE = {"Step": 8, "Sweep": 8}
 """Calls a function has under way side by side."""
-CROWD, WRITES_AT_ONCE = 15, 4
-"""Events in one call of the fold, of as many people, from which they are written side by side (customers/rows.py)."""
+CROWD, AS_LONG_AS = 15, 4
+"""Events in one call of the fold, of as many people, from which up to 25 rows are written in one call to the table
+(customers/rows.py), and how many single writes such a call is assumed to take as long as.
+"""
 
 
 @dataclass(frozen=True)
@@ -226,10 +228,21 @@ class _Month:
     # --- what was counted ---
 
     @property
+    def crowded(self) -> bool:
+        """Whether a call of the fold holds the events of many people at this volume, and so was counted."""
+        together = self.webhooks / MONTH_SECONDS / self.assumed.shards * self.assumed.fold_window_seconds
+        return together >= CROWD and self.rates.crowd is not None
+
+    @property
+    def mix(self) -> Mapping[str, float] | None:
+        """What a webhook of the month's mix was counted to take at this volume."""
+        return self.rates.crowd if self.crowded else self.rates.month
+
+    @property
     def write_units_per_webhook(self) -> float:
         """Event, state and due index."""
-        if self.rates.month:
-            return sum(self.rates.month[part] for part in ("event", "state", "due index"))
+        if self.mix:
+            return sum(self.mix[part] for part in ("event", "state", "due index"))
         written = self.rates.webhook.written
         return sum(written[who] for who in ("ReceiveWebhook", "UpdateState", "Trigger")) / self.rates.webhooks
 
@@ -254,8 +267,8 @@ class _Month:
     def _webhook_units(self) -> tuple[str, dict[str, float], str]:
         written = self.write_units_per_webhook
         read = (
-            self.rates.month["read units"]
-            if self.rates.month
+            self.mix["read units"]
+            if self.mix
             else self.rates.webhook.called("UpdateState", "dynamodb", "BatchGetItem", "Query") / self.rates.webhooks
         )
         usage = {"write_unit": self.webhooks * written, "read_unit": self.webhooks * read}
@@ -271,15 +284,11 @@ class _Month:
         return "Webhook の関数（Lambda）", usage, "呼び出し1回 DynamoDB 4ms・S3 25ms、自前の計算 3ms"
 
     def _following(self, name: str, calls: str) -> float:
-        """GB-s of what the streams hand a function, per webhook. The fold writes a crowd's rows four at a time."""
-        together = self.webhooks / MONTH_SECONDS / self.assumed.shards * self.assumed.fold_window_seconds
-        crowded = self.rates.crowd if together >= CROWD else None
-        counted = crowded or self.rates.month
-        if not counted:
+        """GB-s of what the streams hand a function, per webhook. The fold writes a crowd's rows 25 at a time."""
+        if not self.mix:
             return self._gigabyte_seconds(self.rates.webhook, name, self.rates.webhooks)
-        asked = counted[f"{calls} reads"] + counted[f"{calls} writes"] / (
-            WRITES_AT_ONCE if crowded and calls == "fold" else 1
-        )
+        as_long_as = AS_LONG_AS if self.crowded and calls == "fold" else 1
+        asked = self.mix[f"{calls} reads"] + self.mix[f"{calls} writes"] * as_long_as
         return (asked * MILLISECONDS["dynamodb"] + self.assumed.cpu_milliseconds) / 1000 * MEMORY_GB[name]
 
     def _gigabyte_seconds(self, counts: Counts, name: str, per: int, cpu: float | None = None) -> float:
