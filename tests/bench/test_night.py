@@ -72,9 +72,9 @@ def _described(orders: int, found: dict[str, Any]) -> str:
     lines = [
         f"\n{CUSTOMERS:,} customers, {orders:,} orders: one RFM pass {one:.2f} s"
         f" ({found['pass_seconds']['raw'][0]:.2f} s without looking at an order's states),"
-        f" the night's queries {found['seconds']:.2f} s = {found['seconds'] / one:.1f} passes"
+        f" the whole night {found['seconds']:.2f} s = {found['seconds'] / one:.1f} passes"
         f" ({found['busy_seconds']:.1f} processor seconds = {found['busy_seconds'] / busy:.1f} passes),"
-        f" its models {found['model_seconds']:.0f} s (they have bars of their own);"
+        f" of it its models {found['model_seconds']:.1f} s;"
         f" peak {found['peak_mb']['night']:.0f} MB (one pass {found['peak_mb']['bare']:.0f} MB)"
     ]
     lines += [
