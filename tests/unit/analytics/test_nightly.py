@@ -307,7 +307,7 @@ def test_each_step_leaves_its_rows_bytes_and_seconds() -> None:
     assert "no such thing" in steps["rfm_v1"]["note"]
     # Whoever reads what failed is left out and says why; the others went on.
     assert (steps["rfm_matrix_v1"]["state"], steps["rfm_matrix_v1"]["note"]) == ("skipped", "needs rfm_v1")
-    assert steps["cpm_v1"]["state"] == "done"
+    assert steps["cpm_counts_v1"]["state"] == "done"
     assert steps["write_back"]["state"] == "failed"
 
 
