@@ -13,7 +13,7 @@ MOST_MEGABYTES = 400
 """Of the whole process, so the function takes the longest file the inbox lets in."""
 
 _READ = """
-import json, resource, sys, time
+import json, sys, time
 from datetime import UTC, datetime
 from pathlib import Path
 from shared.core.ids import TenantId
@@ -22,6 +22,7 @@ from shared.ingest.files.importing import read_into
 from shared.ingest.files.model import FileOptions
 from shared.ingest.files.reading import Reading
 from shared.ingest.files.registry import kind
+from tests.bench.peak import peak_mb
 began = time.monotonic()
 options = FileOptions(TenantId("sample"), personal_key=b"a key")
 with Path(sys.argv[1]).open("rb") as stream, history.Pack() as pack:
@@ -30,7 +31,7 @@ with Path(sys.argv[1]).open("rb") as stream, history.Pack() as pack:
     chunks = sum(1 for _ in pack.chunks())
     told = {"events": len(pack), "bad": len(reading.bad), "chunks": chunks}
 told["seconds"] = time.monotonic() - began
-told["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+told["megabytes"] = peak_mb()
 print(json.dumps(told))
 """
 
