@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from functools import partial
 
-from tests.chaos import cohorts, intake, saying_no, sending
+from tests.chaos import cohorts, deploys, intake, order, saying_no, sending
 from tests.chaos.suite import Suite
 
 
@@ -21,6 +21,7 @@ def lost_replies(case: int, rng: random.Random) -> None:
 
 
 SUITES = (
+    Suite("T2", "a cart's story: 120 orders × 3 platforms", 360, order.any_order, "I5, bought carts never mailed"),
     Suite("T3", "crash matrix: 9 points × 6 faults × 3 channels", 16_200, sending.crash, "I1 I2, LINE never in doubt"),
     Suite("T4", "2–8 workers interleaved at every call", 10_000, sending.interleave, "I1 I2 I3 I6"),
     Suite("T5", "replies lost: reserve, record, opt-out, webhook", 4_000, lost_replies, "0 lost, 0 twice"),
@@ -30,4 +31,5 @@ SUITES = (
     Suite("T14", "ticks × 5, batches twice, maps redriven", 500, cohorts.ticks, "I1 I2"),
     Suite("T15", "opt-outs from 4 sources against senders", 10_000, saying_no.opt_out_race, "I3, acknowledged in 1 s"),
     Suite("T16", "scanners: 10 requests, then 5 POSTs", 1_000, saying_no.scanned, "no change on GET; POST once"),
+    Suite("T20", "50 inside: edited or deleted, paused, taken out", 20, deploys.deploy, "I2, old definition pinned"),
 )

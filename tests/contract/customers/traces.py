@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from functools import cache
 
 from shared.core.clock import to_iso
-from shared.core.ids import CustomerId, EventId
+from shared.core.ids import CustomerId, EventId, TenantId
 from shared.customers.fold import apply, fold_all
 from shared.customers.model import PersonState
 from shared.customers.rows import MemoryRows
@@ -95,10 +95,15 @@ def states(events: Sequence[Event]) -> dict[CustomerId, PersonState]:
     store = MemoryCustomerStore()
     for event in events:
         apply(event, store, KEYS, SHOP)
+    return everybody(store, TENANT)
+
+
+def everybody(store: MemoryCustomerStore, tenant: TenantId) -> dict[CustomerId, PersonState]:
+    """Everybody in a store who is not found to be another."""
     assert isinstance(store.rows, MemoryRows)
     profiles = [rows["profile"] for rows in store.rows.partitions.values() if "profile" in rows]
     live = [CustomerId(row.pk.partition("#")[2]) for row in profiles if "merged_into" not in row.fields]
-    found = (store.person(TENANT, customer_id) for customer_id in live)
+    found = (store.person(tenant, customer_id) for customer_id in live)
     return {state.profile.customer_id: comparable(state) for state in found if state}
 
 

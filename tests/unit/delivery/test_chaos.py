@@ -10,6 +10,7 @@ import pytest
 from shared.core.errors import UnavailableError
 from shared.delivery import send, store, unsubscribe
 from shared.delivery.model import Outcome, Reason, SendState
+from shared.scenarios import rules
 from shared.scenarios.store import MemoryEnrolmentStore
 from tests.chaos.__main__ import main
 from tests.chaos.suite import Suite, run
@@ -62,23 +63,38 @@ def _claim_for_everybody(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryEnrolmentStore, "record", record)
 
 
+def _mail_whoever_bought(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(rules, "exit_reason", lambda *given: None)
+
+
+def _go_on_in_a_pause(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MemoryEnrolmentStore, "paused", lambda *given: False)
+
+
+def _take_nobody_out(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MemoryEnrolmentStore, "eject", lambda *given: True)
+
+
 @pytest.mark.parametrize(
     ("without", "test"),
     [
+        (_mail_whoever_bought, "T2"),
         (_repeat_what_is_in_doubt, "T3"),
         (_reserve_without_looking, "T4"),
         (_reserve_without_looking, "T11"),
         (_claim_for_everybody, "T6"),
         (_trust_the_first_read, "T15"),
         (_act_on_every_method, "T16"),
+        (_go_on_in_a_pause, "T20"),
+        (_take_nobody_out, "T20"),
     ],
 )
 def test_a_guard_taken_away_is_noticed(
     monkeypatch: pytest.MonkeyPatch, without: Callable[[pytest.MonkeyPatch], None], test: str
 ) -> None:
     without(monkeypatch)
-    for start in range(0, 1000, 20):
-        if run(BY_TEST[test], "broken", range(start, start + 20), workers=1).violations:
+    for start in range(0, 1000, 4):
+        if run(BY_TEST[test], "broken", range(start, start + 4), workers=1).violations:
             return
     pytest.fail("nothing noticed")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -15,15 +14,13 @@ from shared.customers.model import Consent, ConsentStatus, PersonState, Visit
 from shared.customers.store import ChangedRow
 from shared.delivery.channels.fake import FakeChannel
 from shared.delivery.send import SendDeps
-from shared.scenarios.compile import compile_scenario
-from shared.scenarios.enrolment import EnrolmentState
 from shared.scenarios.holidays import holidays, is_business_day
 from shared.scenarios.model import LiveStatus, Scenario
 from shared.scenarios.read import read_text
 from shared.scenarios.step import StepDeps
 from shared.scenarios.trigger import dump_rules, entry_rules, load_rules
-from tests.unit.scenarios.test_words import AN_EXAMPLE, ENTRIES, SEND, TWO, scenario_of, templates
-from tests.unit.scenarios.world import ARN, MORNING, STORE, TENANT, World, a_cart, a_person, jst, preset
+from tests.unit.scenarios.test_words import AN_EXAMPLE, ENTRIES, SEND, scenario_of, templates
+from tests.unit.scenarios.world import MORNING, STORE, TENANT, World, a_cart, a_person, jst, preset
 
 DAY = timedelta(days=1)
 
@@ -170,33 +167,6 @@ def test_a_person_who_is_taken_out_gets_nothing_more() -> None:
     world.play()
     assert world.mails("p1") == ["mail_1"]
     assert world.mails("p0") == world.mails("p2") == ["mail_1", "mail_2", "mail_3"]
-
-
-def test_a_thousand_inside_finish_by_the_version_they_entered_with() -> None:
-    """T20: a new version, a pause and one taken out while a thousand are on their way; all are accounted for."""
-    old = logins(steps=f"  - {SEND}\n  - wait: 1d\n  - {TWO}")
-    new = logins(steps=f"  - {SEND}\n  - wait: 2d\n  - {TWO.replace('two', 'other')}")
-    assert old.version != new.version
-    shop = Shop(scenario=old, batch_size=50)
-    for number in range(1000):
-        shop.logs_in(f"old{number:04}")
-    shop.at("2026-03-02 11:00", shop.sweeps)
-
-    def publish() -> None:
-        shop.scenario, shop.machine = new, compile_scenario(new, ARN)
-        for number in range(20):
-            shop.logs_in(f"new{number:02}")
-
-    shop.at("2026-03-02 13:00", publish)
-    shop.at("2026-03-02 14:00", lambda: shop.enrolments.eject(shop.enrolment("old0007"), "ejected", shop.clock.at))
-    shop.at("2026-03-02 14:00", shop.sweeps)
-    shop.at("2026-03-02 15:00", lambda: shop.enrolments.pause(TENANT, new.scenario_id, shop.clock.at))
-    shop.at("2026-03-02 17:00", lambda: shop.enrolments.pause(TENANT, new.scenario_id, None))
-    shop.play()
-    assert Counter(shop.mails()) == {"one": 1020, "two": 999, "other": 20}
-    places = [shop.enrolment(customer) for customer in shop.people]
-    assert Counter(place.version for place in places) == {old.version: 1000, new.version: 20}
-    assert Counter(place.state for place in places) == {EnrolmentState.FINISHED: 1019, EnrolmentState.EXITED: 1}
 
 
 def test_the_rules_of_every_kind_of_entry_survive_the_environment_and_fit_into_it() -> None:
