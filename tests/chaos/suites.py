@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from functools import partial
 
-from tests.chaos import cohorts, deploys, intake, order, saying_no, sending
+from tests.chaos import cohorts, deploys, intake, order, poison, saying_no, sending
 from tests.chaos.suite import Suite
 
 
@@ -28,6 +28,9 @@ SUITES = (
     Suite("T6", "50 % of writes throttled 60 s, SES for 600 s", 500, cohorts.storm, "I1 I2"),
     Suite("T7", "provider away 30 min – 14 h, sweep up to 3 days late", 200, cohorts.outage, "I1 I2 I6"),
     Suite("T11", "workers' clocks wrong by up to 24 h", 2_000, sending.clocks, "I1 I2 I3 I6"),
+    Suite(
+        "T12", "1 % poison in a queue and a stream", 100, poison.poisoned, "dead in 5 tries, p99 ≤ 2 ×, stall ≤ 60 s"
+    ),
     Suite("T14", "ticks × 5, batches twice, maps redriven", 500, cohorts.ticks, "I1 I2"),
     Suite("T15", "opt-outs from 4 sources against senders", 10_000, saying_no.opt_out_race, "I3, acknowledged in 1 s"),
     Suite("T16", "scanners: 10 requests, then 5 POSTs", 1_000, saying_no.scanned, "no change on GET; POST once"),

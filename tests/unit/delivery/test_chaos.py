@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shared.core.errors import UnavailableError
+from shared.customers.stream import fold_records
 from shared.delivery import send, store, unsubscribe
 from shared.delivery.model import Outcome, Reason, SendState
 from shared.scenarios import rules
@@ -97,6 +98,15 @@ def test_a_guard_taken_away_is_noticed(
         if run(BY_TEST[test], "broken", range(start, start + 4), workers=1).violations:
             return
     pytest.fail("nothing noticed")
+
+
+def test_poison_that_is_passed_over_in_silence_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(*given: Any) -> tuple[()]:
+        fold_records(*given)
+        return ()
+
+    monkeypatch.setattr("functions.customers.update_state.fold_records", silent)
+    assert run(BY_TEST["T12"], "silence", range(4), workers=1).violations
 
 
 def test_a_violation_is_told_with_the_command_that_plays_it_again(
