@@ -102,7 +102,7 @@ class Queue:
 def _queue(count: int, rng: random.Random) -> None:
     poison = set(rng.sample(range(RECORDS), count))
     healthy = [number for number in range(RECORDS) if number not in poison]
-    per_second = rng.choice([0.5, 50.0])  # slowly, the poison is back while the others still arrive
+    per_second = rng.choice([0.5, 500.0])  # slowly: the poison is back among the others; at once: it shares its batches
     arrives = list(itertools.accumulate(rng.expovariate(per_second) for _ in range(RECORDS)))
     clean = Queue([_feedback(number) for number in range(RECORDS)], arrives, _feedback_deps())
     spoilt = [_spoilt(body, rng) if number in poison else body for number, body in enumerate(clean.bodies)]
