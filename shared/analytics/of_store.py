@@ -35,6 +35,18 @@ def of_store(query: str, store: str) -> str:
     if not of_stores:
         raise RejectedError("店舗の区別がない分析です / nothing this analysis reads tells of stores")
     for table in of_stores:
-        alone = exp.select("*").from_(exp.to_table(table.name)).where(exp.column("store").eq(exp.Literal.string(store)))
-        table.replace(alone.subquery(table.alias_or_name))
+        _narrow(table, store)
     return tree.sql("athena")
+
+
+def _narrow(table: exp.Table, store: str) -> None:
+    """Where the table is read, not around it: Athena finds the partitions by what stands beside it."""
+    alone = exp.column("store", table.alias_or_name).eq(exp.Literal.string(store))
+    joined = table.parent
+    if isinstance(joined, exp.Join) and joined.side:
+        joined.on(alone, copy=False)
+        return
+    select = table.find_ancestor(exp.Select)
+    if select is None:
+        raise RejectedError("a table that no SELECT reads")
+    select.where(alone, copy=False)
