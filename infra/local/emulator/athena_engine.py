@@ -174,7 +174,7 @@ def _partition_conditions(scope: Scope, alias: str, use: TableUse) -> list[str]:
     if where is None or not keys:
         return []
     conditions = []
-    for conjunct in where.this.flatten() if isinstance(where.this, exp.And) else [where.this]:
+    for conjunct in _conjuncts(where.this):
         named = list(conjunct.find_all(exp.Column))
         own = all(c.name.lower() in keys and c.table in ("", alias) for c in named)
         if named and own and not conjunct.find(exp.Query):
@@ -183,6 +183,17 @@ def _partition_conditions(scope: Scope, alias: str, use: TableUse) -> list[str]:
             )
             conditions.append(to_duckdb(exp.select("1").where(alone)).split(" WHERE ", 1)[1])
     return conditions
+
+
+def _conjuncts(condition: exp.Expr) -> Iterator[exp.Expr]:
+    """What all must hold, whatever brackets it stands in."""
+    if isinstance(condition, exp.Paren):
+        yield from _conjuncts(condition.this)
+    elif isinstance(condition, exp.And):
+        yield from _conjuncts(condition.left)
+        yield from _conjuncts(condition.right)
+    else:
+        yield condition
 
 
 def _with_column_names(query: exp.Query) -> exp.Query:

@@ -499,6 +499,8 @@ def test_what_would_differ_from_athena_is_refused(cloud: LocalCloud, sql: str) -
 def test_a_table_with_an_injected_column_must_be_asked_for_it(cloud: LocalCloud) -> None:
     with pytest.raises(AssertionError, match="CONSTRAINT_VIOLATION"):
         run_query(cloud, "SELECT count(*) FROM orders")
+    # In whatever brackets it stands.
+    assert run_query(cloud, "SELECT count(*) FROM orders WHERE (tenant = 'nobody' AND (1 = 1)) AND 1 = 1")
 
 
 # --- the local page ---------------------------------------------------------------------------------------------------
