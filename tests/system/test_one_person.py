@@ -15,7 +15,7 @@ from infra.demo.post import post_all
 from infra.demo.settle import settle, wait_until
 from infra.demo.shopify import Buyer
 from infra.demo.stage import Stage
-from infra.demo.story import PRODUCTS, Call
+from infra.demo.story import PRODUCTS, SHOP, Call
 from infra.local.lifecycle import LocalCloud
 from infra.local.process import LocalPaths
 from shared.core.clock import shop_day
@@ -28,10 +28,11 @@ AT = datetime.now(UTC) - timedelta(minutes=5)
 OLD, NEW = Buyer(9_601, "mukashi@example.jp", "同一", "人子"), Buyer(9_602, "ima@example.jp", "同一", "人子")
 
 
-def reads(stage: Stage, orders: Sequence[int]) -> bool:
+def reads(stage: Stage, orders: Sequence[int], store: str | None = None) -> bool:
     """Did each buyer order so often, by the lake?"""
     day = shop_day(datetime.now(UTC), stage.shop.timezone)
-    return sorted(row["orders"] for row in ask(stage.deployment, stage.shop, "buyers_v1", day)) == orders
+    found = ask(stage.deployment, stage.shop, "buyers_v1", day, store=store)
+    return sorted(row["orders"] for row in found) == orders
 
 
 def buyers(stage: Stage) -> list[CustomerId]:
@@ -67,3 +68,5 @@ def test_two_who_are_joined_by_hand_are_one_buyer_until_that_is_taken_back(
         settle(cloud.emulator)
         wait_until(partial(reads, stage, expected), f"{expected} orders a buyer", 60)
         assert len(buyers(stage)) == len(expected)
+    assert reads(stage, [1, 1], store=SHOP)
+    assert reads(stage, [], store="another.example.jp")
