@@ -1,28 +1,5 @@
 -- The orders of each person on each of `days`, in the state that held on it and as that day knew them.
-kept AS (
-  SELECT
-    COALESCE(persons.customer_id, order_states.customer_id) AS customer_id,
-    order_states.source,
-    order_states.store,
-    order_states.order_id,
-    order_states.month,
-    order_states.ordered_on,
-    order_states.amount,
-    order_states.currency,
-    order_states.valid,
-    order_states.removed,
-    order_states.changed_on,
-    order_states.written_at,
-    order_states.sequence
-  FROM order_states
-  LEFT JOIN (
---> ../segments/sources/persons.sql
-  ) AS persons
-    ON persons.stored_id = order_states.customer_id
-  WHERE order_states.tenant = :tenant
-    AND order_states.month <= :as_of_month
-    AND order_states.written_at < :known_before
-),
+--> kept_orders.sql,
 states AS (
   SELECT
     days.evaluated_on,
