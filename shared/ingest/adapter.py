@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from shared.core.ids import ConnectionId, TenantId
+from shared.core.ids import ConnectionId, EventId, TenantId
+from shared.ingest.body import key_part
 from shared.ingest.model import Envelope, Event
 
 
@@ -60,6 +61,35 @@ class Request:
 
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+
+
+def delivered(
+    request: Request,
+    connection: Connection,
+    now: datetime,
+    *,
+    about: tuple[str, str | None],
+    event_id: str,
+    topic: str,
+    occurred_at: datetime | None = None,
+) -> Envelope:
+    """A verified request as it is kept: one partition per thing, so that the stream keeps the order of its events.
+
+    `about`: (kind, id) of the thing; one without an id is a thing of its own. `occurred_at`: now, where nobody says.
+    """
+    kind, key = about
+    return Envelope(
+        tenant=connection.tenant,
+        subject="/".join((connection.source, connection.store, key_part(kind), key_part(key or event_id))),
+        event_id=EventId(event_id),
+        source=connection.source,
+        connection=connection.connection_id,
+        store=connection.store,
+        topic=topic,
+        occurred_at=occurred_at or now,
+        received_at=now,
+        raw=request.body,
+    )
 
 
 @dataclass(frozen=True, slots=True)

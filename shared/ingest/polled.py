@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from shared.core.errors import RejectedError
-from shared.core.ids import EventId, digest
+from shared.core.ids import digest
 from shared.ingest import body as read
-from shared.ingest.adapter import Connection, Request
+from shared.ingest.adapter import Connection, Request, delivered
 from shared.ingest.model import Envelope
 
 FEED = "x-matakite-feed"
@@ -42,17 +42,14 @@ def polled_envelope(
     """The envelope of one polled record. The poller gives it a better id, for it knows what it saw before."""
     topic = feed_of(request)
     body_hash = hashlib.sha256(request.body).hexdigest()
-    return Envelope(
-        tenant=connection.tenant,
-        subject="/".join((connection.source, connection.store, kind, read.key_part(key))),
-        event_id=EventId(digest(connection.source, connection.connection_id, topic, body_hash)),
-        source=connection.source,
-        connection=connection.connection_id,
-        store=connection.store,
+    return delivered(
+        request,
+        connection,
+        now,
+        about=(kind, key),
+        event_id=digest(connection.source, connection.connection_id, topic, body_hash),
         topic=topic,
         occurred_at=min(occurred_at or now, now),
-        received_at=now,
-        raw=request.body,
     )
 
 

@@ -20,9 +20,9 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from shared.core.errors import RejectedError
-from shared.core.ids import ConnectionId, EventId
+from shared.core.ids import ConnectionId
 from shared.ingest import body as read
-from shared.ingest.adapter import About, Connection, Request
+from shared.ingest.adapter import About, Connection, Request, delivered
 from shared.ingest.body import Body
 from shared.ingest.derive import event, unknown
 from shared.ingest.model import Envelope, Event, EventType, OrderStatusFacts, Person
@@ -82,17 +82,14 @@ class Amazon:
         key = _order_id(body) if topic == ORDER_CHANGE else event_id
         kind = "order" if topic == ORDER_CHANGE else topic.lower()
         return (
-            Envelope(
-                tenant=connection.tenant,
-                subject="/".join((NAME, connection.store, read.key_part(kind), read.key_part(key))),
-                event_id=EventId(event_id),
-                source=NAME,
-                connection=connection.connection_id,
-                store=connection.store,
+            delivered(
+                request,
+                connection,
+                now,
+                about=(kind, key),
+                event_id=event_id,
                 topic=topic,
                 occurred_at=_occurred_at(body, now),
-                received_at=now,
-                raw=request.body,
             ),
         )
 

@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from shared.core.errors import RejectedError
-from shared.core.ids import EventId, digest
+from shared.core.ids import digest
 from shared.ingest import body as read
-from shared.ingest.adapter import About, Connection, Request
+from shared.ingest.adapter import About, Connection, Request, delivered
 from shared.ingest.derive import event
 from shared.ingest.model import CallFacts, ConsentFacts, Envelope, Event, EventType, Person
 from shared.ingest.signing import is_any, live_secrets
@@ -64,17 +64,14 @@ class CallCentre:
         _facts(body)
         at = read.time(body, "at")
         return (
-            Envelope(
-                tenant=connection.tenant,
-                subject=f"{NAME}/{connection.store}/customer/{customer}",
-                event_id=EventId(digest(NAME, connection.store, request.headers["webhook-id"])),
-                source=NAME,
-                connection=connection.connection_id,
-                store=connection.store,
+            delivered(
+                request,
+                connection,
+                now,
+                about=("customer", customer),
+                event_id=digest(NAME, connection.store, request.headers["webhook-id"]),
                 topic=TOPIC,
                 occurred_at=min(at or now, now),
-                received_at=now,
-                raw=request.body,
             ),
         )
 

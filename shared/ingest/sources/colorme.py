@@ -20,7 +20,7 @@ from shared.core.clock import shop_day, to_iso
 from shared.core.errors import RejectedError
 from shared.core.ids import EventId, digest
 from shared.ingest import body as read
-from shared.ingest.adapter import About, Connection, Request
+from shared.ingest.adapter import About, Connection, Request, delivered
 from shared.ingest.body import Body
 from shared.ingest.derive import event, points, unknown
 from shared.ingest.model import (
@@ -99,17 +99,13 @@ def _hook(request: Request, body: Body, connection: Connection, now: datetime) -
     topic = UNINSTALL if "uninstalled_at" in body else INSTALL
     minute = to_iso(now.replace(second=0, microsecond=0))
     event_id = EventId(digest(NAME, connection.connection_id, topic, request.body.hex(), minute))
-    return Envelope(
-        tenant=connection.tenant,
-        subject="/".join((NAME, connection.store, "app", event_id)),
+    return delivered(
+        request,
+        connection,
+        now,
+        about=("app", event_id),
         event_id=event_id,
-        source=NAME,
-        connection=connection.connection_id,
-        store=connection.store,
         topic=topic,
-        occurred_at=now,
-        received_at=now,
-        raw=request.body,
     )
 
 

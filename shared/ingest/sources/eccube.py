@@ -24,9 +24,9 @@ from enum import Enum
 
 from shared.core.clock import to_iso
 from shared.core.errors import RejectedError
-from shared.core.ids import EventId, digest
+from shared.core.ids import digest
 from shared.ingest import body as read
-from shared.ingest.adapter import About, Connection, Request
+from shared.ingest.adapter import About, Connection, Request, delivered
 from shared.ingest.body import Body
 from shared.ingest.derive import event, points, unknown
 from shared.ingest.model import (
@@ -171,17 +171,13 @@ def _notice(request: Request, entry: Body, connection: Connection, now: datetime
     # The same bytes are sent for every change of a thing: the minute tells a change from a repetition.
     minute = to_iso(now.replace(second=0, microsecond=0))
     body_hash = hashlib.sha256(request.body).hexdigest()
-    return Envelope(
-        tenant=connection.tenant,
-        subject="/".join((NAME, connection.store, read.key_part(entity), key)),
-        event_id=EventId(digest(NAME, connection.connection_id, entity, key, action, body_hash, minute)),
-        source=NAME,
-        connection=connection.connection_id,
-        store=connection.store,
+    return delivered(
+        request,
+        connection,
+        now,
+        about=(entity, key),
+        event_id=digest(NAME, connection.connection_id, entity, key, action, body_hash, minute),
         topic=f"{entity}.{NOTICE}.{action}",
-        occurred_at=now,
-        received_at=now,
-        raw=request.body,
     )
 
 

@@ -26,7 +26,7 @@ from shared.core.clock import to_iso
 from shared.core.errors import RejectedError
 from shared.core.ids import EventId, digest
 from shared.ingest import body as read
-from shared.ingest.adapter import About, Connection, Request
+from shared.ingest.adapter import About, Connection, Request, delivered
 from shared.ingest.body import Body
 from shared.ingest.derive import event, unknown
 from shared.ingest.model import Envelope, Event, EventType, OrderFacts, OrderStatusFacts, Person
@@ -74,17 +74,13 @@ class EcForce:
         body_hash = hashlib.sha256(request.body).hexdigest()
         event_id = EventId(digest(NAME, connection.connection_id, topic, body_hash, minute))
         return (
-            Envelope(
-                tenant=connection.tenant,
-                subject="/".join((NAME, connection.store, kind, read.key_part(key or event_id))),
+            delivered(
+                request,
+                connection,
+                now,
+                about=(kind, key),
                 event_id=event_id,
-                source=NAME,
-                connection=connection.connection_id,
-                store=connection.store,
                 topic=topic,
-                occurred_at=now,
-                received_at=now,
-                raw=request.body,
             ),
         )
 

@@ -28,7 +28,7 @@ from shared.core.errors import RejectedError
 from shared.core.ids import EventId, digest
 from shared.ingest import body as read
 from shared.ingest import media
-from shared.ingest.adapter import About, Connection, Request
+from shared.ingest.adapter import About, Connection, Request, delivered
 from shared.ingest.body import Body
 from shared.ingest.derive import event, unknown
 from shared.ingest.model import (
@@ -158,17 +158,14 @@ class Shopify:
             raise RejectedError("header X-Shopify-Topic is missing or malformed")
         event_id = _event_id(request, connection, topic)
         return (
-            Envelope(
-                tenant=connection.tenant,
-                subject=_subject(topic, body, connection.store, event_id),
+            delivered(
+                request,
+                connection,
+                now,
+                about=_thing(topic, body, connection.store),
                 event_id=event_id,
-                source=NAME,
-                connection=connection.connection_id,
-                store=connection.store,
                 topic=topic,
                 occurred_at=_occurred_at(request, body, now),
-                received_at=now,
-                raw=request.body,
             ),
         )
 
@@ -232,15 +229,14 @@ def _occurred_at(request: Request, body: Body, now: datetime) -> datetime:
     return next((at for at in instants if at is not None and at <= now + CLOCK_TOLERANCE), now)
 
 
-def _subject(topic: str, body: Body, store: str, event_id: EventId) -> str:
-    """`shopify/{store}/{kind}/{id}`: one partition per thing, so that the stream keeps the order of its events."""
+def _thing(topic: str, body: Body, store: str) -> tuple[str, str | None]:
     known = TOPICS.get(topic)
     if topic in COMPLIANCE:
         _check_shop(body, store)
     kind, key = known.subject(body) if known else (topic.partition("/")[0], _any_id(body))
     if known and key is None and topic not in _MAY_NAME_NOTHING:
         raise RejectedError(f"the body of {topic} has no id of its {kind}")
-    return "/".join((NAME, store, read.key_part(kind), read.key_part(key or event_id)))
+    return kind, key
 
 
 def _check_shop(body: Body, store: str) -> None:

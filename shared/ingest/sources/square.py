@@ -28,9 +28,8 @@ from math import ceil
 from typing import Literal
 
 from shared.core.errors import RejectedError
-from shared.core.ids import EventId
 from shared.ingest import body as read
-from shared.ingest.adapter import About, Connection, Request
+from shared.ingest.adapter import About, Connection, Request, delivered
 from shared.ingest.body import Body
 from shared.ingest.derive import event, unknown
 from shared.ingest.model import (
@@ -118,17 +117,14 @@ class Square:
         if (read.opaque_id(body, "merchant_id") or "").lower() != connection.store.lower():
             raise RejectedError("field 'merchant_id' must be the merchant of this connection")
         return (
-            Envelope(
-                tenant=connection.tenant,
-                subject=_subject(topic, body, connection.store, event_id),
-                event_id=EventId(event_id),
-                source=NAME,
-                connection=connection.connection_id,
-                store=connection.store,
+            delivered(
+                request,
+                connection,
+                now,
+                about=_thing(topic, body),
+                event_id=event_id,
                 topic=topic,
                 occurred_at=_occurred_at(body, now),
-                received_at=now,
-                raw=request.body,
             ),
         )
 
@@ -187,15 +183,14 @@ def _occurred_at(body: Body, now: datetime) -> datetime:
     return at if at and at <= now + CLOCK_TOLERANCE else now
 
 
-def _subject(topic: str, body: Body, store: str, event_id: str) -> str:
-    """`square/{store}/{kind}/{id}`: one partition per thing, so that the stream keeps the order of its events."""
+def _thing(topic: str, body: Body) -> tuple[str, str | None]:
     try:
         kind, key = _about(topic, _data(body))
     except RejectedError:
         kind, key = topic.partition(".")[0], None
     if topic in TYPES and key is None:
         raise RejectedError(f"the body of {topic} has no id of its object")
-    return "/".join((NAME, store, read.key_part(kind), read.key_part(key or event_id)))
+    return kind, key
 
 
 def _about(topic: str, data: Body) -> tuple[str, str | None]:

@@ -28,9 +28,8 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from shared.core.clock import shop_day
 from shared.core.errors import RejectedError
-from shared.core.ids import EventId
 from shared.ingest import body as read
-from shared.ingest.adapter import About, Connection, Request
+from shared.ingest.adapter import About, Connection, Request, delivered
 from shared.ingest.body import Body
 from shared.ingest.derive import event, unknown
 from shared.ingest.model import (
@@ -112,17 +111,14 @@ class Stripe:
             raise RejectedError("an event needs 'type' and an 'id' that begins with evt_")
         kind, key = _thing(topic, body)
         return (
-            Envelope(
-                tenant=connection.tenant,
-                subject="/".join((NAME, connection.store, read.key_part(kind), read.key_part(key or event_id))),
-                event_id=EventId(event_id),
-                source=NAME,
-                connection=connection.connection_id,
-                store=connection.store,
+            delivered(
+                request,
+                connection,
+                now,
+                about=(kind, key),
+                event_id=event_id,
                 topic=topic,
                 occurred_at=min(read.epoch_time(body, "created") or now, now),
-                received_at=now,
-                raw=request.body,
             ),
         )
 

@@ -35,7 +35,7 @@ from shared.core.errors import RejectedError
 from shared.core.ids import EventId, digest
 from shared.ingest import body as read
 from shared.ingest import media
-from shared.ingest.adapter import About, Connection, Request
+from shared.ingest.adapter import About, Connection, Request, delivered
 from shared.ingest.body import Body
 from shared.ingest.derive import event, unknown
 from shared.ingest.model import (
@@ -150,17 +150,14 @@ class WooCommerce:
         body = _object(request.body)
         event_id = _event_id(request, connection, topic, now)
         return (
-            Envelope(
-                tenant=connection.tenant,
-                subject=_subject(topic, body, connection.store, event_id),
+            delivered(
+                request,
+                connection,
+                now,
+                about=_thing(topic, body),
                 event_id=event_id,
-                source=NAME,
-                connection=connection.connection_id,
-                store=connection.store,
                 topic=topic,
                 occurred_at=_occurred_at(body, now),
-                received_at=now,
-                raw=request.body,
             ),
         )
 
@@ -247,8 +244,7 @@ def _occurred_at(body: Body, now: datetime) -> datetime:
     return now
 
 
-def _subject(topic: str, body: Body, store: str, event_id: EventId) -> str:
-    """`woocommerce/{store}/{kind}/{id}`: one partition per thing, so that the stream keeps the order of its events."""
+def _thing(topic: str, body: Body) -> tuple[str, str | None]:
     known = TOPICS.get(topic)
     kind = known.kind if known else topic.partition(".")[0]
     key = _known_id(body)
@@ -256,7 +252,7 @@ def _subject(topic: str, body: Body, store: str, event_id: EventId) -> str:
         raise RejectedError("this is the Legacy API: set the webhook's API version to WP REST API Integration v3")
     if known and key is None:
         raise RejectedError(f"the body of {topic} has no id of its {kind}")
-    return "/".join((NAME, store, read.key_part(kind), read.key_part(key or event_id)))
+    return kind, key
 
 
 def _known_id(body: Body) -> str | None:
