@@ -164,7 +164,7 @@ class Scenarios(Construct):
             self,
             "scenarios/watch_due",
             own={"sweeps": ",".join(f"{each.id}:{int(each.sweep_every.total_seconds() // 60)}" for each in swept)},
-            timeout=Duration.minutes(1),
+            timeout=Duration.minutes(5),
         )
         _grant(function, table, "dynamodb:BatchGetItem")
         function.add_to_role_policy(

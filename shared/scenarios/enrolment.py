@@ -35,6 +35,11 @@ class Instance:
     kind: str = "cart"
     """`cart`, `order`, `contract` or `person`."""
 
+    @property
+    def is_cart(self) -> bool:
+        """Carts alone are touched again, and put off."""
+        return self.kind == "cart"
+
 
 EnrolmentKey = tuple[TenantId, ScenarioId, str]
 """Tenant, scenario and occurrence: there is one enrolment of each."""

@@ -79,7 +79,7 @@ def rearms(existing: Enrolment | None, arriving: Enrolment) -> bool:
 
 def put_off(enrolment: Enrolment, person: PersonState) -> Enrolment | None:
     """Due later, because the cart was touched again since it was made due; None: due as it stands."""
-    if enrolment.instance.kind != "cart":
+    if not enrolment.instance.is_cart:
         return None
     touches = [cart.updated_at for cart in carts_of(enrolment, person) if not cart.historical]
     last = max(touches, default=enrolment.touched_at)

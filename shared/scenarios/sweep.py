@@ -85,11 +85,16 @@ def start_cohort(people: Sequence[Enrolment], execution: str, at: datetime, deps
 
 
 def _still_due(due: Sequence[Enrolment], deps: SweepDeps, now: datetime) -> list[Enrolment]:
-    """Without those who went on shopping: they become due after their last touch."""
+    """Without those who went on shopping: they become due after their last touch.
+
+    Who is here for anything but a cart is not looked up: of a crowd of 100,000 that would outlast the function.
+    """
     if not due:
         return []
 
     def put_off(enrolment: Enrolment) -> bool:
+        if not enrolment.instance.is_cart:
+            return False
         person = deps.person(enrolment.tenant, enrolment.customer_id)
         later = rules.put_off(enrolment, person) if person else None
         return later is not None and deps.enrolments.arm(later) and not rules.is_due(later, now)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from shared.core.errors import RejectedError
 from shared.measurement.cost.counts import Counts
 from shared.measurement.cost.prices import Prices
+from shared.scenarios.store import SHARDS
 
 MONTH_SECONDS = 30 * 86_400
 MILLISECONDS = {"dynamodb": 4.0, "s3": 25.0, "ses": 60.0, "ssm": 8.0, "secretsmanager": 8.0, "sqs": 8.0, "states": 20.0}
@@ -338,8 +339,8 @@ class _Month:
             "express_request": mapped,
             "schedule": ticks,
             "lambda_request": ticks,
-            "lambda_gb_second": ticks * 0.02 * MEMORY_GB["Sweep"],
-            "read_unit": ticks,
+            "lambda_gb_second": ticks * (0.02 + SHARDS * MILLISECONDS["dynamodb"] / 1000) * MEMORY_GB["Sweep"],
+            "read_unit": ticks * SHARDS / 2,
             "object_put": batches * (1 + self.assumed.steps),
             "object_get": batches * (1 + self.assumed.steps),
         }

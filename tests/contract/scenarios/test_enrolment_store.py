@@ -8,10 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import boto3
+import pytest
 
 from shared.core.ids import CustomerId, ScenarioId, TenantId
 from shared.scenarios.enrolment import Enrolment, EnrolmentState, FunnelRow, Instance
-from shared.scenarios.store import DynamoEnrolmentStore, EnrolmentStore
+from shared.scenarios.store import SHARDS, DynamoEnrolmentStore, EnrolmentStore, _due_key
 
 NOW = datetime(2026, 3, 2, 1, 0, 0, 123456, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -63,6 +64,31 @@ def test_a_due_list_of_many_pages_is_complete(store: EnrolmentStore, tenant: Ten
     found = [e.occurrence for e in store.due(tenant, CART, NOW + 2 * HOUR, 1000)]
     assert found == [f"c{number:03}" for number in range(130)]
     assert len(store.get_each((tenant, CART, each) for each in found)) == 130
+
+
+def test_a_crowd_that_is_due_at_once_is_handed_over_from_every_shard_in_turn(
+    cloud: boto3.Session, scenarios_table: str, tenant: TenantId
+) -> None:
+    """Whom one batch claims does not stand under one key of the index, and nobody is left out or twice in it."""
+    store = DynamoEnrolmentStore(scenarios_table, cloud.client("dynamodb"))
+    for number in range(4 * SHARDS):
+        store.arm(armed(tenant, f"c{number:03}"))
+    handed = store.due(tenant, CART, NOW + HOUR, 1000)
+    assert len({e.occurrence for e in handed}) == 4 * SHARDS
+    together = Counter(_due_key(e) for e in handed[:SHARDS])
+    assert max(together.values()) <= 2
+    assert len(Counter(map(_due_key, handed))) >= 0.9 * SHARDS
+
+
+def test_who_was_made_due_before_there_were_shards_is_still_found(
+    cloud: boto3.Session, scenarios_table: str, tenant: TenantId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = DynamoEnrolmentStore(scenarios_table, cloud.client("dynamodb"))
+    with monkeypatch.context() as before:
+        before.setattr("shared.scenarios.store.SHARDS", 1)
+        store.arm(armed(tenant, "old"))
+    store.arm(armed(tenant, "new", NOW + timedelta(seconds=1)))
+    assert [e.occurrence for e in store.due(tenant, CART, NOW + 2 * HOUR, 10)] == ["old", "new"]
 
 
 def test_a_later_touch_counts_anew_and_an_earlier_one_does_not(store: EnrolmentStore, tenant: TenantId) -> None:

@@ -15,7 +15,7 @@ from shared.core.ids import CustomerId, TenantId
 from shared.customers.model import PersonState
 from shared.customers.rows import Row, encode_item
 from shared.customers.store import ChangedRow
-from shared.scenarios.enrolment import EnrolmentState, cart_occurrence
+from shared.scenarios.enrolment import Enrolment, EnrolmentState, Instance, cart_occurrence
 from shared.scenarios.model import LiveStatus
 from shared.scenarios.store import MemoryEnrolmentStore
 from shared.scenarios.sweep import execution_name, sweep
@@ -87,6 +87,17 @@ def test_a_sweep_that_dies_before_it_starts_anything_loses_nobody() -> None:
     assert World.start(world, CART, "later", {}) is True  # the ports work again
     assert world.enrolment("hanako").state is EnrolmentState.ARMED
     assert world.enrolments.due(TENANT, CART, world.clock.at, 10)
+
+
+def test_a_crowd_that_did_not_come_with_carts_is_not_looked_up_one_by_one() -> None:
+    world = World()
+    looked: list[str] = []
+    for n, kind in enumerate(["person", "order", "contract", "cart"]):
+        about = Instance(key=kind, kind=kind)
+        world.enrolments.arm(Enrolment(TENANT, CART, kind, CustomerId(f"p{n}"), about, MORNING, due_at=MORNING))
+    deps = replace(world.sweep_deps(), person=lambda _, customer: looked.append(customer))
+    assert sweep(CART, deps, MORNING) == {TENANT: 4}
+    assert looked == ["p3"]
 
 
 def test_one_shops_trouble_does_not_stop_the_others() -> None:
