@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from functools import partial
 
-from tests.chaos import cohorts, deploys, intake, order, poison, saying_no, sending
+from tests.chaos import cohorts, deploys, intake, order, poison, saying_no, scanners, sending
 from tests.chaos.suite import Suite
 
 
@@ -33,6 +33,6 @@ SUITES = (
     ),
     Suite("T14", "ticks × 5, batches twice, maps redriven", 500, cohorts.ticks, "I1 I2"),
     Suite("T15", "opt-outs from 4 sources against senders", 10_000, saying_no.opt_out_race, "I3, acknowledged in 1 s"),
-    Suite("T16", "scanners: 10 requests, then 5 POSTs", 1_000, saying_no.scanned, "no change on GET; POST once"),
+    Suite("T16", "scanners on 6 kinds of links, then 5 POSTs", 6_000, scanners.scanned, "no change on GET; POST once"),
     Suite("T20", "50 inside: edited or deleted, paused, taken out", 20, deploys.deploy, "I2, old definition pinned"),
 )

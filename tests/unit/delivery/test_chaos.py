@@ -10,6 +10,7 @@ import pytest
 from shared.core.errors import UnavailableError
 from shared.customers.stream import fold_records
 from shared.delivery import send, store, unsubscribe
+from shared.delivery.links import clicks
 from shared.delivery.model import Outcome, Reason, SendState
 from shared.scenarios import rules
 from shared.scenarios.store import MemoryEnrolmentStore
@@ -68,6 +69,10 @@ def _mail_whoever_bought(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(rules, "exit_reason", lambda *given: None)
 
 
+def _take_programs_for_people(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(clicks, "is_machine_agent", lambda agent: False)
+
+
 def _go_on_in_a_pause(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryEnrolmentStore, "paused", lambda *given: False)
 
@@ -86,6 +91,7 @@ def _take_nobody_out(patch: pytest.MonkeyPatch) -> None:
         (_claim_for_everybody, "T6"),
         (_trust_the_first_read, "T15"),
         (_act_on_every_method, "T16"),
+        (_take_programs_for_people, "T16"),
         (_go_on_in_a_pause, "T20"),
         (_take_nobody_out, "T20"),
     ],
