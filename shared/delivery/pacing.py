@@ -4,7 +4,8 @@ SES drops what comes faster than `MaxSendRate`, so a mail waits for its slot. Sl
 a worker takes a block of them with one write to one row (`PaceStore.lease`), a long one while nobody else sends, and a
 slot that its worker reaches too late is lost, never caught up: calls start within GRACE of their slot, and slots are
 1/(1 + GRACE) of the rate, so no second of the clock, wherever it begins, holds more calls than `MaxSendRate`. Workers'
-clocks must agree to a few milliseconds, as Lambda's do.
+clocks must agree to a few milliseconds, as Lambda's do. A high rate is shared out to several queues, each a row of its
+own: where many workers send, nearly every mail takes its slot with a write.
 
 Waiting comes before anything is written for a person (`take`), so a person's row is not left reserved in a queue; the
 last moment is waited out right before the call (`Turn.come`). Who is refused a turn was surely not sent, and the
@@ -13,6 +14,7 @@ batch comes back exactly where it stopped.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -44,6 +46,11 @@ QUEUE = timedelta(seconds=20)
 
 PATIENCE = timedelta(milliseconds=500)
 """The longest wait right before the call: what was read of the person must not grow old (I3)."""
+
+PER_QUEUE = 50
+"""Calls a second in one queue at most: with what the first second of a campaign adds, its row is written less than 100
+times a second (reliability.md T13).
+"""
 
 _MISSES = 10
 """Slots a mail may miss before it goes home: a worker short of processor time misses several in a row."""
@@ -165,8 +172,10 @@ class Pace:
         self._quota: Quota | None = None
         self._read_at: datetime | None = None
         self._leased = 0
-        self._left_at: datetime | None = None
-        """The end of our last block."""
+        self._queue = 0
+        """In which we stood last: a worker stands in each in turn."""
+        self._left_at: dict[int, datetime] = {}
+        """The end of our last block in each queue."""
         self._alone = False
         """Nobody else took a block between our last two, or for a while before the last."""
         self._cool_until: datetime | None = None
@@ -239,16 +248,20 @@ class Pace:
     def _lease(self, now: datetime, until: datetime) -> None:
         """One write for a block; where others send, too, no longer than there are threads to use it at once."""
         quota = self._known_quota(now)
-        rate = quota.per_second / (1 + GRACE.total_seconds())
-        least = rate * ALONE.total_seconds() if self._alone else 1
+        queues = max(1, math.ceil(quota.per_second / PER_QUEUE))
+        self._queue = (self._queue + 1) % queues
+        # Whole calls a second where there are several: the parts of calls would add up to calls too many.
+        rate = (quota.per_second // queues if queues > 1 else quota.per_second) / (1 + GRACE.total_seconds())
+        least = math.ceil(rate * ALONE.total_seconds()) if self._alone else 1
         wanted = max(least, min(self._waiting, rate * BLOCK.total_seconds()))
         count = int(max(1, min(wanted, quota.left - self._leased)))
         spacing = timedelta(seconds=1 / rate)
-        lease = self._store.lease(self._account, spacing * count, now, until)
+        account = f"{self._account}#{self._queue}" if self._queue else self._account
+        lease = self._store.lease(account, spacing * count, now, until)
         if lease is None:
             return
-        self._alone = lease.free_at in (None, self._left_at) or now - lease.free_at > QUIET
-        self._left_at = lease.start + spacing * count
+        self._alone = lease.free_at in (None, self._left_at.get(self._queue)) or now - lease.free_at > QUIET
+        self._left_at[self._queue] = lease.start + spacing * count
         self._leased += count
         self._slots.extend(lease.start + spacing * n for n in range(count))
 

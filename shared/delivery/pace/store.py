@@ -2,7 +2,7 @@
 
 | pk | sk | |
 |---|---|---|
-| `account#{account}` | `pace` | the next free slot (`next_at`, µs) |
+| `account#{account}[#{queue}]` | `pace` | the next free slot (`next_at`, µs) |
 | `domain#{domain}` | `day#{date}` | mails of a warm-up day |
 | `{tenant}#reputation` | `mail` | per day sent, bounced, complained (`s1121`, `b1121`, `c1121`); stopped or not |
 
@@ -25,6 +25,8 @@ from shared.delivery.reputation import DAYS, Day, Reputation
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_TRIES = 3
+"""Writes for one block: others may have moved the queue on between two of them."""
 
 
 class ReputationStore(Protocol):
@@ -118,10 +120,14 @@ class DynamoPaceStore:
         self._client = client
         self._clock = clock or SystemClock()
         self._free_at: dict[str, int] = {}
-        """The first free slot of an account when we last took a block: it only moves on."""
+        """The first free slot of an account when we last wrote or were refused: it only moves on."""
 
     def lease(self, account: str, length: timedelta, now: datetime, until: datetime) -> Lease | None:
-        """See PaceStore. A lost answer costs a block of slots: nobody uses them."""
+        """See PaceStore. A lost answer costs a block of slots: nobody uses them.
+
+        A refused write costs as much as another: what is likely is tried first, and of a queue that is known to be too
+        long nothing is asked, or every thread that is sent home would write to the one row.
+        """
         size, at, last = (_micro(each) for each in (length, now - _EPOCH, until - _EPOCH))
         key = {"pk": {"S": f"account#{account}"}, "sk": {"S": "pace"}}
         idle = (
@@ -134,16 +140,36 @@ class DynamoPaceStore:
             "next_at > :now AND next_at <= :last",
             _numbers(now=at, length=size, last=last),
         )
-        # A refused write costs as much as another: what is likely is tried first.
-        likely, other = (queued, idle) if self._free_at.get(account, 0) > at else (idle, queued)
-        for update, condition, values in (likely, other, likely):
-            found = self._update(key, update, values, condition, answer="ALL_OLD")
-            if found is not None:
-                free_at = int(found["next_at"]["N"]) if "next_at" in found else None
-                start = max(at, free_at or at)
-                self._free_at[account] = start + size
+        for _ in range(_TRIES):
+            known = self._free_at.get(account, 0)
+            if known > last:
+                return None
+            made, row = self._write(key, *(queued if known > at else idle))
+            free_at = int(row["next_at"]["N"]) if "next_at" in row else None
+            start = max(at, free_at or at)
+            self._free_at[account] = start + size if made else start
+            if made:
                 return Lease(_time(start), None if free_at is None else _time(free_at))
         return None
+
+    def _write(
+        self, key: Mapping[str, Any], update: str, condition: str, values: Mapping[str, Any]
+    ) -> tuple[bool, Mapping[str, Any]]:
+        """Was the write made, and the row as it was before."""
+        with domain_errors("pace"):
+            try:
+                answered = self._client.update_item(
+                    TableName=self._table,
+                    Key=key,
+                    UpdateExpression=update,
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=values,
+                    ReturnValues="ALL_OLD",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except self._client.exceptions.ConditionalCheckFailedException as error:
+                return False, error.response.get("Item", {})
+        return True, answered.get("Attributes", {})
 
     def count_day(self, domain: str, on: date, count: int, cap: int) -> bool:
         """See PaceStore."""
@@ -201,16 +227,15 @@ class DynamoPaceStore:
         update: str,
         values: Mapping[str, Any],
         condition: str = "",
-        answer: str = "ALL_NEW",
     ) -> Mapping[str, Any] | None:
-        """The row after the write, or before it (ALL_OLD); None when the condition does not hold."""
+        """The row after the write; None when the condition does not hold."""
         given = {"ExpressionAttributeValues": values} if values else {}
         if condition:
             given["ConditionExpression"] = condition  # type: ignore[assignment]
         with domain_errors("pace"):
             try:
                 answered = self._client.update_item(
-                    TableName=self._table, Key=key, UpdateExpression=update, ReturnValues=answer, **given
+                    TableName=self._table, Key=key, UpdateExpression=update, ReturnValues="ALL_NEW", **given
                 )
             except self._client.exceptions.ConditionalCheckFailedException:
                 return None

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import boto3
 import pytest
 
 from shared.core.clock import FixedClock
@@ -20,6 +21,17 @@ NOW = datetime(2026, 11, 20, 3, 0, 0, 123456, tzinfo=UTC)
 TODAY = NOW.date()
 SECOND = timedelta(seconds=1)
 _names = itertools.count()
+
+
+class CountedUpdates:
+    """A DynamoDB client that counts what is asked of it, refused or not."""
+
+    def __init__(self, client: Any) -> None:
+        self._client, self.made = client, 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.made += name == "update_item"
+        return getattr(self._client, name)
 
 
 @pytest.fixture(params=["memory", "dynamodb"])
@@ -61,6 +73,20 @@ def test_a_queue_that_is_too_long_is_not_made_longer(store: Any, name: str) -> N
     store.lease(name, 30 * SECOND, NOW, NOW)
     assert store.lease(name, SECOND, NOW, NOW + 29 * SECOND) is None
     assert store.lease(name, SECOND, NOW, NOW + 30 * SECOND) == Lease(NOW + 30 * SECOND, NOW + 30 * SECOND)
+
+
+def test_of_a_queue_that_is_too_long_nothing_is_asked_again_before_it_can_be_shorter(
+    cloud: boto3.Session, ledger_table: str, name: str
+) -> None:
+    """Hundreds of threads are sent home in a second, and a refused write costs as much as another."""
+    client = CountedUpdates(cloud.client("dynamodb"))
+    DynamoPaceStore(ledger_table, cloud.client("dynamodb"), FixedClock(NOW)).lease(name, 30 * SECOND, NOW, NOW)
+    store = DynamoPaceStore(ledger_table, client, FixedClock(NOW))
+    for late in range(10):
+        assert store.lease(name, SECOND, NOW + late * SECOND, NOW + (20 + late) * SECOND) is None
+    assert client.made == 1
+    assert store.lease(name, SECOND, NOW + 10 * SECOND, NOW + 30 * SECOND) is not None
+    assert client.made == 2
 
 
 def test_workers_at_once_get_blocks_that_do_not_overlap(store: Any, name: str) -> None:
