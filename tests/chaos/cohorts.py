@@ -7,27 +7,40 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from shared.core.clock import FixedClock, shop_day
 from shared.core.errors import MatakiteError, UnavailableError
 from shared.delivery.channels.channel import Accepted, Message
 from shared.delivery.channels.fake import FakeChannel, Fault
+from shared.delivery.channels.line import REPEATS
 from shared.delivery.model import IN_FLIGHT, SendState
 from shared.scenarios.enrolment import EnrolmentState
+from shared.scenarios.model import Scenario
+from shared.scenarios.read import PRESETS, read_text
 from shared.scenarios.rehearse import Rehearsal
 from shared.scenarios.step import COME_BACK_SECONDS, StepDeps, run_step
+from tests.chaos.sending import PARTS
 from tests.unit.scenarios.world import MORNING, TENANT, World, a_cart, a_person
 
 PEOPLE = 6
 HOUR = timedelta(hours=1)
+CHANNELS = ("email", "line")
+
+
+@cache
+def scenario(channel: str) -> Scenario:
+    """カゴ落ち as it comes with the product, on one channel."""
+    text = (PRESETS / "cart_abandoned.yaml").read_text("utf-8")
+    return read_text(text.replace("channel: email", f"channel: {channel}"))
 
 
 class Provider(FakeChannel):
-    """SES that does not take anything for a while."""
+    """SES or LINE that does not take anything for a while."""
 
-    def __init__(self, clock: FixedClock, rng: random.Random) -> None:
-        super().__init__()
+    def __init__(self, clock: FixedClock, rng: random.Random, channel: str) -> None:
+        super().__init__(parts=PARTS[channel], repeats=REPEATS if channel == "line" else None)
         self.clock, self.rng = clock, rng
         self.down_from = self.down_until = MORNING
         self.fault = Fault.NONE
@@ -47,13 +60,15 @@ class Provider(FakeChannel):
 class Shop(World):
     """A shop whose people left a cart an hour ago, and are swept once."""
 
-    def __init__(self, rng: random.Random, people: int = PEOPLE, batch_size: int = 3, **more: Any) -> None:
-        super().__init__(batch_size=batch_size, **more)
+    def __init__(self, rng: random.Random, channel: str = "email", **more: Any) -> None:
+        super().__init__(scenario=scenario(channel), batch_size=3, channel=channel, **more)
         self.rng = rng
-        self.provider = Provider(self.clock, rng)
+        self.provider = Provider(self.clock, rng, channel)
         self.ses = self.provider
-        for n in range(people):
-            self.adds(a_person(f"p{n:03}", a_cart(f"c{n}")))
+        for n in range(PEOPLE):
+            person = a_person(f"p{n:03}", a_cart(f"c{n}"), line_user_id=f"U{n:032x}")
+            consents = tuple(replace(each, channel=channel) for each in person.consents)
+            self.adds(replace(person, consents=consents))
 
     def judge(self) -> None:
         """I1, I2, I6 and the funnel, whatever happened."""
@@ -82,23 +97,11 @@ class Shop(World):
 
 
 def storm(case: int, rng: random.Random) -> None:
-    """T6: half of all writes are throttled for a minute, and SES throttles everything for ten."""
+    """T6: half of all writes are throttled for a minute, and SES throttles everything for ten, LINE for five."""
     start = MORNING + HOUR
-
-    def throttled(deps: StepDeps) -> StepDeps:
-        def guard(call: Callable[..., Any]) -> Callable[..., Any]:
-            def guarded(*given: Any, **named: Any) -> Any:
-                if start <= shop.clock.at < start + timedelta(seconds=60) and rng.random() < 0.5:
-                    raise UnavailableError("throttled")
-                return call(*given, **named)
-
-            return guarded
-
-        sending = replace(deps.sending, ledger=_Guarded(deps.sending.ledger, guard))
-        return replace(deps, enrolments=_Guarded(deps.enrolments, guard), sending=sending)
-
-    shop = Shop(rng, wrap=throttled)
-    shop.provider.down_from, shop.provider.down_until = start, start + timedelta(seconds=600)
+    channel, seconds = (("email", 600), ("line", 300))[case % 2]
+    shop = Shop(rng, channel, wrap=lambda deps: _refusing(deps, shop, start, timedelta(seconds=60), 0.5))
+    shop.provider.down_from, shop.provider.down_until = start, start + timedelta(seconds=seconds)
     shop.provider.fault = Fault.THROTTLE
     _sweep_at(shop, start)
     _play(shop)
@@ -106,15 +109,19 @@ def storm(case: int, rng: random.Random) -> None:
     # Refused by SES, and the release refused by DynamoDB: nobody can say any more that it was surely not sent.
     in_doubt = shop.funnel()["mail_1"]["ambiguous"]
     assert Counter(shop.mails())["mail_1"] == PEOPLE - in_doubt, "everybody's first mail leaves after the storm"
-    assert max(shop.provider.calls.values()) <= 1 + 600 / COME_BACK_SECONDS + 1, "SES is called more than once in 90 s"
+    assert max(shop.provider.calls.values()) <= 1 + seconds / COME_BACK_SECONDS + 1, "called more than once in 90 s"
 
 
 def outage(case: int, rng: random.Random) -> None:
-    """T7: the provider is away for half an hour to fourteen, or nothing is swept for three; nothing leaves late."""
-    shop = Shop(rng)
+    """T7: a provider is away for half an hour to fourteen, the tables for five minutes, the sweep for up to three days;
+    nothing leaves late.
+    """
+    start = MORNING + HOUR
+    tables = timedelta(minutes=5) if rng.random() < 0.5 else timedelta(0)
+    shop = Shop(rng, CHANNELS[case % 2], wrap=lambda deps: _refusing(deps, shop, start, tables, 1.0))
     shop.provider.fault = rng.choice([Fault.UNREACHABLE, Fault.PAUSE, Fault.THROTTLE])
-    shop.provider.down_from = MORNING + HOUR
-    shop.provider.down_until = shop.provider.down_from + rng.choice([HOUR / 2, HOUR / 2, 2 * HOUR, 2 * HOUR, 14 * HOUR])
+    shop.provider.down_from = start
+    shop.provider.down_until = start + rng.choice([HOUR / 2, HOUR / 2, 2 * HOUR, 2 * HOUR, 14 * HOUR])
     swept_after = rng.choice([timedelta(0), timedelta(0), 2 * HOUR, 13 * HOUR, timedelta(days=3)])
     _sweep_at(shop, MORNING + HOUR + swept_after)
     _play(shop)
@@ -163,6 +170,21 @@ def ticks(case: int, rng: random.Random) -> None:
 
 
 # --- what they share --------------------------------------------------------------------------------------------------
+
+
+def _refusing(deps: StepDeps, shop: Shop, start: datetime, length: timedelta, share: float) -> StepDeps:
+    """The step over tables that refuse a share of all calls for a while."""
+
+    def guard(call: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(*given: Any, **named: Any) -> Any:
+            if start <= shop.clock.at < start + length and shop.rng.random() < share:
+                raise UnavailableError("throttled")
+            return call(*given, **named)
+
+        return guarded
+
+    sending = replace(deps.sending, ledger=_Guarded(deps.sending.ledger, guard))
+    return replace(deps, enrolments=_Guarded(deps.enrolments, guard), sending=sending)
 
 
 class _Guarded:

@@ -25,8 +25,8 @@ SUITES = (
     Suite("T3", "crash matrix: 9 points × 6 faults × 3 channels", 16_200, sending.crash, "I1 I2, LINE never in doubt"),
     Suite("T4", "2–8 workers interleaved at every call", 10_000, sending.interleave, "I1 I2 I3 I6"),
     Suite("T5", "replies lost: reserve, record, opt-out, webhook", 4_000, lost_replies, "0 lost, 0 twice"),
-    Suite("T6", "50 % of writes throttled 60 s, SES for 600 s", 500, cohorts.storm, "I1 I2"),
-    Suite("T7", "provider away 30 min – 14 h, sweep up to 3 days late", 200, cohorts.outage, "I1 I2 I6"),
+    Suite("T6", "50 % of writes throttled 60 s, SES 600 s, LINE 300 s", 500, cohorts.storm, "I1 I2"),
+    Suite("T7", "SES, LINE away 30 min – 14 h, tables 5 min, sweep 3 days", 200, cohorts.outage, "I1 I2 I6"),
     Suite("T11", "workers' clocks wrong by up to 24 h", 2_000, sending.clocks, "I1 I2 I3 I6"),
     Suite(
         "T12", "1 % poison in a queue and a stream", 100, poison.poisoned, "dead in 5 tries, p99 ≤ 2 ×, stall ≤ 60 s"

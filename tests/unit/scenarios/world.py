@@ -76,6 +76,7 @@ def plain_templates() -> TemplateStore:
         (folder / "subject.txt").write_text(f"{send.template} {{{{ person.name }}}}")
         (folder / "mail.html").write_text("{% for line in cart.lines %}{{ line.title }}{% endfor %}")
         (folder / "mail.txt").write_text("{{ cart.total }} {{ cart.recovery_url }}")
+        (folder / "line.json").write_text('{"type": "text", "text": "{{ cart.total }} {{ cart.recovery_url }}"}')
     return TemplateStore(root)
 
 
@@ -114,6 +115,7 @@ class World:
     files: MemoryCohortFiles = field(default_factory=MemoryCohortFiles)
     ledger: MemoryLedgerStore = field(default_factory=MemoryLedgerStore)
     ses: FakeChannel = field(default_factory=FakeChannel)
+    channel: str = "email"
     people: dict[str, PersonState] = field(default_factory=dict)
     executions: dict[str, Any] = field(default_factory=dict)
     transitions: Counter[str] = field(default_factory=Counter)
@@ -198,7 +200,7 @@ class World:
             ledger=self.ledger,
             read_person=self.person,
             read_shop=lambda _: self.shop,
-            channels={"email": self.ses},
+            channels={self.channel: self.ses},
             renderer=plain_templates(),
             keys=derive_key_ring("a master key that exists in tests only"),
             clock=self.clock,
