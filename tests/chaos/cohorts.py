@@ -39,7 +39,7 @@ def scenario(channel: str) -> Scenario:
 class Provider(FakeChannel):
     """SES or LINE that does not take anything for a while."""
 
-    def __init__(self, clock: FixedClock, rng: random.Random, channel: str) -> None:
+    def __init__(self, clock: FixedClock, rng: random.Random, channel: str = "email") -> None:
         super().__init__(parts=PARTS[channel], repeats=REPEATS if channel == "line" else None)
         self.clock, self.rng = clock, rng
         self.down_from = self.down_until = MORNING
@@ -60,12 +60,14 @@ class Provider(FakeChannel):
 class Shop(World):
     """A shop whose people left a cart an hour ago, and are swept once."""
 
-    def __init__(self, rng: random.Random, channel: str = "email", **more: Any) -> None:
-        super().__init__(scenario=scenario(channel), batch_size=3, channel=channel, **more)
+    def __init__(
+        self, rng: random.Random, channel: str = "email", people: int = PEOPLE, batch_size: int = 3, **more: Any
+    ) -> None:
+        super().__init__(scenario=scenario(channel), batch_size=batch_size, channel=channel, **more)
         self.rng = rng
         self.provider = Provider(self.clock, rng, channel)
         self.ses = self.provider
-        for n in range(PEOPLE):
+        for n in range(people):
             person = a_person(f"p{n:03}", a_cart(f"c{n}"), line_user_id=f"U{n:032x}")
             consents = tuple(replace(each, channel=channel) for each in person.consents)
             self.adds(replace(person, consents=consents))
@@ -100,7 +102,7 @@ def storm(case: int, rng: random.Random) -> None:
     """T6: half of all writes are throttled for a minute, and SES throttles everything for ten, LINE for five."""
     start = MORNING + HOUR
     channel, seconds = (("email", 600), ("line", 300))[case % 2]
-    shop = Shop(rng, channel, wrap=lambda deps: _refusing(deps, shop, start, timedelta(seconds=60), 0.5))
+    shop: Shop = Shop(rng, channel, wrap=lambda deps: _refusing(deps, shop, start, timedelta(seconds=60), 0.5))
     shop.provider.down_from, shop.provider.down_until = start, start + timedelta(seconds=seconds)
     shop.provider.fault = Fault.THROTTLE
     _sweep_at(shop, start)
@@ -118,7 +120,7 @@ def outage(case: int, rng: random.Random) -> None:
     """
     start = MORNING + HOUR
     tables = timedelta(minutes=5) if rng.random() < 0.5 else timedelta(0)
-    shop = Shop(rng, CHANNELS[case % 2], wrap=lambda deps: _refusing(deps, shop, start, tables, 1.0))
+    shop: Shop = Shop(rng, CHANNELS[case % 2], wrap=lambda deps: _refusing(deps, shop, start, tables, 1.0))
     shop.provider.fault = rng.choice([Fault.UNREACHABLE, Fault.PAUSE, Fault.THROTTLE])
     shop.provider.down_from = start
     shop.provider.down_until = start + rng.choice([HOUR / 2, HOUR / 2, 2 * HOUR, 2 * HOUR, 14 * HOUR])
