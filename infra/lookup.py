@@ -1,4 +1,4 @@
-"""The look-up: what the shop's own systems may ask about one customer."""
+"""The look-up: what the shop's own systems may ask about customers."""
 
 from __future__ import annotations
 

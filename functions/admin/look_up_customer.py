@@ -1,4 +1,4 @@
-"""POST /v1/customers/lookup: what the shop's own systems ask about one customer."""
+"""POST /v1/customers/lookup: what the shop's own systems ask about customers."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def test_the_shops_own_system_looks_a_customer_up(doors: Doors) -> None:
     site = add_connection(doors.place, doors.shop.shop.tenant, "track", "www.example.jp")
     address = f"{doors.place.outputs['ApiUrl']}/v1/customers/lookup"
 
-    def ask(key: str, **meant: str) -> urllib3.BaseHTTPResponse:
+    def ask(key: str, **meant: Any) -> urllib3.BaseHTTPResponse:
         return HTTP.request("POST", address, json=meant, headers=urllib3.make_headers(basic_auth=f"{key}:"))
 
     secret, mail = f"{site.connection_id}_{site.secret}", str(JIRO.email)
@@ -126,6 +126,8 @@ def test_the_shops_own_system_looks_a_customer_up(doors: Doors) -> None:
     assert mail.encode() not in told.data
     assert ask(secret, source="shopify", store=SHOP, number=str(JIRO.customer_id)).json() == told.json()
     assert ask(secret, email="nobody@example.com").status == 404
+    many = ask(secret, customers=[{"email": "nobody@example.com"}, {"email": mail}]).json()["customers"]
+    assert ([each.get("code") for each in many], many[1]) == (["not_found", None], told.json())
     assert ask(site.connection_id, email=mail).status == 401
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.admin.lookup import SCHEMA, LookupDeps, lookup_http
+from shared.admin.lookup import AT_ONCE, MANY, SCHEMA, LookupDeps, lookup_http
 from shared.core.clock import FixedClock
 from shared.core.errors import UnavailableError
 from shared.core.ids import ConnectionId, EventId, TenantId
 from shared.core.keys import derive_key_ring
 from shared.core.shop import Shop
 from shared.customers.fold import apply
+from shared.customers.rows import Key, Row
 from shared.customers.store import MemoryCustomerStore
 from shared.ingest.adapter import Connection
 from shared.ingest.connections import MemoryConnections
@@ -110,6 +112,39 @@ def test_another_shops_customers_are_nobody(deps: LookupDeps) -> None:
 def test_what_means_nobody_is_refused_with_what_is_needed(deps: LookupDeps, body: Any) -> None:
     status, told = ask(deps, body)
     assert (status, told["code"]) == (400, "invalid_request")
+
+
+def test_a_list_is_answered_in_its_order_as_each_would_be_alone(
+    deps: LookupDeps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {"source": "shopify", "store": "a.example.jp", "number": "7"}
+    asked = [
+        known,
+        {"email": "taro@example.com"},
+        {"email": MAIL},
+        {"number": 7},
+        None,
+        {"email": "nobody@example.com"},
+    ]
+    alone = [ask(deps, each)[1] for each in asked]
+    batches: list[int] = []
+    get = deps.customers.rows.get
+
+    def counted(keys: Iterable[Key]) -> dict[Key, Row]:
+        wanted = list(keys)
+        batches.append(len(wanted))
+        return get(wanted)
+
+    monkeypatch.setattr(deps.customers.rows, "get", counted)
+    status, told = ask(deps, {"customers": asked})
+    assert (status, told["schema"], told["customers"]) == (200, MANY, alone)
+    assert alone[0] == alone[2]
+    assert batches[0] == 4, "whom they name is read at once"
+
+
+@pytest.mark.parametrize("asked", [[], [{"email": MAIL}] * (AT_ONCE + 1), {"email": MAIL}, "x", None])
+def test_a_list_of_nobody_or_of_too_many_is_refused(deps: LookupDeps, asked: Any) -> None:
+    assert ask(deps, {"customers": asked})[0] == 400
 
 
 @given(st.text(max_size=60))
