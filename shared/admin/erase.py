@@ -114,7 +114,7 @@ def in_delivery(envelope: Envelope, wanted: Wanted, keys: KeyRing) -> set[Custom
 def look_for(tenant: TenantId, people: Mapping[CustomerId, Pending], customers: CustomerStore) -> Wanted:
     """Their refs: reads the whole table once, because a ref leads to a person and not back."""
     ids = {said: current for current, each in people.items() for said in (current, *each.ids)}
-    refs = {ref: ids[row.customer_id] for ref, row in customers.named(tenant) if row.customer_id in ids}
+    refs = {ref: ids[named] for ref, named in customers.named(tenant) if named in ids}
     return Wanted(refs, {current: each.erased_at for current, each in people.items()}, ids)
 
 

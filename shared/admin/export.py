@@ -54,7 +54,7 @@ def export_person(tenant: TenantId, customer_id: CustomerId, deps: ExportDeps, n
         for name in ("email", "phone", "line_user_id", "last_name", "first_name", "last_name_kana", "first_name_kana",
                      "postal_code", "address")
     }  # fmt: skip
-    log = sorted(record.consent_log.values(), key=lambda entry: (entry.at, entry.event_id))
+    log = deps.customers.consent_log(tenant, customer_id)
     document = {
         "schema": "matakite/person/1",
         "exported_at": now,
@@ -97,7 +97,7 @@ def export_person(tenant: TenantId, customer_id: CustomerId, deps: ExportDeps, n
 def deliveries(tenant: TenantId, ids: Sequence[CustomerId], deps: ExportDeps) -> list[Envelope]:
     """The deliveries still kept that are about somebody, oldest first."""
     known = dict.fromkeys(ids, ids[0])
-    refs = {ref: ids[0] for ref, row in deps.customers.named(tenant) if row.customer_id in known and not row.erased_at}
+    refs = {ref: ids[0] for ref, named in deps.customers.named(tenant) if named in known}
     wanted = Wanted(refs, {ids[0]: None}, known)
     found = (each for each in _everything(deps) if each.tenant == tenant and in_delivery(each, wanted, deps.keys))
     return sorted(found, key=lambda each: (each.occurred_at, each.event_id))

@@ -27,6 +27,7 @@ from shared.core.errors import MatakiteError
 from shared.core.ids import Ref, TenantId, digest
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
+from shared.customers import rules
 from shared.customers.identity import refs_of
 from shared.customers.links import as_one, read_as
 from shared.customers.model import Attribute
@@ -161,7 +162,7 @@ def _standing(found: ChangedRow, written: Written, customers: CustomerStore) -> 
     people = customers.parts(found.tenant, found.customer_id)
     if not people:
         return
-    refs = frozenset(ref for person in people for ref in person.record.refs)
+    refs = frozenset(ref for person in people for ref in rules.standing(person.record).refs)
     yield from link_rows(frozenset(), refs, replace(written, customer_id=as_one(people).customer_id))
     # Who became another person by evidence left their rows to them.
     gone = {found.customer_id} - {person.customer_id for person in people}

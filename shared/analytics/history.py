@@ -83,7 +83,7 @@ def _fold(
     """Fold the events into the live state; how many orders changed, and the rows of all."""
     fold.load(events, deps.customers, deps.keys, deps.shop, lambda event, _: refs[event.event_id])
     orders = _orders(events, refs, before)
-    owners = _owners(deps.customers, deps.shop.tenant, {ref for some in refs.values() for ref in some})
+    owners = deps.customers.refs(deps.shop.tenant, {ref for some in refs.values() for ref in some})
     changed = sum(before.get(key) != order for key, (order, _) in orders.items())
     return changed, list(_states(orders, before, owners, deps))
 
@@ -94,8 +94,7 @@ def _exists(objects: Objects, key: str) -> bool:
 
 def _known_orders(store: CustomerStore, tenant: TenantId, refs: Iterable[Sequence[Ref]]) -> dict[OrderKey, Order]:
     """The orders of the people already known among these refs: none, on a first import."""
-    rows = store.refs(tenant, {ref for some in refs for ref in some})
-    ids = {row.customer_id for row in rows.values() if row.customer_id}
+    ids = set(store.refs(tenant, {ref for some in refs for ref in some}).values())
     people = (store.person(tenant, customer_id) for customer_id in sorted(ids))
     return {_order_key(order): order for person in people if person for order in person.orders}
 
@@ -117,16 +116,6 @@ def _orders(
             known = found[key][0] if key in found else before.get(key)
             found[key] = (rules.merge_orders(known, order) if known else order), refs[event.event_id]
     return found
-
-
-def _owners(store: CustomerStore, tenant: TenantId, refs: set[Ref]) -> dict[Ref, CustomerId]:
-    """Whom each ref names, now that the chunk is folded."""
-    owners: dict[Ref, CustomerId] = {}
-    for ref, row in store.refs(tenant, refs).items():
-        owner = row.customer_id if row.customer_id and not row.erased_at else store.resolve_ref(tenant, ref)
-        if owner:
-            owners[ref] = owner
-    return owners
 
 
 def _states(

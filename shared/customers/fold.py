@@ -15,7 +15,7 @@ from shared.core.keys import KeyRing
 from shared.core.shop import Shop
 from shared.core.telemetry import logger
 from shared.customers import identity, rules
-from shared.customers.items import RefRow, StoredPerson, address_of, is_visitor, state_of, suppressible
+from shared.customers.items import StoredPerson, address_of, is_visitor, state_of, suppressible
 from shared.customers.links import as_one, read_with
 from shared.customers.model import Claim, Join, PersonState, Record, Suppressed, Suppression
 from shared.customers.plan import Change
@@ -89,36 +89,36 @@ def _commit(event: Event, named: CustomerId | None, store: CustomerStore, keys: 
     """What an event says about its person, and then about the browser it happened in."""
     refs, browsers = identity.browsers(identity.refs_of(event, keys))
     for attempt in range(_ATTEMPTS):
-        found = _look_up(store, event.tenant, refs, event.occurred_at, repeated=attempt > 0)
+        found = _look_up(store, event.tenant, refs, repeated=attempt > 0)
         change = _decide(event, named, found, browsers, store, keys, shop)
         try:
             changed = store.commit(change) if change else ()
         except ConflictError:
             continue
         person = change.person if change else None
-        erased_at = max((at for at in (found.erased_at, person and person.record.erased_at) if at), default=None)
+        erased_at = person.record.erased_at if person else None
         seen = set(browsers)
-        if person and person.record.erased_at:
+        if person and erased_at:
             seen |= {Ref(ref) for ref in person.record.visitors}
         for browser in sorted(seen):
-            said = _seen(event, browser, found.refs, erased_at) if browser in browsers else None
-            changed += _note(event, browser, said or Record(erased_at=erased_at), store, shop)
-        late = erased_at is not None and event.occurred_at <= erased_at
-        return Applied(person.customer_id if person else None, changed, found.forgotten or late)
+            said = _seen(event, browser, found.refs) if browser in browsers else Record()
+            changed += _note(event, browser, replace(said, erased_at=erased_at), store, shop)
+        forgotten = erased_at is not None and event.occurred_at <= erased_at
+        return Applied(person.customer_id if person else None, changed, forgotten)
     raise ConflictError("too many workers on one person; the event is retried")
 
 
-def _seen(event: Event, browser: Ref, refs: Iterable[Ref], erased_at: datetime | None) -> Record:
+def _seen(event: Event, browser: Ref, refs: Iterable[Ref]) -> Record:
     """What an event about somebody says of the browser it happened in: that they were seen there."""
     first = sorted(refs, key=rules.ref_rank)[:1]
     claim = Claim(event.occurred_at, event.event_id)
-    return Record(refs=frozenset({browser}), claims=dict.fromkeys(first, claim), erased_at=erased_at)
+    return Record(refs=frozenset({browser}), claims=dict.fromkeys(first, claim))
 
 
 def _note(event: Event, browser: Ref, said: Record, store: CustomerStore, shop: Shop) -> tuple[str, ...]:
     """Keep what is said of a browser with the browser."""
     for attempt in range(_ATTEMPTS):
-        found = _look_up(store, event.tenant, [browser], event.occurred_at, repeated=attempt > 0)
+        found = _look_up(store, event.tenant, [browser], repeated=attempt > 0)
         people = _people(store, event.tenant, found.ids)
         change = _change(event.tenant, people, replace(said, refs=found.refs), found.fresh, shop, event)
         try:
@@ -147,15 +147,15 @@ def _decide(
     keys: KeyRing,
     shop: Shop,
 ) -> Change | None:
-    """What to write about the person of an event; None where it names somebody by an address erased since."""
+    """What to write about the person of an event; None where it names nobody."""
     tenant = event.tenant
-    people = _people(store, tenant, {*found.ids, *found.former})
+    people = _people(store, tenant, found.ids)
     if named:
         person = store.load(tenant, named)
         if person is None:
             raise NotFoundError(f"event {event.event_id} names person {named}, who is unknown here")
         people = [person]
-    said = identity.record_of(event, found.refs, keys, forgotten=found.forgotten)
+    said = identity.record_of(event, found.refs, keys)
     said = replace(said, visitors=dict.fromkeys(browsers, Claim(event.occurred_at, event.event_id)))
     return _change(tenant, people, said, found.fresh, shop, event)
 
@@ -166,10 +166,6 @@ class _Found:
 
     claimed: Mapping[Ref, CustomerId]
     fresh: frozenset[Ref]
-    former: frozenset[CustomerId]
-    """With whom some of them were forgotten, after the event."""
-    erased_at: datetime | None
-    """When that was."""
     repeated: bool
     """Was something not as it was read? Then whom the refs would make may be there, left by a worker that died."""
 
@@ -179,39 +175,13 @@ class _Found:
         return {*self.claimed.values(), *({rules.canonical_id(self.refs)} if self.repeated and self.refs else ())}
 
     @property
-    def forgotten(self) -> bool:
-        """Does the event name somebody by an address that was erased since?"""
-        return self.erased_at is not None
-
-    @property
     def refs(self) -> frozenset[Ref]:
         return frozenset(self.claimed) | self.fresh
 
 
-def _look_up(
-    store: CustomerStore, tenant: TenantId, refs: Sequence[Ref], at: datetime, *, repeated: bool = False
-) -> _Found:
-    claimed: dict[Ref, CustomerId] = {}
-    fresh: set[Ref] = set()
-    former: set[CustomerId] = set()
-    forgotten: datetime | None = None
-    pending = list(refs)
-    while pending:
-        rows = store.refs(tenant, pending)
-        again: list[Ref] = []
-        for ref in pending:
-            row = rows.get(ref)
-            if row is None:
-                fresh.add(ref)
-            elif row.erased_at and at > row.erased_at:
-                again.append(rules.successor(ref, row.erased_at))
-            elif row.erased_at:
-                former |= {row.customer_id} if row.customer_id else set()
-                forgotten = max(forgotten or row.erased_at, row.erased_at)
-            elif row.customer_id:
-                claimed[ref] = row.customer_id
-        pending = again
-    return _Found(claimed, frozenset(fresh), frozenset(former), forgotten, repeated)
+def _look_up(store: CustomerStore, tenant: TenantId, refs: Sequence[Ref], *, repeated: bool) -> _Found:
+    claimed = store.refs(tenant, refs)
+    return _Found(claimed, frozenset(refs) - claimed.keys(), repeated)
 
 
 def _change(
@@ -247,10 +217,8 @@ def _change(
         scores=base.scores
         or max((gone.scores for gone in absorbed if gone.scores), key=lambda s: s.as_of, default=None),
     )
-    forgotten = rules.forgotten_refs(together.refs, record)
-    # An address that was said again after an erasure heard of only now.
-    renamed = {ref for ref in record.refs - together.refs if rules.is_strong(ref)}
-    return Change(after, absorbed, fresh | renamed, forgotten, because.historical if historical is None else historical)
+    erases = record.erased_at != base.record.erased_at
+    return Change(after, absorbed, fresh, erases, because.historical if historical is None else historical)
 
 
 def _joins(
@@ -358,7 +326,7 @@ def _load_tenant(
     for positions in groups:
         group = [events[position] for position in positions]
         names = {ref for position in positions for ref in refs[position]}
-        ids = {None if row.erased_at else row.customer_id for ref in names if (row := known.get(ref))}
+        ids = {known[ref] for ref in names if ref in known}
         said = rules.join(identity.record_of(events[at], refs[at], keys) for at in positions)
         if not ids:
             historical = all(event.historical for event in group)
@@ -366,8 +334,8 @@ def _load_tenant(
             if change:
                 changes.append(change)
                 members.append(group)
-        elif _is_one_known_person(ids, names, known) and (customer_id := next(iter(ids))) and customer_id not in meet:
-            meet[customer_id] = said, group
+        elif len(ids) == 1 and names <= known.keys() and not ids & meet.keys():
+            meet[ids.pop()] = said, group
         else:
             alone.append(group)
     unchanged = store.knows(tenant, {customer_id: said for customer_id, (said, _) in meet.items()})
@@ -379,23 +347,15 @@ def _load_tenant(
     return Loaded(len(groups), rows, len(unchanged))
 
 
-def _is_one_known_person(ids: set[CustomerId | None], names: set[Ref], known: Mapping[Ref, RefRow]) -> bool:
-    return len(ids) == 1 and None not in ids and all(ref in known for ref in names)
-
-
 def _load_group(tenant: TenantId, events: Sequence[Event], store: CustomerStore, keys: KeyRing, shop: Shop) -> int:
-    """Persons who are (partly) known already: all their events in one change, or one by one after an erasure."""
+    """Persons who are (partly) known already: all their events in one change."""
     refs = [identity.refs_of(event, keys) for event in events]
     names = {ref for some in refs for ref in some}
     said = rules.join(identity.record_of(event, some, keys) for event, some in zip(events, refs, strict=True))
     historical = all(event.historical for event in events)
     for attempt in range(_ATTEMPTS):
         known = store.refs(tenant, names)
-        ids = {row.customer_id for row in known.values() if row.customer_id}
-        ids |= {rules.canonical_id(names)} if attempt else set()
-        if any(row.erased_at for row in known.values()):
-            # What was said before the erasure and what after it must be told apart.
-            return sum(len(apply(event, store, keys, shop).changed) for event in events)
+        ids = {*known.values(), *({rules.canonical_id(names)} if attempt else ())}
         people, fresh = _people(store, tenant, ids), frozenset(names - known.keys())
         change = _change(tenant, people, said, fresh, shop, events[0], historical=historical)
         try:
@@ -469,15 +429,14 @@ class _Everybody:
     people: Mapping[Ref, StoredPerson]
     parents: dict[Ref, Ref]
     named: Mapping[CustomerId, Ref]
-    erased: Mapping[Ref, datetime]
 
     def by_id(self, customer_id: CustomerId) -> StoredPerson | None:
         """By any id they ever had."""
         return self.people.get(_root(self.parents, self.named[customer_id]))
 
     def by_ref(self, ref: Ref) -> StoredPerson | None:
-        """By a ref that is not forgotten."""
-        return None if ref in self.erased else self.people.get(_root(self.parents, ref))
+        """By a ref."""
+        return self.people.get(_root(self.parents, ref))
 
 
 class _Reference:
@@ -487,7 +446,6 @@ class _Reference:
         self._keys, self._shop, self._refs_of = keys, shop, refs_of
         self._parents: dict[Ref, Ref] = {}
         self._records: dict[Ref, Record] = {}
-        self._erased: dict[Ref, datetime] = {}
         self._named: dict[CustomerId, Ref] = {}
         self._suppressions: dict[tuple[str, str], Suppression] = {}
         """(channel, address) → what was said of it."""
@@ -495,7 +453,7 @@ class _Reference:
     def people(self, now: datetime) -> dict[CustomerId, PersonState]:
         """Everybody, as known now."""
         alone = {root: self._person(self._with_erasures(record)) for root, record in self._records.items()}
-        people = _Everybody(alone, self._parents, self._named, self._erased)
+        people = _Everybody(alone, self._parents, self._named)
         states = (self._state(as_one(read_with(person, people)), now) for person in alone.values())
         return {state.profile.customer_id: state for state in states}
 
@@ -521,51 +479,38 @@ class _Reference:
             self._add(event, named)
 
     def _add(self, event: Event, named: CustomerId | None) -> None:
-        roots, refs, since = self._look_up(event, named)
+        refs, browsers = identity.browsers(self._refs_of(event, self._keys))
+        roots = self._roots(event, named, refs)
         if event.event_type in _BLOCKS:
             self._suppress(event, roots)
         if event.event_type is EventType.MESSAGE_BOUNCED:
             return
-        _, browsers = identity.browsers(self._refs_of(event, self._keys))
         for browser in browsers:
-            self._join({_root(self._parents, browser)}, _seen(event, browser, refs, since), event)
+            self._join({_root(self._parents, browser)}, _seen(event, browser, refs))
         if not roots:
             return
-        said = identity.record_of(event, refs, self._keys, forgotten=since is not None)
+        said = identity.record_of(event, refs, self._keys)
         claim = Claim(event.occurred_at, event.event_id)
-        self._join(roots, replace(said, visitors=dict.fromkeys(browsers, claim)), event)
+        self._join(roots, replace(said, visitors=dict.fromkeys(browsers, claim)))
 
-    def _join(self, roots: set[Ref], said: Record, event: Event) -> None:
+    def _join(self, roots: set[Ref], said: Record) -> None:
         for root in roots:
             _unite(self._parents, min(roots), root)
         known = [self._records.pop(root) for root in roots if root in self._records]
         together = rules.join([*known, said])
-        record = rules.settle(together)
-        # An address that was said again after an erasure heard of only now.
-        for ref in record.refs - together.refs:
-            _unite(self._parents, min(roots), ref)
-        self._records[_root(self._parents, min(roots))] = record
+        self._records[_root(self._parents, min(roots))] = rules.settle(together)
         for ref in together.refs:
             self._named[rules.canonical_id([ref])] = ref
-        for ref in rules.forgotten_refs(together.refs, record):
-            self._erased[ref] = record.erased_at or event.occurred_at
 
-    def _look_up(self, event: Event, named: CustomerId | None) -> tuple[set[Ref], set[Ref], datetime | None]:
-        refs: set[Ref] = set()
-        former: set[Ref] = set()
-        forgotten: datetime | None = None
-        for ref in identity.browsers(self._refs_of(event, self._keys))[0]:
-            current = ref
-            while (since := self._erased.get(current)) and event.occurred_at > since:
-                current = rules.successor(current, since)
-            forgotten = max(forgotten or since, since) if since else forgotten
-            (refs if since is None else former).add(current)
-        if named and named not in self._named and event.event_type is EventType.MESSAGE_BOUNCED:
-            return set(), refs, forgotten
-        if named and named not in self._named:
-            raise NotFoundError(f"event {event.event_id} names person {named}, who is unknown here")
-        start = {self._named[named]} if named else refs | former
-        return {_root(self._parents, ref) for ref in start}, refs, forgotten
+    def _roots(self, event: Event, named: CustomerId | None, refs: Iterable[Ref]) -> set[Ref]:
+        """Of the components that are the person an event is about."""
+        if not named:
+            return {_root(self._parents, ref) for ref in refs}
+        if named in self._named:
+            return {_root(self._parents, self._named[named])}
+        if event.event_type is EventType.MESSAGE_BOUNCED:
+            return set()
+        raise NotFoundError(f"event {event.event_id} names person {named}, who is unknown here")
 
     def _suppress(self, event: Event, roots: set[Ref]) -> None:
         if not isinstance(event.facts, MessageFacts):

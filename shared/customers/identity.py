@@ -51,7 +51,6 @@ from shared.ingest.model import (
     OrderFacts,
     OrderStatusFacts,
     PageFacts,
-    Person,
     PersonLinkFacts,
     RefundFacts,
     SubscriptionFacts,
@@ -167,13 +166,11 @@ def _anonymous_keys(event: Event, known: bool) -> set[str]:
     return keys
 
 
-def record_of(event: Event, refs: Iterable[Ref], keys: KeyRing, *, forgotten: bool = False) -> Record:
-    """What one event says about its person. `forgotten`: its address was erased since, so nothing personal counts."""
-    if forgotten:
-        event = replace(event, person=Person(source_customer_id=event.person.source_customer_id))
+def record_of(event: Event, refs: Iterable[Ref], keys: KeyRing) -> Record:
+    """What one event says about its person."""
     facts, place = event.facts, f"{event.source}/{event.store}"
     orders = {f"{place}/{order.order_id}": order for order in orders_of(event)}
-    carts = {f"{place}/{facts.token}": _cart(event, facts)} if isinstance(facts, CartFacts) and not forgotten else {}
+    carts = {f"{place}/{facts.token}": _cart(event, facts)} if isinstance(facts, CartFacts) else {}
     contracts = (
         {f"{place}/{facts.subscription_id}": _subscription(event, facts)}
         if isinstance(facts, SubscriptionFacts)
@@ -187,7 +184,7 @@ def record_of(event: Event, refs: Iterable[Ref], keys: KeyRing, *, forgotten: bo
         *(f"consentlog#{key}" for key in log),
     ]
     cards, said = _contact(event, things, keys)
-    visit = None if forgotten else _visit(event)
+    visit = _visit(event)
     return Record(
         refs=frozenset(refs),
         cards=cards,
@@ -195,7 +192,7 @@ def record_of(event: Event, refs: Iterable[Ref], keys: KeyRing, *, forgotten: bo
         orders=orders,
         carts=carts,
         subscriptions=contracts,
-        attributes={} if forgotten else attributes_of(event),
+        attributes=attributes_of(event),
         visits={visit.event_id: visit} if visit else {},
         last_login_at=visit.at if visit and visit.kind == "login" else None,
         consent_log=log,

@@ -4,7 +4,7 @@
                                                  are in it), `order#…`, `cart#…`,
                                                  `subscription#…`, `visits`, `claims` (browsers), `link#…`,
                                                  `consent#…` (current), `consentlog#…` (append only)
-    pk `{tenant}#ref#{ref}`                   sk `ref` → `customer_id`; forgotten: and `erased_at`
+    pk `{tenant}#ref#{ref}`                   sk `ref` → `customer_id`
     pk `{tenant}#suppressed#{channel}:{digest}` sk `suppressed`
     pk `{tenant}#command`                     sk `{command}#{event_id}`: what waits for an admin
     pk `{tenant}#review`                      sk `{one}+{other}`: two who may be one person
@@ -77,14 +77,6 @@ class StoredPerson:
     rows: Mapping[Key, Row] = field(default_factory=dict)
     found_by: Mapping[CustomerId, int] = field(default_factory=dict)
     """The former ids by which they were found here, and at which revision those lead on."""
-
-
-@dataclass(frozen=True, slots=True)
-class RefRow:
-    """Whom a ref names; or named, and since when it is forgotten."""
-
-    customer_id: CustomerId | None
-    erased_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +214,7 @@ def _rows(person: StoredPerson, historical: bool) -> dict[Key, Row]:
         *(row(f"link#{key}", "link", dump(each)) for key, each in record.decisions.items()),
         *(
             row(f"consent#{each.channel}#{each.store}", "consent", dump(each))
-            for each in rules.consents(record.consent_log.values())
+            for each in rules.consents(rules.standing(record).consent_log.values())
         ),
     ]
     if record.visits:
@@ -323,12 +315,6 @@ def pointer_row(tenant: TenantId, ref: Ref, customer_id: CustomerId, historical:
     return Row(*ref_key(tenant, ref), "ref", historical=historical, rev=1, fields={"customer_id": customer_id})
 
 
-def forgotten_row(tenant: TenantId, ref: Ref, customer_id: CustomerId, erased_at: datetime, historical: bool) -> Row:
-    """A ref that was erased, and with whom: what is said late of before falls to nobody else, and is forgotten too."""
-    fields = {"customer_id": customer_id, "erased_at": to_iso(erased_at)}
-    return Row(*ref_key(tenant, ref), "ref", historical=historical, rev=1, fields=fields)
-
-
 # --- rows as a person ------------------------------------------------------------------------------------------------
 def person_of(tenant: TenantId, customer_id: CustomerId, rows: Iterable[Row]) -> StoredPerson:
     """A person from their rows; partitions that are still moving in may repeat some."""
@@ -404,7 +390,7 @@ def shown(person: StoredPerson) -> Profile:
     profile = Profile(
         tenant=person.tenant,
         customer_id=person.customer_id,
-        refs=record.refs,
+        refs=rules.standing(record).refs,
         summary=rules.summary(record.orders.values(), person.currency),
         scores=person.scores,
         segments=person.segments,
@@ -436,7 +422,7 @@ def state_of(person: StoredPerson, suppressed: frozenset[str] = frozenset()) -> 
         profile=shown(person),
         orders=orders,
         carts=tuple(record.carts[key] for key in sorted(record.carts)),
-        consents=rules.consents(record.consent_log.values()),
+        consents=rules.consents(rules.standing(record).consent_log.values()),
         suppressed=suppressed,
         subscriptions=(*told, *subscriptions.estimated(orders, told)),
         attributes=record.attributes,
@@ -462,11 +448,9 @@ def suppressible(person: StoredPerson) -> Mapping[str, str]:
     return {channel: address for channel in channels if (address := address_of(person, channel))}
 
 
-def ref_row(row: Row) -> RefRow:
-    """Whom a ref names."""
-    erased_at = row.fields.get("erased_at")
-    customer_id = row.fields.get("customer_id")
-    return RefRow(CustomerId(customer_id) if customer_id else None, from_iso(erased_at) if erased_at else None)
+def named_in(row: Row) -> CustomerId:
+    """Whom a ref's row names."""
+    return CustomerId(row.fields["customer_id"])
 
 
 def ledger_entry(row: Row) -> ConsentEntry:

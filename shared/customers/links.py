@@ -33,7 +33,7 @@ class People(Protocol):
         ...
 
     def by_ref(self, ref: Ref) -> StoredPerson | None:
-        """By a ref that is not forgotten."""
+        """By a ref."""
         ...
 
 
@@ -130,7 +130,7 @@ def as_one(people: Sequence[StoredPerson]) -> StoredPerson:
     """What is known of them together, under the id of the strongest of their keys."""
     if len(people) == 1:
         return people[0]
-    whole = rules.join(replace(person.record, erased_at=None) for person in people)
+    whole = rules.join(replace(rules.standing(person.record), erased_at=None) for person in people)
     customer_id = rules.canonical_id(ref for person in people for ref in person.record.refs)
     kept = next(person for person in people if person.customer_id == customer_id)
     # A visitor never had a mail or a place in a scenario: nobody asks for their id.

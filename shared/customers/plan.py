@@ -25,7 +25,6 @@ from shared.customers.items import (
     StoredPerson,
     alias_row,
     content_rows,
-    forgotten_row,
     is_visitor,
     leads_to,
     named_by,
@@ -38,19 +37,20 @@ from shared.customers.rules import is_strong
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A person to be written, the persons that become this one, and refs to claim or forget."""
+    """A person to be written, the persons that become this one, and refs to claim."""
 
     person: StoredPerson
     absorbed: tuple[StoredPerson, ...] = ()
     claimed: frozenset[Ref] = frozenset()
     """Refs that named nobody when they were read."""
-    forgotten: frozenset[Ref] = frozenset()
+    erases: bool = False
+    """Is more of the person forgotten from now on?"""
     historical: bool = False
 
 
 def single_puts(change: Change) -> list[Put] | None:
     """The writes of a change that needs no transaction, in their order; None where it does."""
-    if change.forgotten or change.person.moving or not all(is_visitor(gone) for gone in change.absorbed):
+    if change.erases or change.person.moving or not all(is_visitor(gone) for gone in change.absorbed):
         return None
     tail = _content(change)
     if any(isinstance(write, Delete) for write in tail):
@@ -107,12 +107,9 @@ def _put(row: Row, before: Row | None) -> Put:
 
 def _refs(change: Change) -> list[Put]:
     tenant, person = change.person.tenant, change.person
-    erased_at = person.record.erased_at
     return [
-        Put(forgotten_row(tenant, ref, person.customer_id, erased_at, change.historical))
-        if ref in change.forgotten and erased_at
-        else Put(pointer_row(tenant, ref, person.customer_id, change.historical), expected=0)
-        for ref in sorted(change.claimed | change.forgotten)
+        Put(pointer_row(tenant, ref, person.customer_id, change.historical), expected=0)
+        for ref in sorted(change.claimed)
     ]
 
 

@@ -108,9 +108,9 @@ def _japanese(national: str) -> str | None:
 
 
 # --- who -------------------------------------------------------------------------------------------------------------
-_RANKS = {"customer": 0, "email": 1, "line": 2, "phone": 3, "gone": 4, "anon": 5, VISITOR: 6}
+_RANKS = {"customer": 0, "email": 1, "line": 2, "phone": 3, "anon": 4, VISITOR: 5}
 _ADDRESSES = ("email:", "line:", "phone:")
-"""Refs made of an address: an erasure takes them away."""
+"""Refs made of an address: after an erasure nobody is found by them until it is said again."""
 
 
 def ref_rank(ref: Ref) -> tuple[int, str]:
@@ -120,7 +120,7 @@ def ref_rank(ref: Ref) -> tuple[int, str]:
 
 def is_strong(ref: Ref) -> bool:
     """Does this ref name a person by itself (customer id, mail address, LINE id, telephone number with a name)?"""
-    return _RANKS[ref.partition(":")[0]] < _RANKS["gone"]
+    return _RANKS[ref.partition(":")[0]] < _RANKS["anon"]
 
 
 def is_visitor_ref(ref: str) -> bool:
@@ -130,21 +130,7 @@ def is_visitor_ref(ref: str) -> bool:
 
 def canonical_id(refs: Iterable[Ref]) -> CustomerId:
     """The id of the person these refs belong to: the same whatever order they were met in."""
-    smallest = min(refs, key=ref_rank)
-    kind, _, value = smallest.partition(":")
-    return CustomerId(value if kind == "gone" else digest(smallest))
-
-
-def successor(ref: Ref, erased_at: datetime) -> Ref:
-    """What a forgotten address is called when somebody writes it again after the erasure: another person's key.
-
-    It carries the latest erasure only, whichever of several was heard of first.
-    """
-    return Ref(f"{ref.partition('~')[0]}~{_micros(erased_at):x}")
-
-
-def _micros(at: datetime) -> int:
-    return int(at.timestamp() * 1_000_000)
+    return CustomerId(digest(min(refs, key=ref_rank)))
 
 
 # --- joining ---------------------------------------------------------------------------------------------------------
@@ -176,8 +162,8 @@ def _dated(order: Order) -> tuple[bool, str]:
 
 
 def merge_carts(one: Cart, other: Cart) -> Cart:
-    """The later body by (version, event id); completed or deleted once is so until an erasure."""
-    body = max(one, other, key=lambda cart: (cart.version, cart.event_id))
+    """The later body by (version, time, event id); completed or deleted once is so until an erasure."""
+    body = max(one, other, key=lambda cart: (cart.version, cart.updated_at, cart.event_id))
     completions = [
         (_said(cart, cart.completed_said_at), cart.completed_at) for cart in (one, other) if cart.completed_at
     ]
@@ -292,28 +278,20 @@ def _since(cart: Cart, erased_at: datetime) -> Cart:
 
 
 def settle(record: Record) -> Record:
-    """A record as it is kept: the refs that name the person, and nothing personal from before an erasure."""
+    """A record as it is kept: the refs that name the person, and nothing personal from before an erasure.
+
+    An erasure forgets what was said, not who is who: the digest of an address has to be kept for its suppression
+    anyway, and only what is never taken apart is the same in whatever order it is heard.
+    """
     since = record.erased_at
     if since is None:
         return replace(record, refs=_naming(record.refs), cards=_referred(record.cards, record.said))
     said = {thing: each for thing, each in record.said.items() if each.at > since}
-    cards = _referred(record.cards, said)
-    said_again = {ref for card in cards.values() for ref in (card.email_ref, card.line_ref, card.phone_ref)}
-    # What is called by the erasure was said after it, also where a later version of the order says something else.
-    kept = (
-        ref
-        for ref in record.refs
-        if not ref.startswith(_ADDRESSES) or ref.partition("~")[0] in said_again or _named_since(ref) >= _micros(since)
-    )
-    refs = {_after_erasure(ref, since) for ref in kept}
-    if record.refs and not any(ref.startswith(("customer:", f"{VISITOR}:")) for ref in record.refs):
-        # Named by an address only: the id stays, the address's digest goes.
-        refs.add(Ref(f"gone:{canonical_id(record.refs)}"))
     login = record.last_login_at
     return replace(
         record,
-        refs=_naming(refs),
-        cards=cards,
+        refs=_naming(record.refs),
+        cards=_referred(record.cards, said),
         said=said,
         carts=dict(_alive(record.carts, since)),
         attributes={name: known for name, known in record.attributes.items() if known.at > since},
@@ -322,14 +300,19 @@ def settle(record: Record) -> Record:
     )
 
 
-def _after_erasure(ref: Ref, since: datetime) -> Ref:
-    """What a ref that was said again is called, however late the erasure is heard of."""
-    return ref if not ref.startswith(_ADDRESSES) or _named_since(ref) >= _micros(since) else successor(ref, since)
-
-
-def _named_since(ref: Ref) -> int:
-    """The erasure after which this address was said again; 0 where there was none."""
-    return int(ref.rpartition("~")[2], 16) if "~" in ref else 0
+def standing(record: Record) -> Record:
+    """A record without what an erasure ended: a yes of before counts no more (a no does), and nobody is found by an
+    address that was not said since.
+    """
+    since = record.erased_at
+    if since is None:
+        return record
+    said_again = {ref for card in record.cards.values() for ref in (card.email_ref, card.line_ref, card.phone_ref)}
+    return replace(
+        record,
+        refs=frozenset(ref for ref in record.refs if not ref.startswith(_ADDRESSES) or ref in said_again),
+        consent_log={key: each for key, each in record.consent_log.items() if not each.granted or each.at > since},
+    )
 
 
 def _referred(cards: Mapping[str, Card], said: Mapping[str, Said]) -> dict[str, Card]:
@@ -343,11 +326,6 @@ def _naming(refs: Iterable[Ref]) -> frozenset[Ref]:
     refs = tuple(refs)
     strong = frozenset(ref for ref in refs if is_strong(ref))
     return strong or frozenset(sorted(refs, key=ref_rank)[:1])
-
-
-def forgotten_refs(before: Iterable[Ref], after: Record) -> frozenset[Ref]:
-    """The refs that an erasure took away."""
-    return frozenset(ref for ref in before if ref.startswith(_ADDRESSES) and ref not in after.refs)
 
 
 def contact(record: Record) -> Card:

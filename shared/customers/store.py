@@ -16,19 +16,18 @@ from shared.customers import rules
 from shared.customers.items import (
     PROFILE,
     ChangedRow,
-    RefRow,
     StoredPerson,
     address_of,
     content_rows,
     dump,
     ledger_entry,
     named_by,
+    named_in,
     person_of,
     person_pk,
     profile_key,
     read_row,
     ref_key,
-    ref_row,
     review_row,
     shown,
     state_of,
@@ -99,18 +98,15 @@ class CustomerStore:
     def browsers(self, tenant: TenantId, customer_id: CustomerId) -> list[CustomerId]:
         """The ids of the browsers a person was seen in: an erasure forgets what was done in them (消去)."""
         found = self.load(tenant, customer_id)
-        rows = self.refs(tenant, [Ref(ref) for ref in found.record.visitors]) if found else {}
-        return sorted({row.customer_id for row in rows.values() if row.customer_id})
+        named = self.refs(tenant, [Ref(ref) for ref in found.record.visitors]) if found else {}
+        return sorted(set(named.values()))
 
     def resolve_ref(self, tenant: TenantId, ref: Ref) -> CustomerId | None:
         """The person a ref names now; None when nobody, or when the address was erased and not used since."""
-        row = self.refs(tenant, [ref]).get(ref)
-        if row is None:
-            return None
-        if row.erased_at:
-            return self.resolve_ref(tenant, rules.successor(ref, row.erased_at))
-        found = self.profile(tenant, row.customer_id) if row.customer_id else None
-        return found.customer_id if found else None
+        named = self.refs(tenant, [ref]).get(ref)
+        parts = self.parts(tenant, named) if named else []
+        hidden = any(ref in part.record.refs - rules.standing(part.record).refs for part in parts)
+        return as_one(parts).customer_id if parts and not hidden else None
 
     def owner(self, tenant: TenantId, ref: Ref) -> CustomerId | None:
         """The same, and of several who are read as one (名寄せ) the one whose ref it is."""
@@ -120,9 +116,8 @@ class CustomerStore:
 
     def consent_log(self, tenant: TenantId, customer_id: CustomerId) -> tuple[ConsentEntry, ...]:
         """The whole consent ledger of a person, oldest first: the evidence."""
-        found = self.whole(tenant, customer_id)
-        entries = found.record.consent_log.values() if found else ()
-        return tuple(sorted(entries, key=lambda entry: (entry.at, entry.event_id)))
+        log = rules.join(part.record for part in self.parts(tenant, customer_id)).consent_log
+        return tuple(sorted(log.values(), key=lambda entry: (entry.at, entry.event_id)))
 
     def ledgers(self, tenant: TenantId) -> Iterator[tuple[CustomerId, ConsentEntry]]:
         """The consent ledger of everybody (同意記録), in the table's order: reads the whole table."""
@@ -274,16 +269,16 @@ class CustomerStore:
         """Every part by its key: `{customer_id}#…`."""
         return {row.sk: row.body for row in self.rows.partition(f"{tenant}#erasure")}
 
-    def named(self, tenant: TenantId) -> Iterator[tuple[Ref, RefRow]]:
-        """Whom every ref of a shop names, or since when it is forgotten: reads the whole table."""
+    def named(self, tenant: TenantId) -> Iterator[tuple[Ref, CustomerId]]:
+        """Whom every ref of a shop names: reads the whole table."""
         for row in self.rows.each_of_kind(f"{tenant}#ref#", "ref"):
-            yield named_by(row), ref_row(row)
+            yield named_by(row), named_in(row)
 
     # --- what the fold reads and writes ---
-    def refs(self, tenant: TenantId, refs: Iterable[Ref]) -> dict[Ref, RefRow]:
+    def refs(self, tenant: TenantId, refs: Iterable[Ref]) -> dict[Ref, CustomerId]:
         """Whom these refs name; refs that name nobody are missing."""
         keys = {ref_key(tenant, ref): ref for ref in refs}
-        return {keys[key]: ref_row(row) for key, row in self.rows.get(keys).items()}
+        return {keys[key]: named_in(row) for key, row in self.rows.get(keys).items()}
 
     def load(self, tenant: TenantId, customer_id: CustomerId) -> StoredPerson | None:
         """A person with all rows, by any id they ever had; None when there is none.
@@ -359,7 +354,7 @@ class CustomerStore:
     def _expect_nothing_behind(self, change: Change) -> None:
         """Rows may have been put beside those that moved or were erased: then decide again, with them."""
         kept = content_rows(change.person, change.historical).keys()
-        for each in (*change.absorbed, *((change.person,) if change.forgotten else ())):
+        for each in (*change.absorbed, *((change.person,) if change.erases else ())):
             rows = self.rows.partition(person_pk(each.tenant, each.customer_id))
             if any(row.sk != PROFILE and row.key not in kept for row in rows):
                 raise ConflictError("rows of a person came while they became another one, or were erased")
@@ -408,10 +403,9 @@ class _Read:
         return self._people[customer_id]
 
     def by_ref(self, ref: Ref) -> StoredPerson | None:
-        """By a ref that is not forgotten."""
+        """By a ref."""
         if ref not in self._refs:
-            row = self._store.refs(self._tenant, [ref]).get(ref)
-            self._refs[ref] = row.customer_id if row and not row.erased_at else None
+            self._refs[ref] = self._store.refs(self._tenant, [ref]).get(ref)
         customer_id = self._refs[ref]
         return self.by_id(customer_id) if customer_id else None
 

@@ -1,7 +1,4 @@
-"""Every cart: however its deliveries are repeated and shuffled, the same people come of them.
-
-Erasure requests are left out: what was forgotten depends on when, and the fold's own tests hold them.
-"""
+"""Every cart: however its deliveries are repeated and shuffled, the same people come of them."""
 
 from __future__ import annotations
 
@@ -20,21 +17,19 @@ from shared.customers.fold import apply, fold_all
 from shared.customers.model import PersonState
 from shared.customers.rows import MemoryRows
 from shared.customers.store import MemoryCustomerStore
-from shared.ingest.model import Event, EventType
+from shared.ingest.model import Event
 from tests.contract.carts.carts import CARTS, Cart, readable
 from tests.unit.customers.world import comparable
 
 TENANT = TenantId("sample")
 KEYS = KeyRing(personal=b"a key of this test", links={"1": b"another"})
 SHOP = Shop(TENANT, "見本商店")
-LEFT_OUT = {EventType.PERSON_ERASED, EventType.SHOP_ERASED, EventType.PERSON_EXPORT_REQUESTED}
 
 
 @cache
 def told(cart: str) -> tuple[Event, ...]:
     """Everything the samples of a cart say."""
-    events = (event for sample in CARTS[cart].samples() for event in CARTS[cart].read(sample))
-    return tuple(event for event in events if event.event_type not in LEFT_OUT)
+    return tuple(event for sample in CARTS[cart].samples() for event in CARTS[cart].read(sample))
 
 
 def people(events: Sequence[Event]) -> dict[CustomerId, PersonState]:

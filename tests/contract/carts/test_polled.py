@@ -92,8 +92,7 @@ def test_nothing_posted_from_outside_is_believed(cart: Cart) -> None:
 @cache
 def told(cart: str) -> tuple[Event, ...]:
     """Everything the samples of a cart say."""
-    events = (event for sample in POLLED[cart].samples() for event in POLLED[cart].read(sample))
-    return tuple(event for event in events if event.event_type not in convergence.LEFT_OUT)
+    return tuple(event for sample in POLLED[cart].samples() for event in POLLED[cart].read(sample))
 
 
 def shuffled(events: Sequence[Event], seed: int) -> list[Event]:

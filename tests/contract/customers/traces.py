@@ -1,4 +1,6 @@
-"""Traces over every source: some of what it can say, at other times and in other versions, shuffled and repeated."""
+"""Traces over every source: some of what it can say, at other times and in other versions, shuffled and repeated; and
+erasures of those it is about.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,7 @@ from shared.customers.rows import MemoryRows
 from shared.customers.store import MemoryCustomerStore
 from shared.ingest.model import (
     CallFacts,
+    EraseFacts,
     Event,
     EventType,
     LoginFacts,
@@ -27,7 +30,7 @@ from shared.ingest.model import (
     TrackedFacts,
 )
 from tests.contract.carts.carts import readable
-from tests.contract.carts.test_convergence import KEYS, LEFT_OUT, SHOP, TENANT
+from tests.contract.carts.test_convergence import KEYS, SHOP, TENANT
 from tests.unit.customers.world import a_cart, a_person, an_event, an_order, comparable
 
 MOST = 8
@@ -37,12 +40,7 @@ MOST = 8
 def told() -> dict[str, tuple[Event, ...]]:
     """Everything the samples of every cart say, and what arrives without a cart."""
     said = {
-        cart.name: tuple(
-            replace(event, tenant=TENANT)
-            for sample in cart.samples()
-            for event in cart.read(sample)
-            if event.event_type not in LEFT_OUT
-        )
+        cart.name: tuple(replace(event, tenant=TENANT) for sample in cart.samples() for event in cart.read(sample))
         for cart in readable()
     }
     return {name: events for name, events in said.items() if events} | {"our own": _our_own()}
@@ -84,6 +82,8 @@ def trace(source: str, rng: random.Random) -> tuple[list[Event], list[Event]]:
         if rng.random() < 0.5:
             at = event.occurred_at + timedelta(minutes=rng.randint(-3, 3))
             event = replace(event, occurred_at=at, version=to_iso(at), historical=rng.random() < 0.2)
+        if rng.random() < 0.1:
+            event = replace(event, event_type=EventType.PERSON_ERASED, facts=EraseFacts())
         events.append(replace(event, event_id=EventId(f"e{number}-{event.event_id}"[:60])))
     arriving = [event for event in events for _ in range(rng.randint(1, 2))]
     rng.shuffle(arriving)

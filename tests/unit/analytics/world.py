@@ -237,8 +237,7 @@ def customer_of(world: World, customer: str) -> CustomerId:
 def stored_id(world: World, customer: str) -> CustomerId:
     """The id that a customer of the store is kept under, whoever they are read as."""
     ref = customer_ref("shopify", "a.myshopify.com", customer)
-    named = world.customers.refs(TENANT, [ref])[ref].customer_id
-    found = world.customers.load(TENANT, named) if named else None
+    found = world.customers.load(TENANT, world.customers.refs(TENANT, [ref])[ref])
     assert found is not None
     return found.customer_id
 

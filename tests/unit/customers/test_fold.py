@@ -267,7 +267,7 @@ def test_an_address_said_after_an_erasure_is_theirs_though_a_later_body_of_the_o
         assert everyone(store) == fold(story)
 
 
-def test_the_reference_knows_an_address_by_what_an_erasure_heard_of_late_calls_it() -> None:
+def test_a_guest_who_is_told_of_by_a_cart_of_before_the_erasure_is_one_in_both() -> None:
     story = [
         an_order("o1", 0, person=a_person(None, "a@example.com"), checkout="t1", event_id="e1"),
         an_erasure(0, a_person("1", "a@example.com"), event_id="e2"),
@@ -415,14 +415,28 @@ def test_erasing_keeps_amounts_and_consent_and_forgets_the_person() -> None:
     assert "taro@example.com" not in repr(store.rows.partitions)
 
 
-def test_whoever_comes_back_after_an_erasure_is_somebody_new() -> None:
+def test_whoever_comes_back_after_an_erasure_is_known_by_what_they_said_since() -> None:
     store = MemoryCustomerStore()
     taro = a_person(email="taro@example.com")
-    before = apply(an_order("o1", 1, person=taro), store, KEYS, SHOP).customer_id
-    apply(an_erasure(10, taro), store, KEYS, SHOP)
+    named = a_customer(1, replace(taro, last_name="見本"))
+    before = apply(named, store, KEYS, SHOP).customer_id
+    apply_all([a_consent(True, 2, taro), a_cart("t1", 3, person=taro), an_erasure(10, taro)], store)
+    assert store.resolve_ref(TENANT, address_ref(TENANT, "taro@example.com", KEYS)) is None
     after = apply(an_order("o2", 20, person=taro), store, KEYS, SHOP).customer_id
-    assert before != after
-    assert store.resolve_ref(TENANT, address_ref(TENANT, "taro@example.com", KEYS)) == after
+    assert before == after == store.resolve_ref(TENANT, address_ref(TENANT, "taro@example.com", KEYS))
+    (state,) = everyone(store).values()
+    assert (state.profile.email, state.profile.last_name, state.carts) == ("taro@example.com", None, ())
+
+
+def test_a_yes_of_before_an_erasure_counts_no_more_and_a_no_does() -> None:
+    taro = a_person("1", "taro@example.com")
+    said = [a_consent(True, 1, taro), a_consent(False, 2, taro, channel="sms"), an_erasure(5, taro)]
+    for arriving in itertools.permutations([*said, a_customer(9, taro)]):
+        store = MemoryCustomerStore()
+        apply_all(arriving, store)
+        (state,) = everyone(store).values()
+        assert [(each.channel, each.status) for each in state.consents] == [("sms", ConsentStatus.OPT_OUT)]
+        assert len(store.consent_log(TENANT, state.profile.customer_id)) == 2, "the evidence stays"
 
 
 def test_importing_an_old_list_again_brings_nobody_back() -> None:
