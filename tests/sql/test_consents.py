@@ -9,7 +9,7 @@ from datetime import date
 from shared.analytics.catalog import ALWAYS
 from shared.analytics.person_rows import Written, consent_rows
 from shared.analytics.segments.compile import SOURCES
-from shared.analytics.sql import bind, read
+from shared.analytics.sql import Value, bind, read
 from shared.core.ids import CustomerId
 from shared.customers import rules
 from shared.customers.model import ConsentEntry, ConsentStatus
@@ -55,7 +55,7 @@ def listed(said: dict[str, list[ConsentEntry]]) -> Said:
     pairs = [stored_id for stored_id in said if stored_id.endswith("-too")]
     ids = [{"stored_id": each, "customer_id": each.removesuffix("-too"), "written_on": AS_OF} for each in pairs]
     lake.fill("person_ids", ids)
-    values = {"tenant": TENANT, "as_of": AS_OF, "known_before": ALWAYS}
+    values: dict[str, Value] = {"tenant": TENANT, "as_of": AS_OF, "known_before": ALWAYS}
     rows = lake.rows(bind(read(SOURCES / "consents.sql"), values))
     return {(row["customer_id"], row["channel"], row["store"]): row["status"] for row in rows}
 
