@@ -22,6 +22,7 @@ from infra.packaging.mjml import compile_mjml
 from shared.core.errors import MatakiteError, RejectedError
 from shared.core.mistakes import Mistake
 from shared.delivery import lint, render
+from shared.delivery.channels.handover import TEXT as NOTICE
 from shared.delivery.render import TemplateStore
 from shared.scenarios.compile import compile_scenario, count_states
 from shared.scenarios.context import provided
@@ -43,7 +44,7 @@ _PARTS = {
     "line": ("line.json",),
     "sms": ("sms.txt",),
     "webhook": ("webhook.json",),
-    "notify": ("notify.txt",),
+    "notify": (NOTICE,),
 }
 
 
@@ -180,10 +181,16 @@ def unprovided(scenario: Scenario, file: Path, source: Path = render.ROOT) -> li
     return mistakes
 
 
+def naming(scenario: Scenario, source: Path = render.ROOT) -> list[Mistake]:
+    """Where notes to the staff say who they are about."""
+    notes = {source / send.template / NOTICE for send in scenario.messages() if NOTICE in parts_of(send)}
+    return [mistake for note in sorted(notes) for mistake in lint.names_customer(note)]
+
+
 def _check_templates(scenario: Scenario, file: Path) -> None:
     if missing := missing_templates(scenario):
         raise RejectedError(f"templates are missing: {', '.join(missing)}")
-    if mistakes := unprovided(scenario, file):
+    if mistakes := [*unprovided(scenario, file), *naming(scenario)]:
         raise InvalidScenarioError(mistakes)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.delivery.channels.line import read_messages
-from shared.delivery.lint import GIVEN, lint_template
+from shared.delivery.lint import GIVEN, lint_template, names_customer
 from shared.delivery.lint_parts import OTHER_PARTS, hostile
 from shared.delivery.model import Purpose
 from shared.delivery.render import TemplateStore
@@ -119,3 +119,47 @@ def test_a_variable_without_the_filter_is_found_by_a_hostile_name(tmp_path: Path
 def test_a_note_to_the_staff_has_a_subject_and_can_be_read(text: str, says: str) -> None:
     assert any(says in finding for finding in findings("notify.txt", text, Purpose.TRANSACTIONAL))
     assert findings("notify.txt", "お問い合わせの多い方がいらっしゃいます\n\nご様子をお伺いください。") == []
+
+
+@pytest.mark.parametrize(
+    ("said", "line", "variable"),
+    [
+        ("お知らせ\n{{ person.last_name }} 様", 2, "person.last_name"),
+        ("お知らせ\n\n{% if person.name %}様{% endif %}", 3, "person.name"),
+        ("お知らせ\n連絡先 {{ person.email | downcase }}", 2, "person.email"),
+        ("お知らせ {{ person['phone'] }}", 1, "person.phone"),
+        ("お知らせ\n{% assign who = person %}{{ who.name }}", 2, "person"),
+        ("お知らせ\n{% render 'greeting.txt', person: person, shop: shop %}", 2, "person"),
+        ("お知らせ\n{{ cart.recovery_url }}", 2, "cart.recovery_url"),
+        ("お知らせ\n{{ unsubscribe_url }}", 2, "unsubscribe_url"),
+    ],
+)
+def test_a_note_to_the_staff_that_says_who_it_is_about_is_refused_with_its_line(
+    tmp_path: Path, said: str, line: int, variable: str
+) -> None:
+    (mistake,) = names_customer(a_note(tmp_path, said))
+    assert (mistake.file, mistake.line, mistake.field) == ("win_back/staff/notify.txt", line, variable)
+    assert "after an erasure" in mistake.reason
+    assert "person.order_count" in mistake.suggestion
+    (told,) = [each for each in lint_template(TemplateStore(tmp_path), "win_back/staff") if "mailboxes" in each]
+    assert told == str(mistake)
+
+
+def test_a_partial_that_says_who_it_is_about_is_found_in_its_own_file(tmp_path: Path) -> None:
+    (mistake,) = names_customer(a_note(tmp_path, "お知らせ\n\n\n{% include 'greeting.txt' %}"))
+    assert (mistake.file.endswith("_partials/greeting.txt"), mistake.line) == (True, 2)
+
+
+def test_a_note_to_the_staff_may_say_what_kind_of_customer_it_is(tmp_path: Path) -> None:
+    said = "お知らせ\n{{ person.order_count }}回 {{ person.ltv_tier }}{% if order %}{{ order.total }}{% endif %}"
+    assert list(names_customer(a_note(tmp_path, said))) == []
+
+
+def a_note(root: Path, said: str) -> Path:
+    folder, partials = root / "win_back" / "staff", root / "_partials"
+    folder.mkdir(parents=True)
+    partials.mkdir()
+    (partials / "greeting.txt").write_text("いつもありがとうございます\n{{ person.name }} 様", "utf-8")
+    (folder / "notify.txt").write_text(said, "utf-8")
+    (folder / "meta.yaml").write_text("title: 社内通知\npurpose: transactional\nvariables: {}\n", "utf-8")
+    return folder / "notify.txt"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.cli.scenario import unprovided
+from infra.cli.scenario import naming, unprovided
 from shared.delivery.render import TemplateStore
 from shared.scenarios.compile import compile_scenario
 from shared.scenarios.describe import describe
@@ -32,7 +32,7 @@ def templates() -> TemplateStore:
         (root / "t" / "coupon").mkdir(exist_ok=True)
         (root / "t" / "coupon" / name).write_text(text)
     (root / "t" / "one" / "webhook.json").write_text('{"name": {{ person.name | json }}}')
-    (root / "t" / "one" / "notify.txt").write_text("{{ person.name }}")
+    (root / "t" / "one" / "notify.txt").write_text("{{ person.order_count }}")
     (root / "t" / "one" / "line.json").write_text('{"type": "text", "text": "x"}')
     return TemplateStore(root)
 
@@ -412,3 +412,15 @@ def test_a_template_variable_that_no_event_brings_is_refused_with_the_line_of_it
     given = read_text(scenario_of(LOGIN, f"  - coupon: spring\n  - {SEND}", AN_EXAMPLE))
     assert [mistake.reason for mistake in unprovided(given, file, tmp_path)] == [mistakes[0].reason]
     assert "person" in mistakes[0].suggestion
+
+
+def test_a_scenario_whose_note_to_the_staff_names_the_customer_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "t" / "one"
+    folder.mkdir(parents=True)
+    (folder / "notify.txt").write_text("お知らせ\n{{ person.name }} 様", "utf-8")
+    told = read_text(scenario_of(LOGIN, f"  - {{notify: staff, template: t/one}}\n  - {SEND}", AN_EXAMPLE))
+    assert [(each.file, each.line, each.field) for each in naming(told, tmp_path)] == [
+        ("t/one/notify.txt", 2, "person.name")
+    ]
+    silent = read_text(scenario_of(LOGIN, f"  - {SEND}", AN_EXAMPLE))
+    assert naming(silent, tmp_path) == [], "a mail to the customer may say their name"
