@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.core.errors import RejectedError
+from shared.delivery.staff import A_DAY
 from shared.measurement.cost.counts import Counts
 from shared.measurement.cost.prices import Prices
 from shared.scenarios.store import SHARDS
@@ -73,6 +74,10 @@ class Assumptions:
     """How long the events stream is collected for a call (infra/customers.py)."""
     through_api: float = 0.0
     """Share of the webhooks that come through API Gateway, not to the function's own address (infra/ingest.py)."""
+    notes_per_address: float = 30 / 10_000
+    """Notes to the staff (社内通知): one a day for every 10,000 addresses. What is more than A_DAY is not mailed."""
+    staff: int = 2
+    """Addresses that a note goes to; SES charges each."""
     events_per_mail: float | None = 2.3
     """Records of SES per mail, opens and clicks included (reliability.md §4.2); None: as counted."""
     kept_days: float = 30
@@ -222,8 +227,8 @@ class _Month:
         """Every line, before it is priced."""
         return [
             self._ses(), self._api(), self._webhook_units(), self._webhook_functions(), self._mail_units(),
-            self._step_function(), self._orchestration(), self._feedback(), self._archive(), self._stored(),
-            self._logs(), self._traces(), self._nightly(), self._standing(),
+            self._step_function(), self._orchestration(), self._feedback(), self._staff(), self._archive(),
+            self._stored(), self._logs(), self._traces(), self._nightly(), self._standing(),
         ]  # fmt: skip
 
     # --- what was counted ---
@@ -369,6 +374,20 @@ class _Month:
         return "到達・苦情などの受信（SQS・DynamoDB・Lambda）", usage, said
 
     # --- what is assumed ---
+
+    def _staff(self) -> tuple[str, dict[str, float], str]:
+        """A note takes a mail's rows, one more for the day's count, and an object of the tray."""
+        notes = self.addresses * self.assumed.notes_per_address
+        mailed = min(notes, A_DAY * MONTH_SECONDS / 86_400)
+        waited = MILLISECONDS["dynamodb"] * (_OF_A_MAIL + 1) + MILLISECONDS["s3"] + MILLISECONDS["ses"]
+        usage = {
+            "ses_mail": mailed * self.assumed.staff,
+            "write_unit": notes * (_OF_A_MAIL + 1),
+            "object_put": notes,
+            "lambda_gb_second": notes * waited / 1000 * MEMORY_GB["Step"],
+        }
+        said = f"1日 {notes / 30:,.0f} 件、宛先{self.assumed.staff}、メールは1日{A_DAY}通まで"
+        return "社内通知（SES・DynamoDB・S3）", usage, said
 
     def _archive(self) -> tuple[str, dict[str, float], str]:
         windows = MONTH_SECONDS / self.assumed.archive_window_seconds * self.assumed.shards

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from infra.cli.bill import app, read_rates
 from shared.core.errors import RejectedError
+from shared.delivery.staff import A_DAY
 from shared.measurement.cost import prices as table
 from shared.measurement.cost.bill import (
     BARS,
@@ -100,6 +101,8 @@ def test_a_months_bill_reconciles_with_one_made_by_hand() -> None:
         "シナリオの進行（Step Functions・掃引）": (300 * 6 + mapped) * 0.000025
         + mapped * 1.06e-6 + 300 * (1.25e-6 + 0.2e-6 + 0.01 * 0.0000133334 + 0.1425e-6)
         + batches * 4 * (4.7e-6 + 0.37e-6),
+        # Ten notes a day to two addresses, each six rows and an object; 0.109 s.
+        "社内通知（SES・DynamoDB・S3）": 300 * (2 * 0.0001 + 6 * 0.715e-6 + 4.7e-6 + 0.109 * 0.0000133334),
         "保存と復旧（DynamoDB・PITR）": (6.0 + 0.8 * 0.6) * 0.285,
         "ログ（CloudWatch Logs）": (webhooks * (0.25 + 0.05 * 0.35) + batches * 3 * 0.35) / 1e6 * 0.76,
         "トレース（X-Ray）": (300 + batches * 3) * 5e-6,
@@ -107,6 +110,12 @@ def test_a_months_bill_reconciles_with_one_made_by_hand() -> None:
     }  # fmt: skip
     for name, usd in by_hand.items():
         assert found[name] == pytest.approx(usd, rel=0.01), name
+
+
+def test_the_staff_is_mailed_no_more_than_its_day_allows_and_the_rest_waits_in_the_tray() -> None:
+    (line,) = [line for line in bill(1_000_000, _synthetic(), PRICES).lines if line.name.startswith("社内通知")]
+    assert (line.usage["ses_mail"], line.usage["object_put"]) == (2 * 30 * A_DAY, 3000)
+    assert A_DAY < 100
 
 
 def test_a_mail_that_was_counted_takes_six_write_units_at_most() -> None:
