@@ -1,9 +1,11 @@
-"""Doors that no other test goes through: two pages, a form, two queues and a schedule, each once, deployed."""
+"""Doors that no other test goes through: two pages, a form, two queues, a schedule, a staged scenario, deployed."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,14 +21,14 @@ from infra.cli.session import Deployment
 from infra.cli.shop import save_shop
 from infra.cli.sms import connect_receipts, connect_replies
 from infra.demo import shopify, verify
-from infra.demo.settle import settle, wait_until
+from infra.demo.settle import machine_arn, settle, wait_until
 from infra.demo.shopify import Buyer
 from infra.demo.stage import Stage
 from infra.demo.story import PRODUCTS, SHOP
 from infra.local.lifecycle import LocalCloud
 from infra.local.process import internal
 from infra.local.stand_ins.line import BOT, TOKEN, LineStandIn
-from infra.names import AMAZON_QUEUE, CONFIGURATION_SET
+from infra.names import AMAZON_QUEUE, CONFIGURATION_SET, scenario_machine
 from shared.core.ids import CustomerId, EventId, ScenarioId, SendId, TenantId, digest
 from shared.customers import fold
 from shared.customers.model import PersonState
@@ -42,7 +44,8 @@ from shared.delivery.rules import reaches
 from shared.delivery.send import IN_DOUBT
 from shared.delivery.store import Attempt, DynamoLedgerStore
 from shared.delivery.tokens import UnsubscribeToken, sign
-from shared.ingest.model import ConsentFacts, Event, EventType, Person
+from shared.delivery.tray import S3Tray, waiting
+from shared.ingest.model import ConsentFacts, Event, EventType, Person, SurveyFacts
 from shared.ingest.signing import hmac_base64
 from shared.scenarios.enrolment import Enrolment, Instance
 from shared.scenarios.store import DynamoEnrolmentStore
@@ -53,6 +56,7 @@ HTTP = urllib3.PoolManager(retries=False, timeout=30)
 SAMPLES = Path(__file__).parents[1] / "samples"
 LINE_USER = f"U{7:032x}"
 CONTRACT = {"next_delivery_on": "12月1日", "lines": [{"title": "見本の茶葉", "quantity": 2}]}
+STAFF = "staff@shop.example.jp"
 JIRO = Buyer(70_001, "jiro.mihon@example.jp", "見本", "次郎")
 
 
@@ -302,6 +306,60 @@ def says_yes_to_texts(tenant: TenantId, number: str) -> Event:
         version="1",
         person=Person(source_customer_id=str(JIRO.number), email=JIRO.email, phone=number),
         facts=ConsentFacts(channel="sms", granted=True, method="test"),
+    )
+
+
+def test_an_unhappy_answer_is_mailed_to_the_staff_once_and_names_nobody(doors: Doors) -> None:
+    tenant, at = doors.shop.shop.tenant, datetime.now(UTC) - timedelta(days=1, minutes=1)
+    shop = save_shop(doors.place, tenant, {"sections.delivery.staff_mail": STAFF})
+    customers = CustomerStore(doors.place.outputs["CustomersTable"], doors.place.client("dynamodb"))
+    with schedules_paused(doors.cloud), published(doors.place, "survey_follow_up"):
+        fold.apply(is_unhappy(tenant, at), customers, keys_of(doors.place), shop)
+        settle(doors.cloud.emulator, executions=False)
+        for _ in range(2):
+            fire_schedule(doors.cloud, "SweepSurveyFollowUp")
+            wait_until(lambda: bool(to_staff(doors)), "the mail to the staff", 60)
+            settle(doors.cloud.emulator)
+    (mail,) = to_staff(doors)
+    assert mail["subject"] == "【社内通知】アンケートで「不満」のお答えがありました"
+    assert f"matakite customer show {doors.customer}" in mail["text"]
+    assert not any(word in json.dumps(mail, ensure_ascii=False) for word in ("次郎", str(JIRO.email)))
+    tray = S3Tray(doors.place.outputs["WorkBucket"], doors.place.client("s3"))
+    assert [each["customer_id"] for each in waiting(tray, tenant, "notify")] == [doors.customer]
+
+
+def to_staff(doors: Doors) -> list[dict[str, Any]]:
+    sent = internal(doors.cloud.emulator, "GET", "/_matakite/outbox?limit=100000")["messages"]
+    return [mail for mail in sent if mail["to"] == [STAFF]]
+
+
+@contextmanager
+def published(place: Deployment, scenario_id: str) -> Iterator[None]:
+    """While inside, a staged preset sends: its machine is what deploying it as `status: live` would make of it."""
+    states, arn = place.client("stepfunctions"), machine_arn(place, scenario_machine(scenario_id))
+    staged = states.describe_state_machine(stateMachineArn=arn)["definition"]
+    live, steps = re.subn(r'"staged": ?true', '"staged":false', staged)
+    assert steps, f"{scenario_id} is live already"
+    states.update_state_machine(stateMachineArn=arn, definition=live)
+    try:
+        yield
+    finally:
+        states.update_state_machine(stateMachineArn=arn, definition=staged)
+
+
+def is_unhappy(tenant: TenantId, at: datetime) -> Event:
+    return Event(
+        tenant=tenant,
+        event_id=EventId("doors-survey"),
+        event_type=EventType.SURVEY_ANSWERED,
+        source="survey",
+        store=SHOP,
+        subject=f"survey/{SHOP}/answer/doors",
+        occurred_at=at,
+        received_at=at,
+        version="1",
+        person=Person(email=JIRO.email),
+        facts=SurveyFacts(survey_id="purchase", question_id="satisfaction", choices=("bad",)),
     )
 
 

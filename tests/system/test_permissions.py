@@ -69,7 +69,6 @@ NOT_EXERCISED: Mapping[tuple[str, str, str], str] = {
     (r"(ScenariosStep|DeliveryReconcile|SignUpSignUp)Role", r"ses:SendEmail", r".*:tenant/\*"): _CHANNELS,
     (r"(ScenariosStep|DeliveryReconcile|SignUpSignUp)Role", r"sms-voice:SendTextMessage", r".*"): _CHANNELS,
     (r"(ScenariosStep|DeliveryReconcile|SignUpSignUp)Role", r"ssm:GetParameter", r".*/(line|endpoints)/\*"): _CHANNELS,
-    (r"ScenariosStepRole", r"s3:PutObject", r".*/outbox/\*"): _CHANNELS,
     (r"ScenariosStepRole", r"dynamodb:PutItem", r".*Events"): "no scenario of this suite tags anybody",
     (r"ScenariosStepRole", r"dynamodb:Query", r".*/index/by_customer"): "a cart may come again at once",
     (r"PrivacySweepErasedRole", r"dynamodb:DeleteItem", r".*Deliveries"): _NOBODY_LATE,
