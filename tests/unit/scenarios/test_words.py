@@ -32,7 +32,7 @@ def templates() -> TemplateStore:
         (root / "t" / "coupon").mkdir(exist_ok=True)
         (root / "t" / "coupon" / name).write_text(text)
     (root / "t" / "one" / "webhook.json").write_text('{"name": {{ person.name | json }}}')
-    (root / "t" / "one" / "notify.txt").write_text("{{ person.order_count }}")
+    (root / "t" / "one" / "notify.txt").write_text("見本")
     (root / "t" / "one" / "line.json").write_text('{"type": "text", "text": "x"}')
     return TemplateStore(root)
 
