@@ -47,6 +47,9 @@ QUEUE = timedelta(seconds=20)
 PATIENCE = timedelta(milliseconds=500)
 """The longest wait right before the call: what was read of the person must not grow old (I3)."""
 
+LONG = timedelta(seconds=2.5)
+"""Whose block begins so much later takes the longest: by then its other threads are there to use it."""
+
 PER_QUEUE = 50
 """Calls a second in one queue at most: with what the first second of a campaign adds, its row is written less than 100
 times a second (reliability.md T13).
@@ -172,12 +175,12 @@ class Pace:
         self._quota: Quota | None = None
         self._read_at: datetime | None = None
         self._leased = 0
-        self._queue = 0
-        """In which we stood last: a worker stands in each in turn."""
         self._left_at: dict[int, datetime] = {}
         """The end of our last block in each queue."""
         self._alone = False
         """Nobody else took a block between our last two, or for a while before the last."""
+        self._behind = False
+        """Our last block began LONG after we asked."""
         self._cool_until: datetime | None = None
         self._cool_for = COOL_OFF
         self.ahead = timedelta(milliseconds=200)
@@ -246,24 +249,31 @@ class Pace:
         return self._slots.popleft() if self._slots and self._slots[0] <= until else None
 
     def _lease(self, now: datetime, until: datetime) -> None:
-        """One write for a block; where others send, too, no longer than there are threads to use it at once."""
+        """One write for a block in one of the queues; any of them, or all workers would stand in the same."""
         quota = self._known_quota(now)
         queues = max(1, math.ceil(quota.per_second / PER_QUEUE))
-        self._queue = (self._queue + 1) % queues
+        queue = now.microsecond % queues
         # Whole calls a second where there are several: the parts of calls would add up to calls too many.
         rate = (quota.per_second // queues if queues > 1 else quota.per_second) / (1 + GRACE.total_seconds())
-        least = math.ceil(rate * ALONE.total_seconds()) if self._alone else 1
-        wanted = max(least, min(self._waiting, rate * BLOCK.total_seconds()))
-        count = int(max(1, min(wanted, quota.left - self._leased)))
+        count = int(max(1, min(self._wanted(rate, queues), quota.left - self._leased)))
         spacing = timedelta(seconds=1 / rate)
-        account = f"{self._account}#{self._queue}" if self._queue else self._account
+        account = f"{self._account}#{queue}" if queue else self._account
         lease = self._store.lease(account, spacing * count, now, until)
         if lease is None:
             return
-        self._alone = lease.free_at in (None, self._left_at.get(self._queue)) or now - lease.free_at > QUIET
-        self._left_at[self._queue] = lease.start + spacing * count
+        self._alone = lease.free_at in (None, self._left_at.get(queue)) or now - lease.free_at > QUIET
+        self._behind = lease.start - now > LONG
+        self._left_at[queue] = lease.start + spacing * count
         self._leased += count
         self._slots.extend(lease.start + spacing * n for n in range(count))
+
+    def _wanted(self, rate: float, queues: int) -> float:
+        """Where others send, too, no more slots than there are threads to use them in time."""
+        longest = rate * BLOCK.total_seconds()
+        if self._behind and queues == 1:
+            return longest
+        least = math.ceil(rate * ALONE.total_seconds()) if self._alone else 1
+        return max(least, min(self._waiting, longest))
 
     def _known_quota(self, now: datetime) -> Quota:
         if self._quota is None or self._read_at is None or now - self._read_at > LEARNT:
