@@ -167,9 +167,15 @@ def on_stream(
     return queue
 
 
-def on_queue(function: lambda_.Function, queue: sqs.Queue, *, batch_size: int = 10) -> None:
-    """Feed a queue to a function with partial batch responses."""
-    function.add_event_source(sources.SqsEventSource(queue, batch_size=batch_size, report_batch_item_failures=True))
+def on_queue(
+    function: lambda_.Function, queue: sqs.Queue, *, batch_size: int = 10, window: Duration | None = None
+) -> None:
+    """Feed a queue to a function with partial batch responses; more than ten at once are collected for a `window`."""
+    function.add_event_source(
+        sources.SqsEventSource(
+            queue, batch_size=batch_size, max_batching_window=window, report_batch_item_failures=True
+        )
+    )
 
 
 def work_queue(scope: Construct, queue_id: str, function_timeout: Duration) -> tuple[sqs.Queue, sqs.Queue]:

@@ -15,6 +15,7 @@ import heapq
 import json
 import threading
 import zlib
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -52,7 +53,7 @@ class EnrolmentStore(Protocol):
         ...
 
     def due(self, tenant: TenantId, scenario: ScenarioId, until: datetime, limit: int) -> list[Enrolment]:
-        """Who is due, the longest waiting first; eventually consistent, so a claim decides."""
+        """Who is due, the longest waiting first and the shards in turn; eventually consistent, so a claim decides."""
         ...
 
     def claim(
@@ -151,22 +152,19 @@ class DynamoEnrolmentStore:
         )
 
     def due(self, tenant: TenantId, scenario: ScenarioId, until: datetime, limit: int) -> list[Enrolment]:
-        """Who is due, the longest waiting first; a crowd that waits equally long from every shard in turn, so that
-        those who are claimed together do not have one key.
-        """
-        shards = [self._due_of_shard(key, until) for key in _due_keys(tenant, scenario)]
-        return [enrolment for _, _, enrolment in islice(heapq.merge(*shards, key=_waiting), limit)]
+        """Who is due, the longest waiting first."""
+        shards = [self._due_of_shard(tenant, scenario, shard, until) for shard in range(SHARDS)]
+        return list(islice(_in_turn(shards), limit))
 
-    def _due_of_shard(self, key: str, until: datetime) -> Iterator[tuple[str, int, Enrolment]]:
-        """(since when they are due, place in the shard, who)."""
+    def _due_of_shard(self, tenant: TenantId, scenario: ScenarioId, shard: int, until: datetime) -> Iterator[Enrolment]:
+        values = {":key": _shard_key(tenant, scenario, shard), ":until": to_iso(until)}
         query = {
             "TableName": self._table,
             "IndexName": "due",
             "KeyConditionExpression": "due_key = :key AND due_at <= :until",
-            "ExpressionAttributeValues": _texts({":key": key, ":until": to_iso(until)}),
+            "ExpressionAttributeValues": _texts(values),
         }
-        for place, item in enumerate(self._query(query)):
-            yield item["due_at"]["S"], place, _enrolment(item)
+        return map(_enrolment, self._query(query))
 
     def claim(
         self, tenant: TenantId, scenario: ScenarioId, occurrence: str, execution: str, version: str, at: datetime
@@ -412,7 +410,10 @@ class MemoryEnrolmentStore:
         """Who is due, the longest waiting first."""
         armed = [row for row in self._rows.values() if row.state is EnrolmentState.ARMED]
         mine = [row for row in armed if (row.tenant, row.scenario) == (tenant, scenario)]
-        return sorted((row for row in mine if row.due_at and row.due_at <= until), key=_due_at)[:limit]
+        shards: defaultdict[str, list[Enrolment]] = defaultdict(list)
+        for row in sorted((row for row in mine if row.due_at and row.due_at <= until), key=_due_at):
+            shards[_due_key(row)].append(row)
+        return list(islice(_in_turn(shards.values()), limit))
 
     def claim(
         self, tenant: TenantId, scenario: ScenarioId, occurrence: str, execution: str, version: str, at: datetime
@@ -511,19 +512,26 @@ def _due_at(enrolment: Enrolment) -> tuple[datetime, str]:
     return enrolment.due_at or enrolment.touched_at, enrolment.occurrence
 
 
-def _waiting(due: tuple[str, int, Enrolment]) -> tuple[str, int]:
-    return due[:2]
+def _in_turn(shards: Iterable[Iterable[Enrolment]]) -> Iterator[Enrolment]:
+    """The longest waiting first, and of those who wait equally long (a crowd) from every shard in turn.
+
+    So those who are claimed together do not stand under one key.
+    """
+
+    def placed(shard: Iterable[Enrolment]) -> Iterator[tuple[datetime, int, Enrolment]]:
+        return ((_due_at(row)[0], place, row) for place, row in enumerate(shard))
+
+    for _, _, row in heapq.merge(*map(placed, shards), key=lambda each: each[:2]):
+        yield row
 
 
 def _due_key(enrolment: Enrolment) -> str:
-    shard = zlib.crc32(enrolment.occurrence.encode()) % SHARDS
-    return _due_keys(enrolment.tenant, enrolment.scenario)[shard]
+    return _shard_key(enrolment.tenant, enrolment.scenario, zlib.crc32(enrolment.occurrence.encode()) % SHARDS)
 
 
-def _due_keys(tenant: TenantId, scenario: ScenarioId) -> list[str]:
-    """Every shard's. The first has no number: it is also that of rows made due before there were shards."""
-    key = f"{tenant}#{scenario}"
-    return [key, *(f"{key}#{shard}" for shard in range(1, SHARDS))]
+def _shard_key(tenant: TenantId, scenario: ScenarioId, shard: int) -> str:
+    """The first shard has no number: it is also that of rows made due before there were shards."""
+    return f"{tenant}#{scenario}#{shard}" if shard else f"{tenant}#{scenario}"
 
 
 def _key(tenant: TenantId, scenario: ScenarioId, occurrence: str) -> dict[str, Any]:

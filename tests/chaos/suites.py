@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from functools import partial
 
-from tests.chaos import cohorts, deploys, intake, order, poison, saying_no, scanners, sending
+from tests.chaos import cohorts, deploys, hot, intake, order, poison, saying_no, scanners, sending
 from tests.chaos.suite import Suite
 
 
@@ -30,6 +30,13 @@ SUITES = (
     Suite("T11", "workers' clocks wrong by up to 24 h", 2_000, sending.clocks, "I1 I2 I3 I6"),
     Suite(
         "T12", "1 % poison in a queue and a stream", 100, poison.poisoned, "dead in 5 tries, p99 ≤ 2 ×, stall ≤ 60 s"
+    ),
+    Suite(
+        "T13",
+        "a crowd at once, keys of 1,000 WCU and 3,000 RCU",
+        20,
+        hot.crowded,
+        "≤ 1 % throttled, ≤ 100 writes/s",
     ),
     Suite("T14", "ticks × 5, batches twice, maps redriven", 500, cohorts.ticks, "I1 I2"),
     Suite("T15", "opt-outs from 4 sources against senders", 10_000, saying_no.opt_out_race, "I3, acknowledged in 1 s"),

@@ -67,10 +67,9 @@ def test_a_due_list_of_many_pages_is_complete(store: EnrolmentStore, tenant: Ten
 
 
 def test_a_crowd_that_is_due_at_once_is_handed_over_from_every_shard_in_turn(
-    cloud: boto3.Session, scenarios_table: str, tenant: TenantId
+    store: EnrolmentStore, tenant: TenantId
 ) -> None:
     """Whom one batch claims does not stand under one key of the index, and nobody is left out or twice in it."""
-    store = DynamoEnrolmentStore(scenarios_table, cloud.client("dynamodb"))
     for number in range(4 * SHARDS):
         store.arm(armed(tenant, f"c{number:03}"))
     handed = store.due(tenant, CART, NOW + HOUR, 1000)

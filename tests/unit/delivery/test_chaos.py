@@ -9,7 +9,7 @@ import pytest
 
 from shared.core.errors import UnavailableError
 from shared.customers.stream import fold_records
-from shared.delivery import send, store, unsubscribe
+from shared.delivery import pacing, send, store, unsubscribe
 from shared.delivery.links import clicks
 from shared.delivery.model import Outcome, Reason, SendState
 from shared.scenarios import rules
@@ -73,6 +73,14 @@ def _take_programs_for_people(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(clicks, "is_machine_agent", lambda agent: False)
 
 
+def _keep_the_due_under_one_key(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("shared.scenarios.store.SHARDS", 1)
+
+
+def _stand_in_one_queue(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(pacing, "PER_QUEUE", 1_000_000)
+
+
 def _go_on_in_a_pause(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryEnrolmentStore, "paused", lambda *given: False)
 
@@ -92,6 +100,8 @@ def _take_nobody_out(patch: pytest.MonkeyPatch) -> None:
         (_trust_the_first_read, "T15"),
         (_act_on_every_method, "T16"),
         (_take_programs_for_people, "T16"),
+        (_keep_the_due_under_one_key, "T13"),
+        (_stand_in_one_queue, "T13"),
         (_go_on_in_a_pause, "T20"),
         (_take_nobody_out, "T20"),
     ],
