@@ -37,6 +37,7 @@ from shared.scenarios.rehearse import Rehearsal
 from shared.scenarios.step import COME_BACK_SECONDS
 from shared.scenarios.store import MemoryEnrolmentStore
 from shared.scenarios.sweep import LIMIT
+from tests.chaos.poison import fed
 from tests.unit.scenarios.world import CART, MORNING, STORE, TENANT, World, a_cart, a_person
 
 WRITES, READS = 1_000, 3_000
@@ -53,8 +54,8 @@ ARMED_PER_SECOND = 4 * 0.29 / 0.0012
 """People made due: a call each of the trigger, of 0.29 processors, on the stream's four shards."""
 SENT_PER_SECOND = 500 / (1 + GRACE.total_seconds())
 """Of an account whose MaxSendRate is 500."""
-FEEDBACK_BATCH, EVENTS_PER_MAIL = 50, 2.3
-"""SES's events in one call of the feedback (infra/delivery.py), and of one mail (measurement/cost/bill.py)."""
+EVENTS_PER_MAIL = 2.3
+"""Of SES (measurement/cost/bill.py)."""
 THREADS = 16
 """Of one function (`StepDeps.workers`)."""
 A_PERSONS = 10
@@ -241,13 +242,14 @@ class Outbox(FakeChannel):
         super().__init__()
         self.mails = 0
         self._partitions = partitions
+        self._mails_a_feedback = int(fed().queue_batch / EVENTS_PER_MAIL)
 
     def send(self, message: Message) -> Accepted:
         """See Channel."""
         lane = self._partitions.lane
         lane.at = lane.sent_at = max(lane.at, lane.sent_at + Options().concurrency / SENT_PER_SECOND)
         self.mails += 1
-        if self.mails % int(FEEDBACK_BATCH / EVENTS_PER_MAIL) == 0:
+        if self.mails % self._mails_a_feedback == 0:
             self._partitions.elsewhere(pace._reputation_key(message.key.tenant)["pk"]["S"])
         return Accepted(f"m{self.mails}")
 

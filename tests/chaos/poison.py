@@ -1,7 +1,7 @@
 """Chaos of what cannot be handled (T12): a hundredth of a queue and of a stream is poison, and the rest must not care.
 
-The live functions answer; `infra/house.py` says how often they are asked (`on_stream`, `on_queue`, `work_queue`), and
-time is virtual. AWS does not document the stream's pauses between tries: here they double from a second.
+The live functions answer, as often as the synthesised stack says they are asked, and time is virtual. AWS does not
+document the stream's pauses between tries: here they double from a second.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from functions.customers import update_state
 from functions.delivery import receive_feedback
-from infra.local.emulator.stream_policy import Outcome, Policy, outcome_of, work_through
+from infra.local.emulator.stream_policy import Outcome, Policy, outcome_of, policy_of, work_through
 from shared.core.ids import CustomerId, SendId, TenantId
 from shared.core.shop import Shop
 from shared.customers.identity import customer_ref
@@ -31,6 +32,7 @@ from shared.delivery.pace.store import MemoryPaceStore
 from shared.delivery.store import MemoryLedgerStore
 from shared.ingest.oversize import MemoryOversize, NoOversize
 from shared.ingest.store import MemoryEventStore
+from tests.stack import templates
 from tests.unit.customers import test_stream as webhooks
 from tests.unit.customers.world import KEYS, SHOP, TENANT
 from tests.unit.delivery.test_feedback import about
@@ -38,9 +40,8 @@ from tests.unit.delivery.test_feedback import about
 RECORDS = 100
 POISON = (1, 2, 0, 1)
 """A hundredth over all cases."""
-STREAM = Policy(retries=3, bisect=True, partial=True, max_age_seconds=6 * 3600)
-STREAM_BATCHES, QUEUE_BATCH = (10, 40, 100), 10
-RECEIVES, VISIBILITY, POLLERS = 5, 180.0, 5
+POLLERS = 5
+"""With which Lambda begins to ask a queue."""
 TRIES = 5
 LONGEST_STALL = 60.0
 SLOWER = 2.0
@@ -51,6 +52,42 @@ def poisoned(case: int, rng: random.Random) -> None:
     poison = POISON[case % len(POISON)]
     _queue(poison, rng)
     _stream(poison, rng)
+
+
+# --- what the stack says ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Fed:
+    """How the stack feeds the fold from its stream, and the feedback from its queue."""
+
+    stream: Policy
+    stream_batch: int
+    queue_batch: int
+    queue_window: float
+    receives: int
+    visibility: float
+
+
+@cache
+def fed() -> Fed:
+    """Read from the synthesised templates, so that a change of the stack is played here."""
+    stream, queue = _mapping("UpdateState"), _mapping("ReceiveFeedback")
+    source = templates().resource(queue["EventSourceArn"]["Fn::GetAtt"][0])["Properties"]
+    return Fed(
+        stream=policy_of(stream),
+        stream_batch=int(stream["BatchSize"]),
+        queue_batch=int(queue["BatchSize"]),
+        queue_window=float(queue.get("MaximumBatchingWindowInSeconds", 0)),
+        receives=int(source["RedrivePolicy"]["maxReceiveCount"]),
+        visibility=float(source["VisibilityTimeout"]),
+    )
+
+
+def _mapping(function: str) -> dict[str, Any]:
+    mappings = templates().properties("AWS::Lambda::EventSourceMapping")
+    (found,) = (mapping for _, mapping in mappings if function in json.dumps(mapping["FunctionName"]))
+    return found
 
 
 # --- the queue --------------------------------------------------------------------------------------------------------
@@ -69,21 +106,24 @@ class Queue:
 
     def play(self) -> None:
         """Until every message is done or dead."""
-        pollers = [0.0] * POLLERS
+        limits, pollers = fed(), [0.0] * POLLERS
         waiting = [(at, number) for number, at in enumerate(self.arrives)]
         heapq.heapify(waiting)
         while waiting:
             now = max(heapq.heappop(pollers), waiting[0][0])
+            until = now + limits.queue_window
             batch: list[int] = []
-            while waiting and waiting[0][0] <= now and len(batch) < QUEUE_BATCH:
+            while waiting and waiting[0][0] <= until and len(batch) < limits.queue_batch:
+                now = max(now, waiting[0][0])
                 batch.append(heapq.heappop(waiting)[1])
+            now = now if len(batch) == limits.queue_batch else until
             done_at = now + 0.1 + 0.02 * len(batch)
             heapq.heappush(pollers, done_at)
             for number in self._failed(batch, done_at):
-                if self.receives[number] == RECEIVES:
+                if self.receives[number] == limits.receives:
                     self.dead.append(number)
                 else:
-                    heapq.heappush(waiting, (now + VISIBILITY, number))
+                    heapq.heappush(waiting, (now + limits.visibility, number))
 
     def _failed(self, batch: Sequence[int], done_at: float) -> set[int]:
         self.receives.update(batch)
@@ -155,7 +195,7 @@ class Shard:
         """All of it, a batch after the other."""
         for start in range(0, len(records), size):
             batch = list(records[start : start + size])
-            work_through(batch, STREAM, self._invoke, self._give_up, self._pause, lambda _: 0.0)
+            work_through(batch, fed().stream, self._invoke, self._give_up, self._pause, lambda _: 0.0)
 
     def _invoke(self, piece: list[dict[str, Any]]) -> Outcome:
         numbers = [_number(record) for record in piece]
@@ -163,7 +203,7 @@ class Shard:
         if self.bugs & set(numbers):
             return Outcome(error=True, checkpoint=0)
         answer = update_state.handler({"Records": piece}, None, self.deps)
-        outcome = outcome_of({"body": answer}, piece, partial=True)
+        outcome = outcome_of({"body": answer}, piece, partial=fed().stream.partial)
         if outcome.checkpoint:
             self._moves()
         return outcome
@@ -185,7 +225,7 @@ def _stream(count: int, rng: random.Random) -> None:
     bugs = {number for number in sorted(poison) if rng.random() < 0.5}
     records = [_order(number, rng, spoilt=str(number) in poison - bugs) for number in range(RECORDS)]
     shard = Shard(bugs, FoldDeps(MemoryCustomerStore(), MemoryOversize(), KEYS, _shop))
-    shard.play(records, rng.choice(STREAM_BATCHES))
+    shard.play(records, rng.choice((10, 40, fed().stream_batch)))
     assert poison <= shard.dead, f"neither handled nor dead: {sorted(poison - shard.dead)}"
     assert shard.longest_stall <= LONGEST_STALL, f"the shard stood still for {shard.longest_stall:.0f} s"
     for number in range(RECORDS):

@@ -24,6 +24,8 @@ class Suite:
     play: Case
     holds: str
     """What must hold, in the words of the invariants."""
+    ready: Callable[[], object] = lambda: None
+    """Done once, before the workers part."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Result:
 def run(suite: Suite, seed: str, cases: Iterable[int], workers: int) -> Result:
     """Play these cases of a suite; every one that fails is told, none stops the others."""
     started = time.perf_counter()
+    suite.ready()
     numbers = list(cases)
     blocks = [numbers[start : start + _BLOCK] for start in range(0, len(numbers), _BLOCK)]
     play = partial(_play, suite.test, seed)

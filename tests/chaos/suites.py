@@ -29,14 +29,20 @@ SUITES = (
     Suite("T7", "SES, LINE away 30 min – 14 h, tables 5 min, sweep 3 days", 200, cohorts.outage, "I1 I2 I6"),
     Suite("T11", "workers' clocks wrong by up to 24 h", 2_000, sending.clocks, "I1 I2 I3 I6"),
     Suite(
-        "T12", "1 % poison in a queue and a stream", 100, poison.poisoned, "dead in 5 tries, p99 ≤ 2 ×, stall ≤ 60 s"
+        "T12",
+        "1 % poison in a queue and a stream",
+        100,
+        poison.poisoned,
+        "dead in 5 tries, p99 ≤ 2 ×, stall ≤ 60 s",
+        ready=poison.fed,
     ),
     Suite(
         "T13",
-        "a crowd at once, keys of 1,000 WCU and 3,000 RCU",
-        20,
+        "a crowd at once; keys of 1,000 WCU, 3,000 RCU",
+        40,
         hot.crowded,
         "≤ 1 % throttled, ≤ 100 writes/s",
+        ready=poison.fed,
     ),
     Suite("T14", "ticks × 5, batches twice, maps redriven", 500, cohorts.ticks, "I1 I2"),
     Suite("T15", "opt-outs from 4 sources against senders", 10_000, saying_no.opt_out_race, "I3, acknowledged in 1 s"),

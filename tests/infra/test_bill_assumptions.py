@@ -8,7 +8,7 @@ from datetime import timedelta
 from shared.ingest.store import RETENTION
 from shared.measurement.cost.bill import QUEUES, Assumptions
 from shared.scenarios.sweep import BATCH_SIZE
-from tests.infra.conftest import Templates
+from tests.stack import Templates
 
 ASSUMED = Assumptions()
 

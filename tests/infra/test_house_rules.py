@@ -11,7 +11,8 @@ from infra.functions import UNTRACED
 from shared.core.settings import variable
 from shared.customers import fold
 from shared.ingest.sources import ses
-from tests.infra.conftest import Templates, function_files, our_functions, settings_fields
+from tests.infra.conftest import function_files, our_functions, settings_fields
+from tests.stack import Templates
 
 _TRACES = "X-Ray has no resource-level permissions"
 _LOG_DELIVERY = "the vended log delivery of Step Functions has no resource-level permissions"

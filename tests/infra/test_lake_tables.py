@@ -10,7 +10,7 @@ import pytest
 from shared.analytics.meaning import result_tables
 from shared.analytics.parquet import arrow_schema
 from shared.analytics.schema import BASE_TABLES, partition_path
-from tests.infra.conftest import Templates
+from tests.stack import Templates
 
 TABLES = [*BASE_TABLES, *result_tables()]
 

@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.infra.conftest import Templates
 from tests.infra.test_house_rules import listed
+from tests.stack import Templates
 
 REVIEWED = Path(__file__).with_name("iam.txt")
 HASH = re.compile(r"(?<=[A-Za-z])[0-9A-F]{8}(?=\W|$)")

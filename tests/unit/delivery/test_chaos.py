@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from shared.delivery.links import clicks
 from shared.delivery.model import Outcome, Reason, SendState
 from shared.scenarios import rules
 from shared.scenarios.store import MemoryEnrolmentStore
+from tests.chaos import poison
 from tests.chaos.__main__ import main
 from tests.chaos.suite import Suite, run
 from tests.chaos.suites import SUITES
@@ -73,6 +75,12 @@ def _take_programs_for_people(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(clicks, "is_machine_agent", lambda agent: False)
 
 
+def _receive_what_is_dead_again(patch: pytest.MonkeyPatch) -> None:
+    """A stack whose queue gives up later."""
+    known = poison.fed()
+    patch.setattr(poison, "fed", lambda: replace(known, receives=known.receives + 1))
+
+
 def _keep_the_due_under_one_key(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("shared.scenarios.store.SHARDS", 1)
 
@@ -100,6 +108,7 @@ def _take_nobody_out(patch: pytest.MonkeyPatch) -> None:
         (_trust_the_first_read, "T15"),
         (_act_on_every_method, "T16"),
         (_take_programs_for_people, "T16"),
+        (_receive_what_is_dead_again, "T12"),
         (_keep_the_due_under_one_key, "T13"),
         (_stand_in_one_queue, "T13"),
         (_go_on_in_a_pause, "T20"),
