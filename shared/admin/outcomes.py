@@ -41,6 +41,7 @@ STATES: Mapping[EnrolmentState, Label] = {
 TRIGGERS: Mapping[Trigger, Label] = {
     Trigger.CART_ABANDONED: Label("カート", "a cart"),
     Trigger.ORDER_PLACED: Label("注文", "an order"),
+    Trigger.FRIEND_ORDERED: Label("ご紹介", "a friend's order"),
     Trigger.PAGE_VIEWED: Label("ページの閲覧", "a page view"),
     Trigger.LOGGED_IN: Label("ログイン", "a login"),
     Trigger.TRACKED: Label("サイトでの行動", "something done on the site"),

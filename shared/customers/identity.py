@@ -38,6 +38,7 @@ from shared.customers.model import (
     Subscription,
     Visit,
 )
+from shared.customers.referrals import referrer_of
 from shared.ingest.model import (
     CartFacts,
     ConsentFacts,
@@ -169,7 +170,8 @@ def _anonymous_keys(event: Event, known: bool) -> set[str]:
 def record_of(event: Event, refs: Iterable[Ref], keys: KeyRing) -> Record:
     """What one event says about its person."""
     facts, place = event.facts, f"{event.source}/{event.store}"
-    orders = {f"{place}/{order.order_id}": order for order in orders_of(event)}
+    referrer = referrer_of(facts.referral, event.tenant, keys) if isinstance(facts, OrderFacts) else None
+    orders = {f"{place}/{order.order_id}": replace(order, referrer=referrer) for order in orders_of(event)}
     carts = {f"{place}/{facts.token}": _cart(event, facts)} if isinstance(facts, CartFacts) else {}
     contracts = (
         {f"{place}/{facts.subscription_id}": _subscription(event, facts)}

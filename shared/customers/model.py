@@ -69,6 +69,8 @@ class Order:
     discount: int = 0
     coupons: tuple[str, ...] = ()
     media: str | None = None
+    referrer: CustomerId | None = None
+    """Whose link the buyer came by (紹介者), under the id they had when they got it."""
     subscription_id: str | None = None
     delivery_number: int | None = None
     offline: bool = False

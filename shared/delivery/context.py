@@ -16,9 +16,12 @@ from types import MappingProxyType
 from typing import Any
 
 from shared.core.clock import shop_day
+from shared.core.ids import CustomerId
+from shared.core.keys import KeyRing
 from shared.core.money import format_amount
 from shared.core.shop import Shop
 from shared.customers.model import Cart, Order, PersonState, Profile, Subscription
+from shared.customers.referrals import share_url
 from shared.delivery.content.catalogue import EMPTY, Catalogue, Product
 from shared.delivery.content.recommend import arrivals, recommend, viewed
 from shared.delivery.policy import SECTION
@@ -29,7 +32,9 @@ LIVE = ("order", "contract", "points", "rank", "viewed", "recommendations", "arr
 """Lists are empty and the others None where nothing is known."""
 
 Drawn = Mapping[str, Callable[[], Any]]
-"""What the scenario brings and is taken only for a message that names it: a code of a campaign (`coupon`)."""
+"""What is made only for a message that names it: a code of a campaign (`coupon`), the link by which somebody recommends
+the shop (`share_url`).
+"""
 NOTHING: Drawn = MappingProxyType({})
 
 JAPAN = "Asia/Tokyo"
@@ -79,6 +84,12 @@ def contract_context(contract: Subscription, catalogue: Catalogue = EMPTY) -> di
         "next_delivery_on": day(contract.next_delivery_on) if contract.next_delivery_on else None,
         "deliveries": contract.deliveries,
     }
+
+
+def share_link(shop: Shop, customer: CustomerId, keys: KeyRing) -> str | None:
+    """`share_url` of a template: the shop's address as this person passes it on (ご紹介リンク)."""
+    shop_url = shop.section(SECTION).get("shop_url")
+    return share_url(str(shop_url), shop.tenant, customer, keys) if shop_url else None
 
 
 def day(on: date) -> str:

@@ -65,6 +65,7 @@ GIVEN: Mapping[str, Any] = {
     "shop": {"name": "見本商店", "url": "https://shop.example.jp/", "guide_url": "https://shop.example.jp/guide"},
     "sender": asdict(SENDER),
     "unsubscribe_url": UNSUBSCRIBE_URL,
+    "share_url": "https://shop.example.jp/?utm_source=referral&utm_medium=share&mk_ref=sample",
 }
 """What every template is given (context.template_context), with everything known."""
 

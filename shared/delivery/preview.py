@@ -15,9 +15,10 @@ from shared.core.shop import Shop
 from shared.customers.model import PersonState
 from shared.delivery.channels.ses import HTML, SUBJECT, TEXT, mailbox, quoted
 from shared.delivery.content.catalogue import EMPTY, Catalogue
-from shared.delivery.context import LIVE, cart_context, template_context
+from shared.delivery.context import LIVE, Drawn, cart_context, template_context
 from shared.delivery.lint import GIVEN_LIVE, read_meta
 from shared.delivery.lint_parts import OTHER_PARTS
+from shared.delivery.policy import SECTION
 from shared.delivery.render import TemplateStore
 from shared.delivery.sender import sender_of
 
@@ -43,9 +44,9 @@ def preview(
     declared = read_meta(folder).variables if folder.is_dir() else {}
     own = _own(person)
     url = f"{shop.public_url}/v1/unsubscribe/{NOWHERE}"
-    live = template_context(person, shop, sender_of(shop), url, own, lambda: catalogue)
+    live = template_context(person, shop, sender_of(shop), url, own, lambda: catalogue, _shared(shop))
     samples = {name: value for name, value in declared.items() if not _has(live, name)}
-    context = template_context(person, shop, sender_of(shop), url, {**own, **samples}, lambda: catalogue)
+    context = template_context(person, shop, sender_of(shop), url, {**own, **samples}, lambda: catalogue, _shared(shop))
     parts = [part for part in (SUBJECT, HTML, TEXT, *OTHER_PARTS) if (folder / part).exists()]
     return Preview(store.render(template, parts or (SUBJECT,), context), tuple(sorted(samples)))
 
@@ -54,8 +55,14 @@ def sample(store: TemplateStore, template: str, person: PersonState, shop: Shop)
     """The same for nobody in particular: everything that a scenario or a person brings is a sample."""
     meta = read_meta(store.root / template)
     given = {**GIVEN_LIVE, **meta.variables}
-    context = template_context(person, shop, sender_of(shop), f"{shop.public_url}/v1/unsubscribe/{NOWHERE}", given)
+    url = f"{shop.public_url}/v1/unsubscribe/{NOWHERE}"
+    context = template_context(person, shop, sender_of(shop), url, given, drawn=_shared(shop))
     return Preview(store.render(template, (SUBJECT, HTML, TEXT), context), tuple(sorted(given)))
+
+
+def _shared(shop: Shop) -> Drawn:
+    """The shop's address without anybody's token: whoever orders by it was recommended by nobody."""
+    return {"share_url": lambda: shop.section(SECTION).get("shop_url")}
 
 
 def mail_to_oneself(shown: Preview, shop: Shop, to: str) -> dict[str, Any]:

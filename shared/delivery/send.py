@@ -36,7 +36,7 @@ from shared.delivery.channels.channel import (
     StoppedError,
 )
 from shared.delivery.content.catalogue import EMPTY, Catalogue
-from shared.delivery.context import NOTHING, Drawn, template_context
+from shared.delivery.context import NOTHING, Drawn, share_link, template_context
 from shared.delivery.coupons.issue import NoCouponError
 from shared.delivery.links.link import tagged
 from shared.delivery.model import Contact, LedgerRow, Outcome, Purpose, Reason, SendRequest, SendState
@@ -367,7 +367,8 @@ class _Delivery:
         )
         url = f"{house.shop.public_url}/v1/unsubscribe/{tokens.sign(token, self.deps.keys)}"
         catalogue = partial(self.deps.read_catalogue, request.tenant)
-        context = template_context(person, house.shop, house.sender, url, request.context, catalogue, drawn=self.drawn)
+        drawn: Drawn = {**self.drawn, "share_url": partial(share_link, house.shop, request.customer_id, self.deps.keys)}
+        context = template_context(person, house.shop, house.sender, url, request.context, catalogue, drawn)
         parts = self.deps.renderer.render(request.template, self._channel().parts, context)
         return Message(
             key=self.key,

@@ -9,6 +9,8 @@ import re
 from urllib.parse import parse_qs, urlsplit
 
 UTM = ("utm_source", "utm_medium", "utm_campaign")
+REFERRAL = "mk_ref"
+"""What a link that somebody recommends us with carries (shared/customers/referrals.py)."""
 _MOST = 100
 _PERSONAL = re.compile(r"@|%40|\d[\d -]{8,}\d")
 
@@ -26,10 +28,18 @@ def joined(source: str | None, medium: str | None = None, campaign: str | None =
 
 def from_landing_page(url: str | None) -> str | None:
     """The utm values of the page a visit began on (a path is enough)."""
-    if not url:
-        return None
+    return joined(*(_asked(url).get(name) for name in UTM))
+
+
+def referral(url: str | None) -> str | None:
+    """The token of whoever recommended the shop to somebody whose visit began on this page, as it was given."""
+    return _asked(url).get(REFERRAL)
+
+
+def _asked(url: str | None) -> dict[str, str]:
+    """The first of each value of a URL's query."""
     try:
-        values = parse_qs(urlsplit(url).query, max_num_fields=50)
+        values = parse_qs(urlsplit(url or "").query, max_num_fields=50)
     except ValueError:
-        return None
-    return joined(*(values.get(name, [None])[0] for name in UTM))
+        return {}
+    return {name: said[0] for name, said in values.items()}

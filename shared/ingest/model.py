@@ -154,6 +154,8 @@ class OrderFacts:
     """Codes used."""
     media: str | None = None
     """How the buyer came (広告媒体): utm source/medium/campaign joined with `/`, or the cart's own code."""
+    referral: str | None = None
+    """The token of the link by which somebody recommended the shop to the buyer (紹介), as it was given."""
     subscription_id: str | None = None
     delivery_number: int | None = None
     """n-th delivery of that subscription (お届け回数), first = 1."""

@@ -12,7 +12,7 @@ from shared.scenarios.language.steps import Send
 from shared.scenarios.model import Scenario
 from shared.scenarios.rules import carts_of
 
-EVERYWHERE = frozenset({"person", "shop", "sender", "unsubscribe_url", *LIVE})
+EVERYWHERE = frozenset({"person", "shop", "sender", "unsubscribe_url", "share_url", *LIVE})
 """What every message may speak of (`shared/delivery/context.py`)."""
 
 

@@ -31,9 +31,9 @@ class Instance:
     source: str = ""
     store: str = ""
     key: str = ""
-    """Token of the cart, id of the order or contract; of anything else what makes it this one."""
+    """Token of the cart, id of the order, contract or friend; of anything else what makes it this one."""
     kind: str = "cart"
-    """`cart`, `order`, `contract` or `person`."""
+    """`cart`, `order`, `contract`, `friend` or `person`."""
 
     @property
     def is_cart(self) -> bool:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from shared.core.clock import shop_day, to_iso
 from shared.core.ids import CustomerId
-from shared.customers.model import Attribute, PersonState, Profile, Scores
+from shared.customers.model import Attribute, Order, PersonState, Profile, Scores
 from shared.delivery.model import Reason
 from shared.ingest.model import SubscriptionState
 from shared.scenarios.conditions import View, bought, holds, shows
@@ -42,6 +42,7 @@ ROWS: dict[Trigger, tuple[str, ...]] = {
     Trigger.STATUS_CHANGED: ("profile",),
     Trigger.SEGMENT_ENTERED: ("profile",),
     Trigger.SEGMENT_LEFT: ("profile",),
+    Trigger.FRIEND_ORDERED: ("order",),
     Trigger.BACK_IN_STOCK: ("visits",),
     Trigger.BROADCAST: (),
 }
@@ -69,6 +70,8 @@ class Arrival:
     instance: Instance
     touched_at: datetime
     due_at: datetime
+    customer_id: CustomerId | None = None
+    """Whom it lets in, where that is somebody else."""
 
 
 def rows_of(entry: Entry) -> tuple[str, ...]:
@@ -97,6 +100,8 @@ def arrivals(
             found = mine.status(before.scores if before else None)
         case Trigger.SEGMENT_ENTERED | Trigger.SEGMENT_LEFT:
             found = mine.segments(before)
+        case Trigger.FRIEND_ORDERED:
+            found = mine.recommendations()
         case Trigger.BACK_IN_STOCK:
             found = mine.stock_requests()
         case Trigger.DATE:
@@ -104,6 +109,15 @@ def arrivals(
         case _:
             return []
     return [each for each in found if now <= each.due_at + entry.expires_after]
+
+
+def recommended(enrolment: Enrolment, person: PersonState, friend: PersonState | None) -> bool:
+    """Is the order that let them in still the first valid one of a friend, who is not themselves (名寄せ)?"""
+    if friend is None or friend.profile.customer_id == person.profile.customer_id or person.profile.erased:
+        return False
+    valid = [(order.ordered_at, order.order_id, order) for order in friend.orders if order.valid and order.ordered_at]
+    first = min(valid, key=lambda each: each[:2], default=None)
+    return first is not None and _of_friend(first[2]) == enrolment.occurrence
 
 
 def turned_away(enrolment: Enrolment, entry: Entry | None, period: Period | None, view: View, timezone: str) -> str:
@@ -184,6 +198,14 @@ class _Looking:
                 continue
             instance = Instance(order.source, order.store, order.order_id, "order")
             yield self._arrival(order_occurrence(order), instance, order.ordered_at)
+
+    def recommendations(self) -> Iterator[Arrival]:
+        """Of whoever recommended the shop to this person; whether it was their first order is asked at the step."""
+        for order in self.person.orders:
+            if order.valid and order.ordered_at is not None and order.referrer not in {None, self.customer_id}:
+                about = Instance(order.source, order.store, self.customer_id, "friend")
+                arrival = self._arrival(_of_friend(order), about, order.ordered_at)
+                yield replace(arrival, customer_id=order.referrer)
 
     def contracts(self) -> Iterator[Arrival]:
         for contract in self.person.subscriptions:
@@ -316,6 +338,10 @@ class _Looking:
 
     def _of_person(self, at: datetime, *what: str) -> Arrival:
         return self._arrival(person_occurrence(self.customer_id, *what), Instance(kind="person"), at)
+
+
+def _of_friend(order: Order) -> str:
+    return person_occurrence(order.referrer or CustomerId(""), "friend", order_occurrence(order))
 
 
 def _anniversary(born: date, year: int) -> date:

@@ -50,7 +50,7 @@ from shared.scenarios.rehearse import Rehearsal, Timeline
 from shared.scenarios.rules import NOT_ELIGIBLE, entering
 from shared.scenarios.step import PROMISED, TAGGED, StepDeps, run_step
 from shared.scenarios.store import MemoryEnrolmentStore
-from shared.scenarios.stories import begin
+from shared.scenarios.stories import FRIEND, begin
 from shared.scenarios.sweep import SweepDeps, sweep
 from shared.scenarios.trigger import enrol, entry_rules, follow
 
@@ -184,6 +184,7 @@ class _World:
     ledger: MemoryLedgerStore = field(default_factory=MemoryLedgerStore)
     channels: dict[str, FakeChannel] = field(default_factory=dict)
     coupons: SampleCoupons = field(default_factory=SampleCoupons)
+    friend: PersonState | None = None
 
     def __post_init__(self) -> None:
         self.touched_at = _instant(self.example.cart.touched_at)
@@ -227,7 +228,7 @@ class _World:
     def _begin(self) -> None:
         """What lets them in happens, as the stream tells it."""
         story = begin(self.scenario.entry, self.person, self.touched_at, STORE, SHOP.timezone)
-        self.person = story.person
+        self.person, self.friend = story.person, story.friend
         for row in story.rows(TENANT, self.example.cart.historical):
             follow(row, self.rules, self.enrolments, self.clock.at, timezone=_shop_time, before=story.before)
         if self.scenario.entry.event is Trigger.BROADCAST and self.rules:
@@ -257,6 +258,9 @@ class _World:
                 self._react(event)
             case "viewed" | "logged_in":
                 self._visit(event)
+            case "friend_cancelled" if self.friend is not None:
+                orders = tuple(replace(order, cancelled=True) for order in self.friend.orders)
+                self.friend = replace(self.friend, orders=orders)
             case "contract_cancelled":
                 ended = {"state": SubscriptionState.CANCELLED, "cancelled_at": self.clock.at}
                 contracts = tuple(replace(each, **ended) for each in self.person.subscriptions)  # type: ignore[arg-type]
@@ -302,8 +306,8 @@ class _World:
         deps = SweepDeps(self.enrolments, self.files, self, lambda: [TENANT])
         sweep(self.scenario.scenario_id, deps, self.clock.at)
 
-    def _read(self, _tenant: TenantId, _customer: CustomerId) -> PersonState:
-        return self.person
+    def _read(self, _tenant: TenantId, customer: CustomerId) -> PersonState:
+        return self.friend if self.friend and customer == FRIEND else self.person
 
     def start(self, scenario: str, execution: str, document: Mapping[str, Any]) -> bool:
         """`Machines`: a rehearsal in this world's time."""

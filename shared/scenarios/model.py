@@ -28,6 +28,8 @@ condition on the person asked when they are collected):
     {event: contract_changed, state: [cancelled]}        a 定期契約 came into this state
     {event: status_changed, to: [dormant], from: [at_risk, loyal]}       ステータス, as a night found it
     {event: segment_entered, segment: [vip]} · {event: segment_left, segment: vip}      セグメント, as a night found it
+    {event: friend_ordered, after: 14d}      紹介: a new customer, who came by the `share_url` of one of this person's
+        messages, placed an order, and has not cancelled it when they are collected
     {event: back_in_stock, product: [A-1], within: 60d}      入荷通知: asked for by the tracked event
         `back_in_stock_requested` with a product_id, and on sale again by the last night's product feed
     {event: date, date: birthday, days: -7, at: "10:00"}     days before (-) or after; at = shop time, default 10:00

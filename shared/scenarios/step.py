@@ -261,6 +261,10 @@ class _Step:
             return Reason.TOO_LATE  # a send says so in the ledger
         if entry is None and call.period is None:
             return ""
+        if entry is not None and entry.event is Trigger.FRIEND_ORDERED:
+            friend = self.deps.person(call.tenant, CustomerId(enrolment.instance.key))
+            if not entries.recommended(enrolment, person, friend):
+                return rules.NOT_ELIGIBLE
         view = View(person, enrolment.touched_at, self.now, enrolment.occurrence)
         return entries.turned_away(enrolment, entry, call.period, view, self._timezone())
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from shared.core.clock import shop_day
-from shared.core.ids import TenantId
+from shared.core.ids import CustomerId, TenantId
 from shared.customers.model import (
     Attribute,
     AttributeValue,
@@ -26,6 +26,7 @@ from shared.ingest.model import Line, SubscriptionState
 from shared.scenarios.language.entries import STOCK_REQUEST, DateOf, Entry, Trigger
 
 DAY = timedelta(days=1)
+FRIEND = CustomerId("friend")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +35,25 @@ class Story:
 
     person: PersonState
     before: Profile | None = None
+    friend: PersonState | None = None
+    """Who came by their link."""
 
     def rows(self, tenant: TenantId, historical: bool) -> Iterator[ChangedRow]:
         """The state as the stream of the customers table tells it."""
-        person = self.person
-        base = ChangedRow(tenant, person.profile.customer_id, "profile", historical)
-        for order in person.orders:
-            yield replace(base, kind="order", order=order)
-        for contract in person.subscriptions:
-            yield replace(base, kind="subscription", subscription=contract)
-        if person.visits:
-            yield replace(base, kind="visits", visits=person.visits)
-        yield replace(base, profile=person.profile, attributes=person.attributes)
+        yield from _rows(self.person, tenant, historical)
+        if self.friend is not None:
+            yield from _rows(self.friend, tenant, historical)
+
+
+def _rows(person: PersonState, tenant: TenantId, historical: bool) -> Iterator[ChangedRow]:
+    base = ChangedRow(tenant, person.profile.customer_id, "profile", historical)
+    for order in person.orders:
+        yield replace(base, kind="order", order=order)
+    for contract in person.subscriptions:
+        yield replace(base, kind="subscription", subscription=contract)
+    if person.visits:
+        yield replace(base, kind="visits", visits=person.visits)
+    yield replace(base, profile=person.profile, attributes=person.attributes)
 
 
 def begin(entry: Entry, person: PersonState, at: datetime, store: str, timezone: str) -> Story:
@@ -72,6 +80,10 @@ def begin(entry: Entry, person: PersonState, at: datetime, store: str, timezone:
             return _judged(entry, person, shop_day(at, timezone) - DAY)
         case Trigger.SEGMENT_ENTERED | Trigger.SEGMENT_LEFT:
             return _moved(entry, person, shop_day(at, timezone) - DAY)
+        case Trigger.FRIEND_ORDERED:
+            order = Order("shopify", store, "example-order", at, "JPY", 3000, referrer=person.profile.customer_id)
+            friend = PersonState(Profile(person.profile.tenant, FRIEND))
+            return Story(person, friend=_bought(friend, order))
         case Trigger.BACK_IN_STOCK:
             asked = Visit("visit", at, "tracked", STOCK_REQUEST, "/", None, product)
             return Story(_visited(person, [asked]))

@@ -84,7 +84,7 @@ def follow(
         elif row.kind in rows_of(rule.entry) and (rule.entry.date is not None or not row.historical):
             person = _part(row)
             for arrival in arrivals(rule.entry, person, timezone(row.tenant), now, before) if person else ():
-                enrol(row.tenant, row.customer_id, arrival, rule, store)
+                enrol(row.tenant, arrival.customer_id or row.customer_id, arrival, rule, store)
 
 
 @dataclass(frozen=True)

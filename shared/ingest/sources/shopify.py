@@ -300,6 +300,7 @@ def _order_facts(body: Body, cancelled_at: datetime | None) -> OrderFacts:
         discount=abs(_money(body, "total_discounts", currency) or 0),
         coupons=_coupons(body),
         media=_media(body),
+        referral=media.referral(read.text(body, "landing_site")),
         delivery_number=1 if _FIRST in tags else None,
         offline=read.word(body, "source_name") == "pos",
     )

@@ -335,6 +335,7 @@ def _order_facts(envelope: Envelope, body: Body, means: Meaning) -> OrderFacts:
         discount=abs(_with_tax(body, "discount_total", "discount_tax", currency) or 0),
         coupons=_coupons(body),
         media=media.joined(*(_meta_text(body, f"_wc_order_attribution_{name}") for name in media.UTM)),
+        referral=media.referral(_meta_text(body, "_wc_order_attribution_session_entry")),
         subscription_id=_contract_of(body),
     )
 

@@ -30,6 +30,8 @@ class Trigger(StrEnum):
     SEGMENT_ENTERED = "segment_entered"
     """セグメント: a night found the person in it, who was not."""
     SEGMENT_LEFT = "segment_left"
+    FRIEND_ORDERED = "friend_ordered"
+    """紹介: somebody who came by their link placed a first order."""
     BACK_IN_STOCK = "back_in_stock"
     """入荷通知: a product they asked for can be bought again, as the last night's product feed has it."""
     DATE = "date"
@@ -104,6 +106,7 @@ BELONGS: Mapping[Trigger, tuple[str, ...]] = {
     Trigger.STATUS_CHANGED: ("to", "from"),
     Trigger.SEGMENT_ENTERED: ("segment",),
     Trigger.SEGMENT_LEFT: ("segment",),
+    Trigger.FRIEND_ORDERED: (),
     Trigger.BACK_IN_STOCK: ("product", "within"),
     Trigger.DATE: ("date", "days", "at"),
     Trigger.BROADCAST: (),
@@ -121,6 +124,15 @@ NEEDS: Mapping[Trigger, tuple[str, ...]] = {
     Trigger.DATE: ("date",),
 }
 KEYED = frozenset(
-    {Trigger.CART_ABANDONED, Trigger.ORDER_PLACED, Trigger.CONTRACT_CHANGED, Trigger.BACK_IN_STOCK, Trigger.BROADCAST}
+    {
+        Trigger.CART_ABANDONED,
+        Trigger.ORDER_PLACED,
+        Trigger.CONTRACT_CHANGED,
+        Trigger.FRIEND_ORDERED,
+        Trigger.BACK_IN_STOCK,
+        Trigger.BROADCAST,
+    }
 )
-"""Entered once for each cart, order, contract or broadcast; the others once per person unless `reentry` says more."""
+"""Entered once for each cart, order, contract, friend or broadcast; the others once per person unless `reentry` says
+more.
+"""

@@ -65,6 +65,7 @@ class ExampleEvent(Part):
         "viewed",
         "logged_in",
         "contract_cancelled",
+        "friend_cancelled",
     ]
     send: str | None = None
     """Of an opening or click: what was opened."""
