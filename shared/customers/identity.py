@@ -171,7 +171,7 @@ def record_of(event: Event, refs: Iterable[Ref], keys: KeyRing) -> Record:
     """What one event says about its person."""
     facts, place = event.facts, f"{event.source}/{event.store}"
     referrer = referrer_of(facts.referral, event.tenant, keys) if isinstance(facts, OrderFacts) else None
-    orders = {f"{place}/{order.order_id}": replace(order, referrer=referrer) for order in orders_of(event)}
+    orders = {f"{place}/{order.order_id}": order for order in orders_of(event, referrer)}
     carts = {f"{place}/{facts.token}": _cart(event, facts)} if isinstance(facts, CartFacts) else {}
     contracts = (
         {f"{place}/{facts.subscription_id}": _subscription(event, facts)}
@@ -260,8 +260,8 @@ def _subscription(event: Event, facts: SubscriptionFacts) -> Subscription:
     )
 
 
-def orders_of(event: Event) -> Iterable[Order]:
-    """What an event says of an order: at most one."""
+def orders_of(event: Event, referrer: CustomerId | None = None) -> Iterable[Order]:
+    """What an event says of an order: at most one. `referrer`: whose link the buyer came by."""
     facts = event.facts
     if isinstance(facts, OrderFacts):
         yield Order(
@@ -285,6 +285,7 @@ def orders_of(event: Event) -> Iterable[Order]:
             discount=facts.discount,
             coupons=facts.coupons,
             media=facts.media,
+            referrer=referrer,
             subscription_id=facts.subscription_id,
             delivery_number=facts.delivery_number,
             offline=facts.offline,

@@ -94,6 +94,14 @@ def test_the_campaign_is_read_from_the_landing_page_without_anybodys_address(lan
     assert order("orders-create", landing_site=landing).media == media
 
 
+@pytest.mark.parametrize(
+    ("landing", "token"),
+    [("/?utm_source=referral&mk_ref=v1.1.abc.def", "v1.1.abc.def"), ("/?mk_ref=", None), ("http://[x?mk_ref=a", None)],
+)
+def test_whose_link_the_buyer_came_by_is_read_from_the_landing_page(landing: str, token: object) -> None:
+    assert order("orders-create", landing_site=landing).referral == token
+
+
 def test_a_theme_may_note_the_campaign_in_the_order() -> None:
     assert order("orders-create@first-of-a-subscription").media == "mail"
 

@@ -113,6 +113,12 @@ def test_goods_discount_coupons_and_the_campaign() -> None:
     assert facts.media == "line/push"
 
 
+def test_whose_link_the_buyer_came_by_is_read_from_where_the_visit_began() -> None:
+    entry = {"key": "_wc_order_attribution_session_entry", "value": "https://shop.example.jp/?mk_ref=v1.1.abc.def"}
+    assert order("order.created@coupon-and-kana", meta_data=[entry]).referral == "v1.1.abc.def"
+    assert order("order.created@coupon-and-kana").referral is None
+
+
 @pytest.mark.parametrize(
     ("meta", "kana"),
     [
