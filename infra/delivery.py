@@ -76,9 +76,7 @@ class Delivery(Construct):
         """LINE and the shops' endpoints are known by their secrets; SMS is AWS's own."""
         self._house.grant_parameters(function, "line/*", "ssm:GetParameter")
         self._house.grant_parameters(function, "endpoints/*", "ssm:GetParameter")
-        numbers = Stack.of(self).format_arn(service="sms-voice", resource="*")
-        # Which number, sender id or pool a shop sends from is its own setting.
-        function.add_to_role_policy(iam.PolicyStatement(actions=["sms-voice:SendTextMessage"], resources=[numbers]))
+        grant_texts(function)
 
     def _grant_ses(self, function: lambda_.Function) -> None:
         stack = Stack.of(self)
@@ -207,6 +205,12 @@ class Delivery(Construct):
         what = "Count the sends in doubt; send an ambiguous transactional mail a second time"
         on_schedule(self, "EveryQuarterHour", function, Duration.minutes(15), what)
         return function
+
+
+def grant_texts(function: lambda_.Function) -> None:
+    """Which number, sender id or pool a shop sends from is its own setting."""
+    numbers = Stack.of(function).format_arn(service="sms-voice", resource="*")
+    function.add_to_role_policy(iam.PolicyStatement(actions=["sms-voice:SendTextMessage"], resources=[numbers]))
 
 
 def _default_bus_arn(scope: Construct) -> str:

@@ -9,6 +9,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra.customers import STORE_READS
+from infra.delivery import grant_texts
 from infra.house import House, on_queue, work_queue
 from infra.names import RECEIPTS_TOPIC
 
@@ -36,12 +37,13 @@ class Receipts(Construct):
         output.override_logical_id(RECEIPTS_TOPIC)
 
     def _grant_opt_outs(self, house: House) -> None:
-        """Whoever texts STOP adds to a person, as on a page; which shop is meant is seen from all of them."""
+        """Whoever texts STOP adds to a person, as on a page, and hears of it; which shop is meant is seen from all."""
         function = self.receive_receipt
         house.grant_keys(function)
         house.tables.customers.grant(function, *STORE_READS, "dynamodb:PutItem")
         house.grant_shops(function)
         house.grant_parameters(function, "shops", "ssm:GetParametersByPath")
+        grant_texts(function)
 
     def _topic(self) -> sns.Topic:
         topic = sns.Topic(self, "ReceiptsTopic", enforce_ssl=True)

@@ -10,15 +10,17 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from shared.core.aws import client
+from shared.core.aws import SINGLE_ATTEMPT, client
 from shared.core.clock import SystemClock
 from shared.core.settings import load
 from shared.core.shop import list_shop_ids
 from shared.delivery.feedback import FeedbackDeps
 from shared.delivery.live_pages import live_pages
 from shared.delivery.receipts import ReceiptDeps, receive
+from shared.delivery.replies.confirm import Confirmation
 from shared.delivery.replies.receive import ReplyDeps
 from shared.delivery.replies.store import DynamoTexted
+from shared.delivery.spend.store import DynamoSpend
 from shared.delivery.store import DynamoLedgerStore
 
 
@@ -39,7 +41,9 @@ def _dependencies() -> ReceiptDeps:
     pages = live_pages(at.customers_table, at.events_table, at.keys_secret, at.prefix)
     feedback = FeedbackDeps(pages.events, DynamoLedgerStore(at.deliveries_table, dynamodb))
     texted = DynamoTexted(at.deliveries_table, dynamodb)
-    return ReceiptDeps(feedback, ReplyDeps(texted, pages, lambda: list_shop_ids(at.prefix)))
+    spend = DynamoSpend(at.deliveries_table, client("dynamodb", SINGLE_ATTEMPT))
+    confirmation = Confirmation(texted, spend, client("pinpoint-sms-voice-v2", SINGLE_ATTEMPT))
+    return ReceiptDeps(feedback, ReplyDeps(texted, pages, confirmation, lambda: list_shop_ids(at.prefix)))
 
 
 def handler(event: dict[str, Any], context: Any, deps: ReceiptDeps | None = None) -> PartialItemFailureResponse:

@@ -35,7 +35,8 @@ def connect_sms(
     _console.print("SMS の送信結果を受け取る設定をしました。")
     if number:
         connect_replies(deployment, number)
-        _console.print("この番号に届く「STOP」「配信停止」などの返信は、すぐに配信停止として記録されます。")
+        _console.print("この番号に届く「STOP」「配信停止」などの返信は、すぐに配信停止として記録され、")
+        _console.print("停止したことを SMS で1通お返しします（1日1通まで。月の通数に数えます）。")
     else:
         _console.print("返信（STOP・配信停止）を受け取るには: matakite sms connect --number 電話番号のID（phone-…）")
         _console.print("  送信者ID（英数字の差出人）には返信できません。本文に配信停止のリンクを入れてください。")

@@ -32,6 +32,7 @@ from infra.names import AMAZON_QUEUE, CONFIGURATION_SET, scenario_machine
 from shared.core.ids import CustomerId, EventId, ScenarioId, SendId, TenantId, digest
 from shared.customers import fold
 from shared.customers.model import PersonState
+from shared.customers.referrals import share_url
 from shared.customers.store import CustomerStore
 from shared.delivery.channels.line import LineAccount
 from shared.delivery.line_link import DIALOG, link_path
@@ -47,7 +48,7 @@ from shared.delivery.tokens import UnsubscribeToken, sign
 from shared.delivery.tray import S3Tray, waiting
 from shared.ingest.model import ConsentFacts, Event, EventType, Person, SurveyFacts
 from shared.ingest.signing import hmac_base64
-from shared.scenarios.enrolment import Enrolment, Instance
+from shared.scenarios.enrolment import Enrolment, EnrolmentState, Instance
 from shared.scenarios.store import DynamoEnrolmentStore
 from tests.system.books import keys_of, people_of, table_of
 from tests.system.conftest import OpenShop, fire_schedule, schedules_paused
@@ -57,6 +58,7 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 LINE_USER = f"U{7:032x}"
 CONTRACT = {"next_delivery_on": "12月1日", "lines": [{"title": "見本の茶葉", "quantity": 2}]}
 STAFF = "staff@shop.example.jp"
+SABURO = Buyer(70_003, "saburo.friend@example.jp", "見本", "三郎")
 JIRO = Buyer(70_001, "jiro.mihon@example.jp", "見本", "次郎")
 
 
@@ -288,6 +290,10 @@ def test_who_texts_the_shop_to_stop_is_out_and_the_shop_can_prove_it(doors: Door
     internal(doors.cloud.emulator, "POST", "/_matakite/sms", said)
     settle(doors.cloud.emulator, executions=False)
     assert not reaches(doors.person, "sms", SHOP)
+    texts = internal(doors.cloud.emulator, "GET", "/_matakite/sms")["messages"]
+    (answer,) = [each for each in texts if each["DestinationPhoneNumber"] == number]
+    assert answer["OriginationIdentity"] == ours
+    assert "配信を停止しました" in answer["MessageBody"]
     said_no = [entry for entry in customers.consent_log(tenant, doors.customer) if not entry.granted]
     assert {(entry.channel, entry.method) for entry in said_no} == {("sms", METHOD)}
 
@@ -361,6 +367,25 @@ def is_unhappy(tenant: TenantId, at: datetime) -> Event:
         person=Person(email=JIRO.email),
         facts=SurveyFacts(survey_id="purchase", question_id="satisfaction", choices=("bad",)),
     )
+
+
+def test_a_friends_order_by_ones_link_makes_one_due_for_thanks_and_the_friend_for_none(doors: Doors) -> None:
+    tenant, at = doors.shop.shop.tenant, datetime.now(UTC)
+    link = share_url(f"https://{SHOP}/", tenant, doors.customer, keys_of(doors.place))
+    for buyer in (SABURO, JIRO):
+        order = shopify.order(70_100 + buyer.number, f"by-link-{buyer.number}", buyer, PRODUCTS[:1], at)
+        body = shopify.encode({**order, "landing_site": link.removeprefix(f"https://{SHOP}")})
+        secret = doors.shop.endpoint.secret
+        headers = shopify.headers("orders/create", body, secret, shop=SHOP, webhook_id=str(order["id"]), at=at)
+        assert HTTP.request("POST", doors.shop.endpoint.url, body=body, headers=headers).status == 200
+    settle(doors.cloud.emulator, executions=False)
+    enrolments = DynamoEnrolmentStore(doors.place.outputs["ScenariosTable"], doors.place.client("dynamodb"))
+    due = list(enrolments.people(tenant, ScenarioId("referral_thanks")))
+    assert [(each.customer_id, each.state) for each in due] == [(doors.customer, EnrolmentState.ARMED)]
+    friend = people_of(doors.shop)[CustomerId(due[0].instance.key)]
+    assert friend.profile.email == SABURO.email
+    assert due[0].due_at
+    assert due[0].due_at - at > timedelta(days=13)
 
 
 def test_somebody_whom_no_sweep_collected_makes_the_figure_that_calls(doors: Doors) -> None:

@@ -29,7 +29,7 @@ _GSM = frozenset(
 )
 _GSM_TWICE = frozenset("^{}\\[~]|€")
 """GSM-7's extension table: each takes two places."""
-_CODES = Codes(
+CODES = Codes(
     service="the SMS service",
     not_sent=frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException"}),
     stopped=frozenset({"ServiceQuotaExceededException"}),
@@ -57,7 +57,7 @@ class SmsChannel:
             raise RefusedError(f"the text takes {segments(text)} parts, at most {MAX_PARTS} are sent")
         origination = self._origination_of(message.key.tenant)
         promotional = message.purpose is Purpose.MARKETING
-        with certainty(_CODES):
+        with certainty(CODES):
             answer = self._client.send_text_message(
                 DestinationPhoneNumber=message.to,
                 OriginationIdentity=origination,

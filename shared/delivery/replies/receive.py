@@ -7,7 +7,8 @@ AWS End User Messaging publishes what a number with two-way SMS receives to the 
      "inboundMessageId": "…", "previousPublishedMessageId": "…"}
 
 The opt-out is committed before the message leaves the queue; repeated, it is the same. It counts for everybody whom
-this shop texted at that number and who still has it. What else people write is not kept: the words may name anybody.
+this shop texted at that number and who still has it, and is confirmed by a text (confirm.py). What else people write is
+not kept: the words may name anybody.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from shared.core.telemetry import logger
 from shared.customers.model import PersonState
 from shared.customers.rules import EVERY_STORE, normalise_phone
 from shared.delivery.channels.sms import origination
+from shared.delivery.replies.confirm import Confirmation
 from shared.delivery.replies.store import TextedStore, number_digest
 from shared.delivery.replies.words import asks_to_stop
 from shared.delivery.tokens import UnsubscribeToken
@@ -40,6 +42,7 @@ class ReplyDeps:
 
     texted: TextedStore
     pages: UnsubscribeDeps
+    confirmation: Confirmation
     tenants: Callable[[], list[TenantId]]
 
 
@@ -60,6 +63,9 @@ def receive_reply(record: read.Body, deps: ReplyDeps, now: datetime) -> int:
     out = list(_people(number, ours, deps))
     for tenant, person in out:
         _refuse(tenant, person, inbound, deps, now)
+    for tenant, person in dict(reversed(out)).items():
+        digest = number_digest(tenant, number, deps.pages.keys())
+        deps.confirmation.tell(deps.pages.read_shop(tenant), person.profile.customer_id, digest, number, ours, now)
     logger("delivery").info("opted out by text", extra={"inbound": inbound, "people": len(out)})
     return len(out)
 

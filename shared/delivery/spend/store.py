@@ -59,6 +59,10 @@ class SpendStore(Protocol):
         """What this send took was surely not used."""
         ...
 
+    def count(self, tenant: TenantId, account: str, units: int) -> None:
+        """Units that no cap holds back."""
+        ...
+
     def used(self, tenant: TenantId, account: str) -> int:
         """Units taken so far."""
         ...
@@ -144,6 +148,11 @@ class MemorySpend:
                 self._taken.discard(key)
                 self._used[key.tenant, account] -= units
 
+    def count(self, tenant: TenantId, account: str, units: int) -> None:
+        """See SpendStore."""
+        with self._lock:
+            self._used[tenant, account] = self._used.get((tenant, account), 0) + units
+
     def used(self, tenant: TenantId, account: str) -> int:
         """See SpendStore."""
         return self._used.get((tenant, account), 0)
@@ -174,6 +183,10 @@ class DynamoSpend:
         """See SpendStore."""
         if self._update(_send_row(key), "REMOVE spender", "attribute_exists(spender)", {}):
             self._count(key.tenant, account, -units, None)
+
+    def count(self, tenant: TenantId, account: str, units: int) -> None:
+        """See SpendStore."""
+        self._count(tenant, account, units, None)
 
     def used(self, tenant: TenantId, account: str) -> int:
         """See SpendStore."""

@@ -86,6 +86,12 @@ def test_no_limit_is_counted_too(spend: SpendStore) -> None:
     assert spend.used(TENANT, ACCOUNT) == 5
 
 
+def test_what_no_cap_holds_back_is_counted(spend: SpendStore) -> None:
+    spend.count(TENANT, ACCOUNT, 2)
+    spend.count(TENANT, ACCOUNT, 1)
+    assert spend.used(TENANT, ACCOUNT) == 3
+
+
 def test_many_at_once_stop_at_the_cap(spend: SpendStore) -> None:
     with ThreadPoolExecutor(8) as pool:
         granted = list(pool.map(lambda key: spend.reserve(key, ACCOUNT, 1, 10).granted, [a_key() for _ in range(30)]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -29,6 +30,14 @@ def test_everybody_texted_at_a_number_is_found_by_it_and_nobody_of_another_shop(
     assert texted.people(TENANT, "digest-a") == sorted([HANAKO, TARO])
     assert texted.people(TENANT, "digest-b") == [TARO]
     assert texted.people(TENANT, "digest-c") == []
+
+
+def test_they_are_answered_once_a_day_and_nobody_who_was_never_texted(texted: TextedStore) -> None:
+    texted.note(TENANT, "digest-d", HANAKO)
+    today, tomorrow = date(2026, 3, 2), date(2026, 3, 3)
+    assert [texted.answer(TENANT, "digest-d", HANAKO, on) for on in (today, today, tomorrow)] == [True, False, True]
+    assert not texted.answer(TENANT, "digest-d", TARO, today)
+    assert texted.people(TENANT, "digest-d") == [HANAKO]
 
 
 def test_an_erasure_takes_them_off_the_number_too(ledger_table: str, cloud: Any) -> None:

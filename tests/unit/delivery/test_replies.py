@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from functions.delivery import receive_receipt as function
 from shared.core.errors import RejectedError, UnavailableError
@@ -18,13 +19,16 @@ from shared.customers.model import PersonState
 from shared.customers.store import MemoryCustomerStore
 from shared.delivery.channels.channel import NotSentError
 from shared.delivery.channels.fake import FakeChannel
+from shared.delivery.channels.sms import segments
 from shared.delivery.feedback import FeedbackDeps
 from shared.delivery.receipts import ReceiptDeps, receive
+from shared.delivery.replies.confirm import Confirmation
 from shared.delivery.replies.noted import Noted
 from shared.delivery.replies.receive import METHOD, ReplyDeps
 from shared.delivery.replies.store import MemoryTexted, number_digest
 from shared.delivery.replies.words import asks_to_stop
 from shared.delivery.rules import reaches
+from shared.delivery.spend.store import MemorySpend, account_of
 from shared.delivery.store import MemoryLedgerStore
 from shared.delivery.unsubscribe import UnsubscribeDeps
 from shared.ingest.model import ConsentFacts, Event, EventType, Person
@@ -62,6 +66,19 @@ def test_other_words_are_no_opt_out(text: str) -> None:
     assert not asks_to_stop(text)
 
 
+class Texts:
+    """AWS End User Messaging, of which this suite needs one call; the system suite texts through its stand-in."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.fails: Exception | None = None
+
+    def send_text_message(self, **asked: Any) -> None:
+        if self.fails:
+            raise self.fails
+        self.sent.append(asked)
+
+
 @dataclass
 class Phones:
     """Two shops on one deployment, and people who were texted."""
@@ -73,7 +90,9 @@ class Phones:
         self.customers, self.texted = MemoryCustomerStore(), MemoryTexted()
         self.events = MemoryEventStore(MemoryOversize())
         pages = UnsubscribeDeps(lambda: KEYS, self.shop, self.customers, self.events)
-        replies = ReplyDeps(self.texted, pages, lambda: list(self.shops))
+        self.spend, self.answers = MemorySpend(), Texts()
+        confirmation = Confirmation(self.texted, self.spend, self.answers)
+        replies = ReplyDeps(self.texted, pages, confirmation, lambda: list(self.shops))
         self.deps = ReceiptDeps(self.feedback or FeedbackDeps(self.events, MemoryLedgerStore()), replies)
 
     def shop(self, tenant: TenantId) -> Any:
@@ -100,10 +119,12 @@ class Phones:
         self.texted.note(tenant, number_digest(tenant, phone, KEYS), known)
         return known
 
-    def texts(self, words: str = "配信停止", sender: str = NUMBER, to: str = OURS, **more: Any) -> None:
+    def texts(
+        self, words: str = "配信停止", sender: str = NUMBER, to: str = OURS, at: datetime = NOON, **more: Any
+    ) -> None:
         record = {"originationNumber": sender, "destinationNumber": to, "messageKeyword": "KEYWORD"}
         record |= {"messageBody": words, "inboundMessageId": "inbound-1", "previousPublishedMessageId": "p"}
-        receive(json.dumps(record | more), self.deps, NOON)
+        receive(json.dumps(record | more), self.deps, at)
 
     def person(self, customer: CustomerId, tenant: TenantId = TENANT) -> PersonState:
         found = self.customers.person(tenant, customer)
@@ -188,6 +209,44 @@ def test_a_reply_that_cannot_be_read_or_kept_comes_back_to_the_queue(phones: Pho
     record = {"messageId": "m1", "body": body, "eventSource": "aws:sqs"}
     answer = function.handler({"Records": [record]}, None, phones.deps)
     assert answer["batchItemFailures"] == []
+
+
+def test_who_texts_stop_hears_once_that_it_is_done_and_the_month_counts_it(phones: Phones) -> None:
+    for customer in ("1", "2"):
+        phones.customer(customer)
+    for number in range(3):
+        phones.texts(inboundMessageId=f"inbound-{number}")
+    (answer,) = phones.answers.sent
+    assert (answer["DestinationPhoneNumber"], answer["OriginationIdentity"]) == (NUMBER, OURS)
+    assert (answer["MessageType"], "ConfigurationSetName" in answer) == ("TRANSACTIONAL", False)
+    assert answer["MessageBody"].endswith("SMSの配信を停止しました。今後はお送りしません。")
+    assert segments(answer["MessageBody"]) == 1
+    assert phones.spend.used(TENANT, account_of("sms", phones.shop(TENANT), NOON)) == 1
+    phones.texts(inboundMessageId="tomorrow", at=NOON + timedelta(days=1))
+    assert len(phones.answers.sent) == 2
+
+
+@pytest.mark.parametrize("words", ["見本花子です。営業時間を教えてください", "はい"])
+def test_what_else_is_written_and_whoever_we_never_texted_is_not_answered(phones: Phones, words: str) -> None:
+    phones.customer()
+    phones.texts(words)
+    phones.texts(sender="+818000000077")
+    assert phones.answers.sent == []
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerException", "AccessDeniedException"])
+def test_an_opt_out_stands_where_its_confirmation_cannot_leave_and_it_is_not_tried_again(
+    phones: Phones, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    hanako = phones.customer()
+    answer = {"Error": {"Code": code, "Message": NUMBER}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    phones.answers.fails = ClientError(answer, "SendTextMessage")  # type: ignore[arg-type]
+    phones.texts()
+    assert not phones.reached(hanako)
+    assert NUMBER[1:] not in caplog.text
+    phones.answers.fails = None
+    phones.texts()
+    assert phones.answers.sent == []
 
 
 def _busy(*_: object) -> bool:
