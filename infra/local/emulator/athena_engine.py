@@ -49,10 +49,10 @@ class QueryError(ValueError):
 
 @dataclass(frozen=True)
 class Submitted:
-    """What the caller of StartQueryExecution gave beside the text."""
+    """What StartQueryExecution was given: its statement as it was read (none of DDL), and by whom."""
 
-    parameters: tuple[str, ...] = ()
-    caller: str = ""
+    statement: Statement | None
+    caller: str
 
 
 _submitted: contextvars.ContextVar[Submitted] = contextvars.ContextVar("matakite_athena_submitted")
@@ -455,13 +455,15 @@ def _start(start: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]],
         token = str(data.get("ClientRequestToken") or "")
         if token and _tokens.get(token) in athena._executions:
             return athena.json_response({"QueryExecutionId": _tokens[token]})
-        parameters = tuple(map(str, data.get("ExecutionParameters") or ()))
+        statement: Statement | None = None
         if athena._parse_ddl(data.get("QueryString", "")) is None:
+            parameters = tuple(map(str, data.get("ExecutionParameters") or ()))
             try:
-                to_duckdb(parse(str(data.get("QueryString", "")), parameters).query)
+                statement = parse(str(data.get("QueryString", "")), parameters)
+                to_duckdb(statement.query)
             except UntranslatableError as error:
                 return athena.error_response_json("InvalidRequestException", str(error), 400)
-        _submitted.set(Submitted(parameters, iam_evaluator.caller_arn()))
+        _submitted.set(Submitted(statement, iam_evaluator.caller_arn()))
         answer = start(data)
         if token and answer[0] == 200:
             _tokens[token] = json.loads(answer[2])["QueryExecutionId"]
@@ -481,13 +483,12 @@ class _Executor:
         started = time.monotonic()
         given = _submitted.get()
         try:
-            if ddl is not None:
+            if given.statement is None:
                 found = athena._run_ddl(ddl, database)
                 answer = Answer(found["columns"], found.get("column_types", []), found["rows"])
             else:
-                statement = parse(query, given.parameters)
                 answer = await asyncio.to_thread(
-                    self._engine.run, statement, database.lower(), Caller(given.caller), query_id
+                    self._engine.run, given.statement, database.lower(), Caller(given.caller), query_id
                 )
             self._succeed(execution, answer, Caller(given.caller))
         except (QueryError, UntranslatableError, TableError, ValueError, OSError) as error:
