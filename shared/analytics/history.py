@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from shared.analytics.archive import archive_history
@@ -56,6 +58,11 @@ def load_chunk(import_id: str, key: str, deps: HistoryDeps) -> dict[str, int]:
     Safe to repeat and to kill anywhere: a finished chunk is marked, an unfinished one is done again to the same end.
     Returns how many orders it holds and how many of them were new or different.
     """
+    with _uncollected():
+        return _load(import_id, key, deps)
+
+
+def _load(import_id: str, key: str, deps: HistoryDeps) -> dict[str, int]:
     events = read_chunk(deps.work.get(key))
     if any(event.tenant != deps.shop.tenant for event in events):
         raise RejectedError(f"chunk {key!r} holds events of another shop")
@@ -75,6 +82,16 @@ def load_chunk(import_id: str, key: str, deps: HistoryDeps) -> dict[str, int]:
     # Last: until it is there, the chunk counts as not done.
     deps.work.put(done, b"")
     return {"orders": len(events), "changed": changed}
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """What a chunk is made into stays until the chunk is done: looking through it for cycles is a fifth of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _fold(
