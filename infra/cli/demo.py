@@ -9,12 +9,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
 
 from infra.cli.analysis import follow_night
 from infra.cli.session import Deployment
@@ -22,6 +24,7 @@ from infra.demo import acts, cdnow, story, table, verify
 from infra.demo.stage import Stage, import_history, set_up, today
 from infra.local import lifecycle
 from infra.local.lifecycle import LocalCloud
+from infra.local.process import set_wait_scale
 from shared.analytics.reports import ReportStore
 from shared.core.clock import SystemClock, shop_day
 from shared.core.ids import ScenarioId
@@ -57,13 +60,11 @@ def demo(
 
 def _play(shoppers: int, customers: int | None, lead: timedelta, *, page: bool) -> bool:
     with _progress() as progress:
-        with _timed(progress, "deploy into the local cloud / デプロイ") as advance:
-            cloud = lifecycle.up(wait_scale=acts.WAIT_SCALE, page=page, on_progress=lambda _: advance())
+        with _phase(progress, "deploy into the local cloud / デプロイ"):
+            cloud = lifecycle.up(wait_scale=acts.WAIT_SCALE, page=page)
             deployment = Deployment(cloud.session, cloud.emulator.endpoint)
             stage = set_up(deployment)
         orders = _history(progress, stage, customers)
-        with _timed(progress, "nightly scoring in Athena / 夜間集計"):
-            follow_night(deployment, stage.shop, cdnow.yesterday(today(stage.shop)))
         day = story.play(SystemClock().now(), shoppers=shoppers, lead=lead, customers=customers or cdnow.CUSTOMERS)
         webhooks, surprises = _day(progress, stage, cloud, day)
     findings = verify.examine(stage, cloud.emulator, day, surprises, due(stage))
@@ -81,27 +82,28 @@ def _play(shoppers: int, customers: int | None, lead: timedelta, *, page: bool) 
 
 
 def _history(progress: Progress, stage: Stage, customers: int | None) -> int:
-    task = progress.add_task("import CDNOW's history / 受注履歴の取り込み", total=None)
-    with tempfile.TemporaryDirectory() as folder:
-        imported = import_history(
-            stage,
-            Path(folder) / "orders.csv",
-            customers,
-            lambda what, done, total: progress.update(task, completed=done, total=total),
-        )
-    progress.update(task, completed=1, total=1)
-    return imported.events
+    with (
+        _phase(progress, "import CDNOW's history / 受注履歴の取り込み") as advance,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        file = Path(folder) / "orders.csv"
+        return import_history(stage, file, customers, lambda _, done, total: advance(done, total)).events
 
 
 def _day(progress: Progress, stage: Stage, cloud: LocalCloud, day: story.Day) -> tuple[Counter[str], list[str]]:
-    task = progress.add_task("a shop's day: webhooks / カートのイベント", total=len(day.morning))
-    first = acts.morning(stage, cloud.emulator, day, lambda: progress.advance(task))
-    with _timed(progress, "carts become due, first mails leave / 1通目"):
+    with _phase(progress, "a shop's day: webhooks / カートのイベント") as advance:
+        done = count(1)
+        first = acts.morning(stage, cloud.emulator, day, lambda: advance(next(done), len(day.morning)))
+    # While the carts grow old.
+    with _phase(progress, "nightly scoring in Athena / 夜間集計"):
+        follow_night(stage.deployment, stage.shop, cdnow.yesterday(today(stage.shop)))
+    with _phase(progress, "carts become due, first mails leave / 1通目"):
         due_at = max(shopper.touched_at for shopper in day.shoppers) + story.TOUCHED_BEFORE_DUE
         acts.first_mails(stage, cloud.emulator, due_at)
-    with _timed(progress, "some order, some unsubscribe / 注文・配信停止"):
+    with _phase(progress, "some order, some unsubscribe / 注文・配信停止"):
         second = acts.evening(stage, cloud.emulator, day)
-    with _timed(progress, "days pass, second and third mails / 2・3通目"):
+    with _phase(progress, "days pass, second and third mails / 2・3通目"):
+        set_wait_scale(cloud.emulator, acts.HURRY)
         acts.all_mails(cloud.emulator)
     return first.answers + second.answers, [*first.surprises, *second.surprises]
 
@@ -115,18 +117,26 @@ def due(stage: Stage) -> int:
     return funnel(acts.SCENARIO, (), rows).total.due
 
 
+class _Seconds(ProgressColumn):
+    """How long a phase took: also what it did when its bar was full."""
+
+    def render(self, task: Task) -> Text:
+        """Of a phase that is over, until it was."""
+        return Text(f"{task.elapsed or 0:.0f} s", style="progress.elapsed")
+
+
 def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=_console
-    )
+    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Seconds(), console=_console)
 
 
 @contextmanager
-def _timed(progress: Progress, what: str) -> Iterator[Callable[[], None]]:
-    """A line that is busy while something runs whose length is not known."""
+def _phase(progress: Progress, what: str) -> Iterator[Callable[[int, int], None]]:
+    """A line that is busy until somebody says how much of how many is done, and full when the phase is over."""
     task = progress.add_task(what, total=None)
-    yield lambda: progress.update(task, advance=0)
-    progress.update(task, completed=1, total=1)
+    yield lambda done, total: progress.update(task, completed=done, total=total)
+    total = progress.tasks[task].total or 1
+    progress.update(task, completed=total, total=total)
+    progress.stop_task(task)
 
 
 def _stay_open() -> None:

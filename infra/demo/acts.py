@@ -23,7 +23,9 @@ from shared.core.errors import UnavailableError
 
 SCENARIO = verify.SCENARIO
 WAIT_SCALE = 1 / 7200
-"""A day of the scenario's waits passes in 12 seconds."""
+"""A day of the scenario's waits passes in 12 seconds: long enough to order or unsubscribe before the second mail."""
+HURRY = 1 / 86_400
+"""A day in a second: when the evening is over nobody has anything left to do."""
 _SECONDS_FOR_ALL_MAILS = 150
 
 

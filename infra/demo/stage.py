@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -74,6 +73,3 @@ def import_history(
 def today(shop: Shop) -> date:
     """The shop's date."""
     return shop_day(SystemClock().now(), shop.timezone)
-
-
-Say = Callable[[str], None]

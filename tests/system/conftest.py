@@ -36,8 +36,6 @@ SHOPPERS = 40
 SEED = 11
 LEAD = timedelta(seconds=15)
 """Until the day's carts are due: meanwhile they are posted and the night runs. It may take longer: schedules wait."""
-HURRY = 1 / 86_400
-"""Two days of waiting in two seconds: between the second and the third mail nobody has anything left to do."""
 
 SEGMENT = "r1f1"
 """Saved from a cell of a table before the night, which evaluates it."""
@@ -171,7 +169,7 @@ def _play(stage: Stage, cloud: LocalCloud) -> tuple[Day, tuple[Tally, Tally], da
     due_at = max(shopper.touched_at for shopper in day.shoppers) + story.TOUCHED_BEFORE_DUE
     acts.first_mails(stage, cloud.emulator, due_at)
     evening = acts.evening(stage, cloud.emulator, day)
-    set_wait_scale(cloud.emulator, HURRY)
+    set_wait_scale(cloud.emulator, acts.HURRY)
     acts.all_mails(cloud.emulator)
     set_wait_scale(cloud.emulator, acts.WAIT_SCALE)
     return day, (morning, evening), night

@@ -19,7 +19,7 @@ from infra.local.lifecycle import LocalCloud
 from infra.local.process import internal, set_wait_scale
 from infra.names import scenario_machine
 from shared.scenarios.sweep import BATCH_SIZE
-from tests.system.conftest import HURRY, OpenShop, fire_schedule, schedules_paused
+from tests.system.conftest import OpenShop, fire_schedule, schedules_paused
 
 PEOPLE = BATCH_SIZE + 3
 
@@ -28,7 +28,7 @@ PEOPLE = BATCH_SIZE + 3
 def shop(cloud: LocalCloud, open_shop: OpenShop) -> Iterator[Stage]:
     """Schedules stand still: all of them are to be due in one sweep."""
     with schedules_paused(cloud):
-        set_wait_scale(cloud.emulator, HURRY)
+        set_wait_scale(cloud.emulator, acts.HURRY)
         yield open_shop("exits")
         set_wait_scale(cloud.emulator, acts.WAIT_SCALE)
 
