@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
@@ -24,7 +27,7 @@ from shared.core.keys import KeyRing, parse_key_ring
 from shared.core.shop import Shop
 from shared.customers.items import StoredPerson
 from shared.customers.links import to_decide
-from shared.customers.model import PersonState
+from shared.customers.model import PersonState, Profile
 from shared.customers.store import CustomerStore
 from shared.delivery.model import LedgerRow
 from shared.delivery.store import DynamoLedgerStore
@@ -36,6 +39,8 @@ from shared.ingest.store import DynamoEventStore
 
 IMPORTED = (SOURCE, STORE)
 """The store of files that were imported without naming one (`matakite import orders`)."""
+
+_SEARCHING = "検索中 / looking through the shop …"
 
 app = typer.Typer(name="customer", help="Look a person up / 顧客", no_args_is_help=True)
 _console = Console(highlight=False)
@@ -55,11 +60,11 @@ def _customer() -> None:
 def find(
     text: Annotated[str, typer.Argument(help="Part of a name, kana, mail or postal address, or telephone number.")],
     shop: OfShop = None,
+    limit: Annotated[int, typer.Option(min=1, help="Stop at so many: the rest of the shop is not read.")] = 50,
 ) -> None:
-    """Who that may be (顧客検索): looks through the whole shop. `show` finds an exact address or number at once."""
+    """Who that may be (顧客検索). A whole mail address is found at once; a part of anything looks through the shop."""
     desk = open_desk(connect(), shop)
-    with _console.status("検索中 / looking through the shop …"):
-        found = list(search(text, desk.customers.everybody(desk.shop.tenant)))
+    found = _addressed(desk, text) or _looked_for(desk, text, limit)
     rows = tuple(
         (
             str(each.customer_id),
@@ -71,7 +76,29 @@ def find(
         for each in found
     )
     columns = ("顧客ID", "お名前", "メール", "電話", "住所")
-    _print_section(Section(f"{len(found)} 件", columns, rows, "見つかりません (nobody)"))
+    more = "まで（ほかにもいるかもしれません。言葉を足すか --limit で / maybe more）" if len(found) == limit else ""
+    _print_section(Section(f"{len(found)} 件{more}", columns, rows, "見つかりません (nobody)"))
+
+
+def _addressed(desk: Desk, text: str) -> list[Profile]:
+    if "@" not in text:
+        return []
+    try:
+        return [desk.person(text)[1].profile]
+    except NotFoundError:
+        return []
+
+
+def _looked_for(desk: Desk, text: str, limit: int) -> list[Profile]:
+    with _console.status(_SEARCHING) as status, closing(desk.customers.everybody(desk.shop.tenant)) as everybody:
+        return list(islice(search(text, _counted(everybody, status)), limit))
+
+
+def _counted(people: Iterable[Profile], status: Status) -> Iterator[Profile]:
+    for number, each in enumerate(people, 1):
+        if number % 1000 == 0:
+            status.update(f"{_SEARCHING} {number:,} 人")
+        yield each
 
 
 @app.command()

@@ -8,7 +8,7 @@ the events of the batch are applied again one by one, which changes nothing that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 
 from shared.core.ids import CustomerId, Ref
 from shared.core.keys import KeyRing
@@ -89,9 +89,9 @@ class BatchRows:
         """The whole table: never asked for by an event."""
         return self._rows.of_kind(prefix, kind)
 
-    def each_of_kind(self, prefix: str, kind: str) -> Iterator[Row]:
+    def each_of_kind(self, prefix: str, kind: str, readers: int = 1) -> Generator[Row]:
         """The same one after the other."""
-        return self._rows.each_of_kind(prefix, kind)
+        return self._rows.each_of_kind(prefix, kind, readers)
 
     def put(self, put: Put) -> None:
         """Hold a write back, if its expectation is met by what was read."""

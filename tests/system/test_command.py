@@ -35,6 +35,25 @@ def test_customer_show_tells_everything_about_a_person(played: Played, cloud_pat
     assert english.out != shown.out
 
 
+def test_customer_find_knows_a_part_of_a_name_and_a_whole_address_and_stops_at_a_limit(
+    played: Played, cloud_paths: LocalPaths
+) -> None:
+    who = shopper(played, Role.ABANDONS).buyer
+    named, addressed, few = (
+        matakite(cloud_paths, "customer", "find", *said, "--shop", "default")
+        for said in (
+            (f"{who.first_name} {who.last_name}", "--limit", "999"),
+            (who.email or "",),
+            ("mple", "--limit", "3"),
+        )
+    )
+    assert who.email
+    assert who.email in named.out, named.err
+    assert "1 件\n" in addressed.out, addressed.err
+    assert who.email in addressed.out
+    assert "3 件まで" in few.out, few.err
+
+
 @pytest.mark.parametrize(
     ("role", "word"),
     [
