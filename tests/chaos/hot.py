@@ -14,7 +14,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from shared.core.clock import FixedClock
@@ -25,6 +25,8 @@ from shared.customers.model import PersonState
 from shared.delivery import store as ledger
 from shared.delivery.channels.channel import Accepted, Message, NotSentError
 from shared.delivery.channels.fake import FakeChannel
+from shared.delivery.coupons.issue import Book, Coupons, Terms
+from shared.delivery.coupons.store import MemoryCoupons, _book_key
 from shared.delivery.pace import store as pace
 from shared.delivery.pace.store import DynamoPaceStore
 from shared.delivery.pacing import GRACE, Pace, Quota
@@ -62,7 +64,7 @@ A_PERSONS = 10
 """Writes of one person's rows in a second, at most."""
 RATES = (1, 14, 50, 90, 200, 500, 1_000)
 """MaxSendRate of an account."""
-PEOPLE, MAILS = 150, 2_000
+PEOPLE, MAILS, CODES = 150, 2_000, 20_000
 DUE = MORNING + timedelta(hours=1)
 
 
@@ -378,16 +380,52 @@ def queue_of_mail(per_second: int, mails: int, rng: random.Random) -> Partitions
     return partitions
 
 
+# --- the book of coupons ----------------------------------------------------------------------------------------------
+
+
+class MeteredCoupons(MemoryCoupons):
+    """Numbers are taken in one write of the book's row."""
+
+    def __init__(self, partitions: Partitions) -> None:
+        super().__init__()
+        self._partitions = partitions
+
+    def take(self, tenant: TenantId, campaign: str, on: date, count: int = 1) -> tuple[Book, int] | None:
+        """See CouponStore."""
+        self._partitions.elsewhere(_book_key(tenant, campaign)["pk"]["S"])
+        return super().take(tenant, campaign, on, count)
+
+
+def book_of_coupons(mails: int, rng: random.Random) -> Partitions:
+    """Every mail of a campaign gives a coupon of one book, from whichever of the workers sends it."""
+    partitions = Partitions()
+    store = MeteredCoupons(partitions)
+    store.add(TENANT, "crowd", Terms("10%引き"), [f"C{n:06}" for n in range(CODES)])
+    workers = [Coupons(store, lambda _: "Asia/Tokyo") for _ in range(Options().concurrency)]
+    for n in range(mails):
+        partitions.lane.at += 1 / SENT_PER_SECOND
+        rng.choice(workers).issue(TENANT, "crowd", CustomerId(f"p{n:07}"), "once", DUE)
+    return partitions
+
+
 # --- T13 --------------------------------------------------------------------------------------------------------------
 
 
 def crowded(case: int, rng: random.Random) -> None:
-    """T13: by turns a cart campaign, and the queue of mail of a machine that has just begun."""
-    if case % 2:
-        queue_of_mail(rng.choice(RATES), MAILS, rng).judge()
-        return
+    """T13: by turns a cart campaign, the queue of mail of a machine that has just begun, and a book of coupons."""
+    match case % 3:
+        case 0:
+            campaign(PEOPLE).judge()
+        case 1:
+            queue_of_mail(rng.choice(RATES), MAILS, rng).judge()
+        case _:
+            book_of_coupons(MAILS, rng).judge()
+
+
+def campaign(people: int) -> Partitions:
+    """Everybody is made due, swept and sent three mails."""
     crowd = Crowd()
-    crowd.enrols(PEOPLE)
-    crowd.sweeps_all(PEOPLE)
-    crowd.partitions.judge()
-    assert crowd.outbox.mails == 3 * PEOPLE, "everybody got their three mails"
+    crowd.enrols(people)
+    crowd.sweeps_all(people)
+    assert crowd.outbox.mails == 3 * people, "everybody got their three mails"
+    return crowd.partitions

@@ -4,17 +4,20 @@ The cart decides what a code is worth, so it has to know every code beforehand. 
 from a book (コード台帳): made in the cart's admin and loaded here, or made here and imported there.
 
     given already?  that one
-    take            the next number of the book, counted in one write
+    take            the next number of the book, counted in one write (of a large book, the next few)
     give            the code of that number, unless another attempt was faster: then that one's
 
-An attempt that dies between take and give leaves a code unused; no code is ever given to two people.
+An attempt that dies between take and give leaves a code unused, and so does a worker that ends with a few in hand; no
+code is ever given to two people.
 """
 
 from __future__ import annotations
 
 import re
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
@@ -22,6 +25,11 @@ from shared.core.clock import shop_day
 from shared.core.errors import MisconfiguredError, RejectedError
 from shared.core.ids import CustomerId, TenantId
 from shared.delivery.context import day
+
+TOGETHER, OF_EACH = 10, 1_000
+"""Numbers taken in one write at most, and one for so many that are left: a mail each would write the book 400 times a
+second (reliability.md T13), and what ten workers may leave unused is a hundredth.
+"""
 
 _CAMPAIGN = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
@@ -87,8 +95,10 @@ class CouponStore(Protocol):
         """Everything this person was ever given, by campaign and occasion."""
         ...
 
-    def take(self, tenant: TenantId, campaign: str, on: date) -> tuple[Book, int] | None:
-        """The next number (first = 0) with the book as it then stands; None: no book, used up, or over."""
+    def take(self, tenant: TenantId, campaign: str, on: date, count: int = 1) -> tuple[Book, int] | None:
+        """The first of the next `count` numbers (the book's first = 0) with the book as it then stands; None: no book,
+        over, used up, or not known to hold so many.
+        """
         ...
 
     def code(self, tenant: TenantId, campaign: str, number: int) -> str:
@@ -122,6 +132,10 @@ class Coupons:
 
     store: CouponStore
     timezone_of: Callable[[TenantId], str]
+    _lock: threading.Lock = field(default_factory=threading.Lock, compare=False)
+    _in_hand: dict[tuple[TenantId, str, date], deque[tuple[Book, int]]] = field(default_factory=dict, compare=False)
+    """Numbers taken and not given yet, of a day: tomorrow the campaign may be over."""
+    _together: dict[tuple[TenantId, str], int] = field(default_factory=dict, compare=False)
 
     def promise(self, tenant: TenantId, campaign: str, customer: CustomerId, occurrence: str, now: datetime) -> None:
         """They may be written to about one; none is used up. Raises as `issue` does."""
@@ -139,7 +153,7 @@ class Coupons:
         if held := self.held(tenant, campaign, customer, occurrence):
             return held
         given_on = shop_day(now, self.timezone_of(tenant))
-        taken = self.store.take(tenant, campaign, given_on)
+        taken = self._take(tenant, campaign, given_on)
         if taken is None:
             raise _nothing(campaign, self.store.book(tenant, campaign))
         book, number = taken
@@ -153,6 +167,21 @@ class Coupons:
             now,
         )
         return self.store.give(tenant, customer, occurrence, coupon)
+
+    def _take(self, tenant: TenantId, campaign: str, on: date) -> tuple[Book, int] | None:
+        with self._lock:
+            in_hand = self._in_hand.setdefault((tenant, campaign, on), deque())
+            if not in_hand:
+                in_hand.extend(self._draw(tenant, campaign, on))
+            return in_hand.popleft() if in_hand else None
+
+    def _draw(self, tenant: TenantId, campaign: str, on: date) -> list[tuple[Book, int]]:
+        for count in dict.fromkeys((self._together.get((tenant, campaign), 1), 1)):
+            if taken := self.store.take(tenant, campaign, on, count):
+                book, first = taken
+                self._together[tenant, campaign] = max(1, min(TOGETHER, book.left // OF_EACH))
+                return [(book, first + n) for n in range(count)]
+        return []
 
     def held(self, tenant: TenantId, campaign: str, customer: CustomerId, occurrence: str) -> Coupon | None:
         """What they were given, for a later mail about the same coupon."""

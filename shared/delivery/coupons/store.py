@@ -47,13 +47,13 @@ class MemoryCoupons:
         mine = ((key, coupon) for key, coupon in self._given.items() if (key[0], key[2]) == (tenant, customer))
         return [coupon for _, coupon in sorted(mine, key=lambda given: given[0])]
 
-    def take(self, tenant: TenantId, campaign: str, on: date) -> tuple[Book, int] | None:
+    def take(self, tenant: TenantId, campaign: str, on: date, count: int = 1) -> tuple[Book, int] | None:
         """See CouponStore."""
         with self._lock:
             book = self._books.get((tenant, campaign))
-            if book is None or book.left <= 0 or (book.terms.last_on or on) < on:
+            if book is None or book.left < count or (book.terms.last_on or on) < on:
                 return None
-            self._books[tenant, campaign] = after = replace(book, taken=book.taken + 1)
+            self._books[tenant, campaign] = after = replace(book, taken=book.taken + count)
             return after, book.taken
 
     def code(self, tenant: TenantId, campaign: str, number: int) -> str:
@@ -92,6 +92,8 @@ class DynamoCoupons:
     def __init__(self, table: str, client: Any) -> None:
         self._table = table
         self._client = client
+        self._sizes: dict[tuple[TenantId, str], int] = {}
+        """Of books as they were seen last: they only grow."""
 
     def given(self, tenant: TenantId, campaign: str, customer: CustomerId, occurrence: str) -> Coupon | None:
         """See CouponStore."""
@@ -102,22 +104,25 @@ class DynamoCoupons:
         """See CouponStore."""
         return [_coupon(item) for item in self._query(f"{tenant}#{customer}", _GIVEN)]
 
-    def take(self, tenant: TenantId, campaign: str, on: date) -> tuple[Book, int] | None:
-        """See CouponStore."""
+    def take(self, tenant: TenantId, campaign: str, on: date, count: int = 1) -> tuple[Book, int] | None:
+        """See CouponStore. There is room for several by the size that was seen last: a condition cannot add."""
+        several = {":room": {"N": str(self._sizes.get((tenant, campaign), 0) - count)}} if count > 1 else {}
+        room = "taken <= :room" if several else "taken < size_of"
         with domain_errors("take a coupon"):
             try:
                 answer = self._client.update_item(
                     TableName=self._table,
                     Key=_book_key(tenant, campaign),
-                    UpdateExpression="ADD taken :one",
-                    ConditionExpression="taken < size_of AND (attribute_not_exists(last_on) OR last_on >= :on)",
-                    ExpressionAttributeValues={":one": {"N": "1"}, ":on": {"S": on.isoformat()}},
+                    UpdateExpression="ADD taken :count",
+                    ConditionExpression=f"{room} AND (attribute_not_exists(last_on) OR last_on >= :on)",
+                    ExpressionAttributeValues={":count": {"N": str(count)}, ":on": {"S": on.isoformat()}, **several},
                     ReturnValues="ALL_NEW",
                 )
             except self._client.exceptions.ConditionalCheckFailedException:
                 return None
         book = _book(answer["Attributes"])
-        return book, book.taken - 1
+        self._sizes[tenant, campaign] = book.size
+        return book, book.taken - count
 
     def code(self, tenant: TenantId, campaign: str, number: int) -> str:
         """See CouponStore."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any
 
@@ -50,6 +51,17 @@ def without(coupons: Coupons, method: str) -> Coupons:
     return Coupons(Busy(), coupons.timezone_of)
 
 
+class Takes:
+    """A store that counts how often numbers are taken from its books."""
+
+    def __init__(self, store: CouponStore) -> None:
+        self._store, self.made = store, 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.made += name == "take"
+        return getattr(self._store, name)
+
+
 def codes(count: int, start: int = 0) -> list[str]:
     return [f"AKI-{number:05d}" for number in range(start, start + count)]
 
@@ -83,6 +95,24 @@ def test_everybody_at_once_gets_a_code_of_their_own(coupons: Coupons) -> None:
     of = {who: {code for each, code in zip(people, given, strict=True) if each == who} for who in people}
     assert all(len(codes) == 1 for codes in of.values())
     assert len({code for codes in of.values() for code in codes}) == 40
+
+
+def test_of_a_large_book_numbers_are_taken_together_and_every_code_is_given_once(
+    store: CouponStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A campaign does not write the book once a mail; two workers, to the last code."""
+    monkeypatch.setattr("shared.delivery.coupons.issue.OF_EACH", 2)
+    takes = Takes(store)
+    workers = [Coupons(takes, lambda _tenant: "Asia/Tokyo") for _ in range(2)]
+    store.add(TENANT, "autumn", TERMS, codes(60))
+    given = [workers[n % 2].issue(TENANT, "autumn", CustomerId(f"p{n}"), "once", NOON).code for n in range(56)]
+    assert len(set(given)) == 56
+    assert takes.made <= 20
+    rest = []
+    for n in range(60, 80):
+        with suppress(NoCouponError):
+            rest.append(workers[n % 2].issue(TENANT, "autumn", CustomerId(f"p{n}"), "once", NOON).code)
+    assert sorted(given + rest) == codes(60)
 
 
 def test_an_attempt_that_dies_wastes_a_code_and_gives_nobody_two(coupons: Coupons) -> None:
