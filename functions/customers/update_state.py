@@ -11,6 +11,7 @@ from shared.core.keys import load_key_ring
 from shared.core.settings import load
 from shared.core.shop import load_shop
 from shared.customers.erasures import ErasureQueue
+from shared.customers.remembered import Remembered
 from shared.customers.store import CustomerStore
 from shared.customers.stream import FoldDeps, fold_records
 from shared.ingest.oversize import NoOversize, S3Oversize
@@ -34,6 +35,9 @@ def _settings() -> Settings:
     return load(Settings)
 
 
+_remembered = cache(Remembered)
+
+
 def _dependencies() -> FoldDeps:
     settings = _settings()
     return FoldDeps(
@@ -43,6 +47,7 @@ def _dependencies() -> FoldDeps:
         shop_of=partial(load_shop, settings.prefix),
         erased=ErasureQueue(settings.erasures_queue).tell,
         forget=DynamoEventStore(client("dynamodb"), settings.events_table, NoOversize()).forget,
+        remembered=_remembered(),
     )
 
 

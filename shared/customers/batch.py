@@ -14,7 +14,8 @@ from shared.core.ids import CustomerId, Ref
 from shared.core.keys import KeyRing
 from shared.customers.identity import refs_of
 from shared.customers.items import PROFILE, leads_to, profile_key, ref_key
-from shared.customers.plan import turns
+from shared.customers.plan import guards_itself, turns
+from shared.customers.remembered import Remembered, is_all
 from shared.customers.rows import ConflictError, Delete, Key, Put, Replace, Row, Rows, Write
 from shared.customers.rules import canonical_id
 from shared.ingest.model import Event
@@ -30,8 +31,9 @@ class OvertakenError(Exception):
 class BatchRows:
     """Rows read through a memory of what was read, with the writes held back until `flush`."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, remembered: Remembered | None = None) -> None:
         self._rows = rows
+        self._remembered = Remembered() if remembered is None else remembered
         self._read: dict[Key, Row | None] = {}
         self._held: dict[Key, Row] = {}
         self._whole: dict[str, set[Key]] = {}
@@ -44,9 +46,11 @@ class BatchRows:
         share the calls, that is read with the refs: a call less, for half a read unit more an event.
         """
         named = [(event.tenant, refs) for event in events if (refs := refs_of(event, keys))]
-        guessed = named if len(named) < FEW else []
+        keys_of = [[ref_key(tenant, ref) for ref in refs] for tenant, refs in named]
+        unknown = [who for who, each in zip(named, keys_of, strict=True) if not all(map(self._remembered.row, each))]
+        guessed = unknown if len(named) < FEW else []
         made = [profile_key(tenant, each) for tenant, refs in guessed for each in _made_by(refs)]
-        found = self.get([*(ref_key(tenant, ref) for tenant, refs in named for ref in refs), *made])
+        found = self.get([*(key for each in keys_of for key in each), *made])
         wanted = self._named_in(found.values())
         # Of one person all rows are read at once, the profile among them.
         while len(wanted) > 1:
@@ -59,6 +63,9 @@ class BatchRows:
     def get(self, keys: Iterable[Key]) -> dict[Key, Row]:
         """The rows of these keys that exist, as they will be."""
         wanted = list(dict.fromkeys(keys))
+        self._read |= {
+            key: row for key in wanted if key not in self._read and (row := self._remembered.row(key)) is not None
+        }
         unread = [key for key in wanted if key not in self._read and key[0] not in self._whole]
         if unread:
             found = self._rows.get(unread)
@@ -75,15 +82,15 @@ class BatchRows:
         have left beside it is met when it is written, or read the next time.
         """
         profile = self._now((pk, PROFILE))
-        if pk not in self._whole and not (profile and (profile.kind == "visitor" or leads_to(profile))):
+        if pk not in self._whole and not (profile and is_all(profile)):
             self._read_partition(pk)
         keys = {*self._whole.get(pk, ()), *(key for key in (*self._read, *self._held) if key[0] == pk)}
         return [row for key in sorted(keys) if (row := self._now(key))]
 
     def _read_partition(self, pk: str) -> None:
-        rows = self._rows.partition(pk)
-        self._whole[pk] = {row.key for row in rows}
-        self._read |= {row.key: row for row in rows if row.key not in self._read}
+        rows = self._remembered.partition(pk) or {row.key: row for row in self._rows.partition(pk)}
+        self._whole[pk] = set(rows)
+        self._read |= {key: row for key, row in rows.items() if key not in self._read}
 
     def of_kind(self, prefix: str, kind: str) -> list[Row]:
         """The whole table: never asked for by an event."""
@@ -121,6 +128,7 @@ class BatchRows:
     def _forget(self, write: Write) -> None:
         key = write.key if isinstance(write, Delete) else write.row.key
         self._read[key] = write.row if isinstance(write, Put) else None
+        self._remembered.forget(key[0])
 
     def _look_again(self, write: Write) -> None:
         """Somebody may have put rows of a person who is another one now, or was erased (`CustomerStore.commit`)."""
@@ -154,9 +162,23 @@ class BatchRows:
         self._expect_still_there(held)
         self._read |= held
 
+    def remember(self) -> None:
+        """What is in the table now goes into the next call. Only after `flush`."""
+        for pk in dict.fromkeys(pk for pk, _ in self._read):
+            profile = self._read.get((pk, PROFILE))
+            if pk in self._whole and profile:
+                self._remembered.keep(pk, {row.key: row for row in self.partition(pk)})
+            elif profile and is_all(profile):
+                self._remembered.keep(pk, {profile.key: profile})
+            elif named := self._read.get((pk, "ref")):
+                self._remembered.keep(pk, {named.key: named})
+            else:
+                self._remembered.forget(pk)
+
     def _expect_still_there(self, held: dict[Key, Row]) -> None:
         """A person whose profile was left as it is may have been merged or erased meanwhile."""
-        left = {(pk, PROFILE) for pk, sk in held if sk != "ref"} - held.keys()
+        unguarded = [key for key, row in held.items() if not guards_itself(self._read.get(key), row)]
+        left = {(pk, PROFILE) for pk, sk in unguarded if sk != "ref"} - held.keys()
         now = self._rows.get(sorted(left)) if left else {}
         for key in left:
             before, after = self._read.get(key), now.get(key)

@@ -228,6 +228,11 @@ def _stamp(said: Said) -> str:
     return f"{to_iso(said.at)} {said.card} {said.event_id}"
 
 
+def shown_card(row: Row) -> str | None:
+    """The key of the card that was last shown with what a row is about."""
+    return _said(row.fields["said"]).card if "said" in row.fields else None
+
+
 def _said(stamp: str) -> Said:
     at, card, event_id = stamp.split(" ", 2)
     return Said(from_iso(at), event_id, card)

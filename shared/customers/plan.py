@@ -3,8 +3,8 @@
 Most events change rows of one known person, make a new one, or find out whose cart it was. Those are single
 conditional puts, half the price of a transaction: first the refs, then the rest, the profile and at last the aliases
 of visitors, each at the revision that was read; where the profile stays as it is, a look at the end whether it did
-(`CustomerStore.commit`). A worker that dies in between leaves a part of what the event says, and the stream brings
-the event again.
+(`CustomerStore.commit`), unless the rows tell (`guards_itself`). A worker that dies in between leaves a part of what
+the event says, and the stream brings the event again.
 
 Where persons become one, or something is deleted, every write is part of a transaction that expects the profile at
 the revision that was read. A person too big for one transaction (100 rows) is written in several: until the last,
@@ -30,6 +30,7 @@ from shared.customers.items import (
     named_by,
     pointer_row,
     profile_row,
+    shown_card,
 )
 from shared.customers.rows import MAX_WRITES, Delete, Key, Put, Replace, Row, Write
 from shared.customers.rules import is_strong
@@ -184,6 +185,18 @@ def _need_not_lead(own: _Own) -> bool:
     """Refs of carts and orders of somebody who was here before: whoever repeats the event finds them without."""
     was_here = all(each.before for each in own.get(_PROFILE, ()))
     return was_here and not any(is_strong(named_by(each.after)) for each in own[_REFS])
+
+
+def guards_itself(before: Row | None, after: Row) -> bool:
+    """Is this a cart, order or contract that was there, shown with the card it was shown with?
+
+    Whoever makes its person another one, or erases them, has to write or remove that row too, so its own revision
+    says whether they did: nobody needs to look at the profile.
+    """
+    return after.sk.startswith(_THINGS) and before is not None and shown_card(before) == shown_card(after)
+
+
+_THINGS = ("cart#", "order#", "subscription#")
 
 
 def written(writes: Sequence[Write]) -> tuple[str, ...]:

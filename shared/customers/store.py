@@ -40,7 +40,7 @@ from shared.customers.items import (
 from shared.customers.links import as_one, read_with
 from shared.customers.matches import Match, matches, open_matches
 from shared.customers.model import ConsentEntry, Findings, PersonState, Profile, Record, Suppressed, Suppression
-from shared.customers.plan import Change, pack, single_puts, transactions, written
+from shared.customers.plan import Change, guards_itself, pack, single_puts, transactions, written
 from shared.customers.rows import MAX_WRITES, ConflictError, Delete, DynamoRows, Key, MemoryRows, Put, Row, Rows
 
 __all__ = ["ChangedRow", "CustomerStore", "MemoryCustomerStore", "read_row"]
@@ -348,8 +348,10 @@ class CustomerStore:
             return written([write for writes in made for write in writes])
         for put in puts:
             self.rows.put(put)
-        key = profile_key(change.person.tenant, change.person.customer_id)
-        if puts and not any(put.row.key == key for put in puts):
+        key, before = profile_key(change.person.tenant, change.person.customer_id), change.person.rows
+        if not all(guards_itself(before.get(put.row.key), put.row) for put in puts) and not any(
+            put.row.key == key for put in puts
+        ):
             self._expect_still_there(key, change.person.rev)
         return written(puts)
 

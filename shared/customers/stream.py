@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +12,9 @@ from shared.core.ids import CustomerId, TenantId
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
 from shared.core.telemetry import logger
-from shared.customers.batch import BatchRows, OvertakenError
+from shared.customers.batch import FEW, BatchRows, OvertakenError
 from shared.customers.fold import Applied, apply
+from shared.customers.remembered import Remembered
 from shared.customers.store import CustomerStore
 from shared.ingest.model import Envelope, Event, EventType
 from shared.ingest.oversize import Oversize
@@ -34,6 +35,8 @@ class FoldDeps:
     """Somebody was erased: the rest of the product forgets them too. Safe to repeat."""
     forget: Callable[[Key, datetime], None] = lambda _key, _at: None
     """Delete the body of a delivery about somebody erased since it was said."""
+    remembered: Remembered = field(default_factory=Remembered)
+    """Of the calls before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,7 @@ def fold_records(records: Iterable[Mapping[str, Any]], deps: FoldDeps) -> Sequen
     # Rows only ever come and, after their time, go.
     images = {each["dynamodb"]["SequenceNumber"]: each["dynamodb"].get("NewImage") for each in records}
     deliveries, failed = _read({number: image for number, image in images.items() if image is not None}, deps)
-    try:
-        failed |= _at_once(deliveries, deps)
-    except (OvertakenError, UnavailableError):
-        failed |= _each(deliveries, deps, deps.store, _finish)
+    failed |= _together(deliveries, deps)
     for number, error in failed.items():
         logger("customers").warning(
             "an event could not be applied",
@@ -83,14 +83,30 @@ def _read(images: Mapping[str, Mapping[str, Any]], deps: FoldDeps) -> tuple[list
     return deliveries, failed
 
 
+def _together(deliveries: Sequence[_Delivery], deps: FoldDeps) -> Failed:
+    if len(deliveries) >= FEW:
+        # Of a crowd somebody was met by another worker too, and what is read is shared by many anyway.
+        deps.remembered.forget_all()
+    old = len(deps.remembered) > 0
+    try:
+        return _at_once(deliveries, deps)
+    except OvertakenError:
+        deps.remembered.forget_all()
+        return _together(deliveries, deps) if old else _each(deliveries, deps, deps.store, _finish)
+    except UnavailableError:
+        deps.remembered.forget_all()
+        return _each(deliveries, deps, deps.store, _finish)
+
+
 def _at_once(deliveries: Sequence[_Delivery], deps: FoldDeps) -> Failed:
-    rows = BatchRows(deps.store.rows)
+    rows = BatchRows(deps.store.rows, deps.remembered)
     rows.prefetch([event for delivery in deliveries for event in delivery.events], deps.keys)
     done: list[tuple[_Delivery, Sequence[Applied]]] = []
     failed = _each(
         deliveries, deps, deps.store.over(rows), lambda delivery, applied, _: done.append((delivery, applied))
     )
     rows.flush()
+    rows.remember()
     for delivery, applied in done:
         try:
             _finish(delivery, applied, deps)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -87,6 +88,37 @@ def follow(
                 enrol(row.tenant, arrival.customer_id or row.customer_id, arrival, rule, store)
 
 
+class Met:
+    """Enrolments that a warm worker read or made lately: whoever goes on shopping is not looked up at every touch.
+
+    Old news does no harm: that somebody was made due for an occurrence stays so, and taking them out is a condition.
+    """
+
+    def __init__(self) -> None:
+        self._each: OrderedDict[EnrolmentKey, tuple[Enrolment, datetime]] = OrderedDict()
+
+    def among(self, wanted: Iterable[EnrolmentKey], now: datetime) -> dict[EnrolmentKey, Enrolment]:
+        """Those of these that were met lately."""
+        found = {key: self._each[key] for key in wanted if key in self._each}
+        return {key: enrolment for key, (enrolment, at) in found.items() if now - at < MET_FOR}
+
+    def keep(self, each: Iterable[Enrolment], now: datetime) -> None:
+        """They stand like this."""
+        for enrolment in each:
+            self.forget(enrolment.key)
+            self._each[enrolment.key] = enrolment, now
+        while len(self._each) > MOST_MET:
+            self._each.popitem(last=False)
+
+    def forget(self, key: EnrolmentKey) -> None:
+        """Somebody writes."""
+        self._each.pop(key, None)
+
+
+MET_FOR = timedelta(minutes=10)
+MOST_MET = 2_000
+
+
 @dataclass(frozen=True)
 class TriggerDeps:
     """What following the stream needs."""
@@ -94,6 +126,7 @@ class TriggerDeps:
     rules: Sequence[EntryRule]
     store: DueIndex
     timezone: Timezones = lambda _: "Asia/Tokyo"
+    met: Met = field(default_factory=Met)
 
 
 def follow_change(change: Mapping[str, Any], deps: TriggerDeps, now: datetime) -> None:
@@ -119,8 +152,11 @@ def read_ahead(changes: Iterable[Mapping[str, Any]], deps: TriggerDeps, now: dat
     for change in changes:
         with suppress(MatakiteError, LookupError, TypeError, ValueError):
             follow_change(change, replace(deps, store=asking), now)
-    known = {**dict.fromkeys(asking.asked), **deps.store.get_each(asking.asked)}
-    return replace(deps, store=_ReadAhead(deps.store, known))
+    met = deps.met.among(asking.asked, now)
+    unknown = asking.asked.keys() - met.keys()
+    found = deps.store.get_each(sorted(unknown)) if unknown else {}
+    deps.met.keep(found.values(), now)
+    return replace(deps, store=_ReadAhead(deps, {**dict.fromkeys(unknown), **met, **found}, now))
 
 
 class _Asking:
@@ -150,8 +186,8 @@ class _Asking:
 class _ReadAhead:
     """The due index, some of it read already; where somebody else wrote meanwhile it is read anew."""
 
-    def __init__(self, store: DueIndex, known: dict[EnrolmentKey, Enrolment | None]) -> None:
-        self._store, self._known = store, known
+    def __init__(self, deps: TriggerDeps, known: dict[EnrolmentKey, Enrolment | None], now: datetime) -> None:
+        self._store, self._met, self._known, self._now = deps.store, deps.met, known, now
 
     def get(self, tenant: TenantId, scenario: ScenarioId, occurrence: str) -> Enrolment | None:
         if (tenant, scenario, occurrence) in self._known:
@@ -167,16 +203,20 @@ class _ReadAhead:
         return self._store.of_customer(tenant, customer_id, scenarios)
 
     def arm(self, enrolment: Enrolment) -> bool:
-        which = (enrolment.tenant, enrolment.scenario, enrolment.occurrence)
-        self._known.pop(which, None)
+        self._wrote(enrolment.key)
         done = self._store.arm(enrolment)
         if done:
-            self._known[which] = enrolment
+            self._known[enrolment.key] = enrolment
+            self._met.keep([enrolment], self._now)
         return done
 
     def disarm(self, tenant: TenantId, scenario: ScenarioId, occurrence: str, reason: str, at: datetime) -> bool:
-        self._known.pop((tenant, scenario, occurrence), None)
+        self._wrote((tenant, scenario, occurrence))
         return self._store.disarm(tenant, scenario, occurrence, reason, at)
+
+    def _wrote(self, which: EnrolmentKey) -> None:
+        self._known.pop(which, None)
+        self._met.forget(which)
 
 
 # --- one row ----------------------------------------------------------------------------------------------------------

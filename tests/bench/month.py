@@ -23,6 +23,7 @@ from shared.core.ids import ConnectionId, TenantId
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
 from shared.customers.fold import apply
+from shared.customers.remembered import Remembered
 from shared.customers.rows import READ_AT_ONCE, MemoryRows, Put, Replace, Row, Write, encode_item
 from shared.customers.statements import AT_ONCE
 from shared.customers.store import MemoryCustomerStore
@@ -35,7 +36,7 @@ from shared.ingest.store import encode_item as event_item
 from shared.scenarios.model import Scenario
 from shared.scenarios.read import read_presets
 from shared.scenarios.store import MemoryEnrolmentStore
-from shared.scenarios.trigger import TriggerDeps, entry_rules, follow_change, read_ahead
+from shared.scenarios.trigger import Met, TriggerDeps, entry_rules, follow_change, read_ahead
 
 BODIES = Path(__file__).parents[1] / "samples" / "sized" / "shopify"
 STORE = "example-shop.myshopify.com"
@@ -47,6 +48,8 @@ MOST_AT_ONCE = 100
 """Records of a stream that a function is handed."""
 ACT = timedelta(seconds=3)
 """What is said of one act arrives within."""
+WARM = timedelta(minutes=5)
+"""For so long without a call a worker is taken to stay: what it remembers is gone with it."""
 FOLLOWED = frozenset({"cart", "order", "profile", "subscription", "visits"})
 """Rows that the trigger's event source lets through."""
 
@@ -259,8 +262,11 @@ def play(
             _fold(_envelope(topic, re.sub(rb"2026-1[12]", b"2026-10", body), at - timedelta(days=32), -1), store)
     rows.units, rows.calls, rows.stream = 0, Counter(), []
     events = 0
-    deps = FoldDeps(store, oversize, KEYS, lambda _tenant: SHOP)
+    deps, last = FoldDeps(store, oversize, KEYS, lambda _tenant: SHOP), START
     for together in _batches(list(enumerate(calls)), batch, window):
+        if together[0][1][3] - last > WARM:
+            deps, trigger = replace(deps, remembered=Remembered()), replace(trigger, met=Met())
+        last = together[-1][1][3]
         records = []
         for number, (_, topic, body, at) in together:
             item = event_item(_envelope(topic, body, at, number), oversize, attempt="0" * 16)

@@ -15,6 +15,7 @@ from shared.core.ids import CustomerId
 from shared.customers.batch import BatchRows, OvertakenError
 from shared.customers.fold import apply
 from shared.customers.items import leads_to, person_of
+from shared.customers.remembered import Remembered
 from shared.customers.rows import Key, MemoryRows, Put, Replace, Row, Write
 from shared.customers.rules import is_strong
 from shared.customers.store import MemoryCustomerStore
@@ -22,7 +23,10 @@ from shared.ingest.model import Event
 from tests.amount import amount
 from tests.unit.customers.test_browsers import browsing, erasing
 from tests.unit.customers.test_fold import apply_all, everyone, fold
+from tests.unit.customers.test_returning import anything, returning
 from tests.unit.customers.world import KEYS, SHOP, TENANT, a_cart, a_customer, a_merge, a_person, an_erasure, an_order
+
+STORIES = st.one_of(browsing(), erasing(), returning(), anything())
 
 
 class CountedRows(MemoryRows):
@@ -57,36 +61,56 @@ class CountedRows(MemoryRows):
         apply_all(events, store)
 
 
-def fold_batch(events: Sequence[Event], store: MemoryCustomerStore) -> bool:
+def fold_batch(events: Sequence[Event], store: MemoryCustomerStore, remembered: Remembered | None = None) -> bool:
     """As the stream does it; was somebody else in between?"""
-    rows = BatchRows(store.rows)
+    remembered = Remembered() if remembered is None else remembered
+    rows = BatchRows(store.rows, remembered)
     try:
         rows.prefetch(events, KEYS)
         for event in events:
             apply(event, store.over(rows), KEYS, SHOP)
         rows.flush()
+        rows.remember()
     except OvertakenError:
+        remembered.forget_all()
         apply_all(events, store)
         return True
     return False
 
 
 @settings(max_examples=amount(150, sample=60))
-@given(st.one_of(browsing(), erasing()), st.randoms(use_true_random=False))
+@given(STORIES, st.randoms(use_true_random=False))
 def test_batches_of_any_size_give_the_state_of_the_set(
     story: tuple[list[Event], list[Event]], chance: random.Random
 ) -> None:
     events, arriving = story
-    store = MemoryCustomerStore()
+    store, remembered = MemoryCustomerStore(), Remembered()
     while arriving:
         size = chance.randint(1, len(arriving))
-        assert fold_batch(arriving[:size], store) is False
+        assert fold_batch(arriving[:size], store, remembered) is False
+        arriving = arriving[size:]
+    assert everyone(store) == fold(events)
+
+
+@settings(max_examples=amount(300, sample=80))
+@given(STORIES, st.randoms(use_true_random=False))
+def test_workers_who_remember_what_was_before_the_others_wrote_lose_nothing(
+    story: tuple[list[Event], list[Event]], chance: random.Random
+) -> None:
+    events, arriving = story
+    store, workers = MemoryCustomerStore(), [Remembered(), Remembered()]
+    while arriving:
+        size = chance.randint(1, min(2, len(arriving)))
+        if chance.random() < 0.8:
+            fold_batch(arriving[:size], store, chance.choice(workers))
+        else:
+            apply_all(arriving[:size], store)
         arriving = arriving[size:]
     assert everyone(store) == fold(events)
 
 
 @settings(max_examples=amount(100, sample=40))
-@given(browsing(), st.randoms(use_true_random=False))
+@given(STORIES, st.randoms(use_true_random=False))
 def test_whoever_writes_in_between_is_not_overwritten(
     story: tuple[list[Event], list[Event]], chance: random.Random
 ) -> None:
@@ -172,27 +196,66 @@ class DyingRows(MemoryRows):
 
 
 @settings(max_examples=amount(300, sample=30))
-@given(st.one_of(browsing(), erasing()), st.randoms(use_true_random=False))
+@given(STORIES, st.randoms(use_true_random=False))
 def test_whatever_part_a_worker_wrote_before_it_died_is_made_up_for(
     story: tuple[list[Event], list[Event]], chance: random.Random
 ) -> None:
     events, arriving = story
     store, rows = MemoryCustomerStore(), DyingRows(chance)
     store.rows = rows
+    remembered = Remembered()
     while arriving:
         size = chance.randint(1, len(arriving))
         batch, arriving = arriving[:size], arriving[size:]
         rows.calls_to_live = chance.randint(0, 3)
         try:
-            fold_batch(batch, store)
+            fold_batch(batch, store, remembered)
         except UnavailableError:
+            remembered.forget_all()
             keys = rows.strong_keys()
             assert len(keys) == len(set(keys)), "a person was there twice, and both could be written to"
             rows.calls_to_live = None
             elsewhere = batch + arriving
             apply_all(chance.sample(elsewhere, chance.randint(0, min(2, len(elsewhere)))), store)
-            fold_batch(batch, store)
+            fold_batch(batch, store, Remembered())
     assert everyone(store) == fold(events)
+
+
+def test_whoever_goes_on_shopping_is_not_read_again() -> None:
+    store, rows, remembered = MemoryCustomerStore(), CountedRows(), Remembered()
+    store.rows = rows
+    taro = a_person("1", "a@example.com")
+    story = [a_cart("t1", at, person=who) for at, who in enumerate([a_person(), taro, taro, taro])]
+    for event in story[:-1]:
+        assert fold_batch([event], store, remembered) is False
+    before = Counter(rows.calls)
+    assert fold_batch(story[-1:], store, remembered) is False
+    assert rows.calls - before == {"replace": 1}
+    assert everyone(store) == fold(story)
+
+
+@pytest.mark.parametrize("meanwhile", [an_erasure(5, a_person("1")), a_merge("1", "2", 5)], ids=["erased", "merged"])
+def test_what_is_remembered_of_somebody_who_is_not_there_any_more_decides_nothing(meanwhile: Event) -> None:
+    store, remembered = MemoryCustomerStore(), Remembered()
+    taro, hanako = a_person("1", "a@example.com", last_name="見本"), a_person("2", "b@example.com")
+    known = [a_customer(0, hanako), a_customer(0, taro), an_order("o1", 1, person=taro), a_cart("t1", 2, person=taro)]
+    assert fold_batch(known, store, remembered) is False
+    apply_all([meanwhile], store)
+    said = [a_cart("t1", 4, person=taro), an_order("o1", 7, total=900, person=taro), a_cart("t2", 8, person=taro)]
+    for event in said:
+        fold_batch([event], store, remembered)
+    assert everyone(store) == fold([*known, meanwhile, *said])
+
+
+def test_no_more_is_remembered_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.customers.remembered.MOST_PARTITIONS", 4)
+    monkeypatch.setattr("shared.customers.remembered.MOST_ROWS", 3)
+    store, remembered = MemoryCustomerStore(), Remembered()
+    story = [an_order(f"o{n}", n, person=a_person(str(n % 3))) for n in range(12)]
+    for event in story:
+        fold_batch([event], store, remembered)
+        assert len(remembered) <= 4
+    assert everyone(store) == fold(story)
 
 
 def test_the_updates_of_one_checkout_are_one_write() -> None:

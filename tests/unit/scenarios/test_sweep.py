@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
 
 import pytest
 
@@ -19,7 +19,16 @@ from shared.scenarios.enrolment import Enrolment, EnrolmentState, Instance, cart
 from shared.scenarios.model import LiveStatus
 from shared.scenarios.store import MemoryEnrolmentStore
 from shared.scenarios.sweep import execution_name, sweep
-from shared.scenarios.trigger import TriggerDeps, dump_rules, entry_rules, follow, load_rules
+from shared.scenarios.trigger import (
+    MET_FOR,
+    TriggerDeps,
+    dump_rules,
+    entry_rules,
+    follow,
+    follow_change,
+    load_rules,
+    read_ahead,
+)
 from tests.unit.scenarios.world import CART, MORNING, TENANT, World, a_cart, a_person, jst, preset
 
 
@@ -249,6 +258,27 @@ def test_the_trigger_reads_a_batch_at_once_and_sees_what_it_wrote_itself() -> No
     owners = {row.instance.key: row.customer_id for row in store.of_customer(TENANT, CustomerId("hanako"))}
     assert sorted(owners) == ["c0", "c2", "c3", "c4"]
     assert [row.instance.key for row in store.of_customer(TENANT, CustomerId("taro"))] == ["c1"]
+
+
+def test_whoever_was_made_due_lately_is_not_looked_up_again() -> None:
+    class Counted(MemoryEnrolmentStore):
+        asked: ClassVar[list[int]] = []
+
+        def get_each(self, wanted: Any) -> Any:
+            keys = list(wanted)
+            self.asked.append(len(keys))
+            return super().get_each(keys)
+
+    store = Counted()
+    deps = TriggerDeps(entry_rules([preset()]), store)
+    now = datetime(2126, 3, 2, 1, tzinfo=UTC)
+    for at, token in ((now, "a"), (now, "a"), (now, "b"), (now + MET_FOR, "a")):
+        changes = [record["dynamodb"] for record in stream(cart_row(token))["Records"]]
+        ports = read_ahead(changes, deps, at)
+        for change in changes:
+            follow_change(change, ports, at)
+    assert store.asked == [1, 1, 1], "each cart when it is new, and once more when it was long ago"
+    assert len(store.of_customer(TENANT, CustomerId("hanako"))) == 2
 
 
 def test_a_removed_row_is_not_an_event() -> None:
