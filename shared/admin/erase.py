@@ -177,9 +177,11 @@ def plan_sweep(deps: SweepDeps) -> dict[str, Any]:
     sweep_id = digest(to_iso(now))[:12]
     for tenant, waiting in people.items():
         for customer_id in waiting:
-            # What was on its way when the person was erased.
-            with suppress(UnavailableError):
-                erase_person(tenant, customer_id, deps.erase)
+            profile = deps.erase.customers.profile(tenant, customer_id)
+            # What was on its way when the person was erased; whoever came back keeps what they were sent since.
+            if profile and profile.erased:
+                with suppress(UnavailableError):
+                    erase_person(tenant, customer_id, deps.erase)
         wanted = look_for(tenant, waiting, deps.erase.customers)
         deps.work.put(_wanted_key(sweep_id, tenant), _wanted_json(wanted))
     whole: dict[str, Any] = {

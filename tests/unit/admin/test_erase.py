@@ -207,8 +207,12 @@ def test_who_comes_back_is_a_customer_like_any_other(house: House) -> None:
     erased(house)
     house.hear(customer(1, GONE, house.clock.now() + timedelta(days=1), "back"))
     house.clock.at += timedelta(days=1, hours=1)
+    back = house.who(GONE)
+    assert back
+    house.send_to(back)
     house.night()
-    assert house.who(GONE)
+    assert house.who(GONE) == back
+    assert len(house.ledger.rows(TENANT, back)) == 1, "nothing is sent again because its row is gone"
     assert any(each.event_id == "back" for each in house.events.envelopes())
 
 
