@@ -16,7 +16,7 @@ from shared.customers.model import ConsentEntry, ConsentStatus
 from tests.sql.lake_in_duckdb import TENANT, DuckLake
 from tests.unit.customers.world import SHOP, minute
 
-PEOPLE = 300
+PEOPLE = 120
 AS_OF = date(2026, 12, 31)
 Said = dict[tuple[str, str, str], str]
 """(person, channel, store) → what counts."""

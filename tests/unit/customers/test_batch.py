@@ -92,7 +92,7 @@ def test_batches_of_any_size_give_the_state_of_the_set(
     assert everyone(store) == fold(events)
 
 
-@settings(max_examples=amount(300, sample=80))
+@settings(max_examples=amount(600, sample=30))
 @given(STORIES, st.randoms(use_true_random=False))
 def test_workers_who_remember_what_was_before_the_others_wrote_lose_nothing(
     story: tuple[list[Event], list[Event]], chance: random.Random

@@ -99,7 +99,7 @@ def _arriving(draw: st.DrawFn, events: list[Event]) -> tuple[list[Event], list[E
     return numbered, draw(st.permutations([*numbered, *again]))
 
 
-@settings(max_examples=amount(900, sample=90))
+@settings(max_examples=amount(900, sample=60))
 @given(st.one_of(returning(), unnumbered(), anything()))
 def test_an_erasure_in_any_order_of_events_equals_the_reference(story: tuple[list[Event], list[Event]]) -> None:
     events, arriving = story
