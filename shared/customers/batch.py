@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterable, Sequence
 from shared.core.ids import CustomerId, Ref
 from shared.core.keys import KeyRing
 from shared.customers.identity import refs_of
-from shared.customers.items import PROFILE, leads_to, profile_key, ref_key
+from shared.customers.items import PROFILE, leads_to, loses_a_card, profile_key, ref_key
 from shared.customers.plan import guards_itself, turns
 from shared.customers.remembered import Remembered, is_all
 from shared.customers.rows import ConflictError, Delete, Key, Put, Replace, Row, Rows, Write
@@ -25,7 +25,7 @@ FEW = 15
 
 
 class OvertakenError(Exception):
-    """Somebody else wrote first: nothing that was read counts any more. Apply the events one by one."""
+    """Somebody else wrote first, or may have: nothing that was read counts any more."""
 
 
 class BatchRows:
@@ -38,6 +38,8 @@ class BatchRows:
         self._held: dict[Key, Row] = {}
         self._whole: dict[str, set[Key]] = {}
         """Partitions of which every row was read."""
+        self._trusted: set[str] = set()
+        """Those of them that were read some calls ago."""
 
     def prefetch(self, events: Sequence[Event], keys: KeyRing) -> None:
         """Read the refs in these events and whom they name, a hundred rows at a time.
@@ -88,7 +90,11 @@ class BatchRows:
         return [row for key in sorted(keys) if (row := self._now(key))]
 
     def _read_partition(self, pk: str) -> None:
-        rows = self._remembered.partition(pk) or {row.key: row for row in self._rows.partition(pk)}
+        rows = self._remembered.partition(pk)
+        if rows is None:
+            rows = {row.key: row for row in self._rows.partition(pk)}
+        elif not is_all(rows[pk, PROFILE]):
+            self._trusted.add(pk)
         self._whole[pk] = set(rows)
         self._read |= {key: row for key, row in rows.items() if key not in self._read}
 
@@ -109,6 +115,8 @@ class BatchRows:
         if put.expected is None:
             self.transact([put])
             return
+        if key[1] == PROFILE and key[0] in self._trusted and before and loses_a_card(before, put.row):
+            raise OvertakenError
         if before is None and key[1] == PROFILE:
             self._whole.setdefault(key[0], set())
         self._held[key] = put.row
@@ -116,6 +124,7 @@ class BatchRows:
     def transact(self, writes: Sequence[Write]) -> None:
         """What must happen together happens at once, after what was held back."""
         if writes:
+            self._expect_news(writes)
             self.flush()
             try:
                 self._rows.transact(writes)
@@ -125,8 +134,13 @@ class BatchRows:
                 self._forget(write)
                 self._look_again(write)
 
+    def _expect_news(self, writes: Iterable[Write]) -> None:
+        """What is taken away is decided by what was read just now: a row that came since would be overlooked."""
+        if any(_key(write)[0] in self._trusted for write in writes):
+            raise OvertakenError
+
     def _forget(self, write: Write) -> None:
-        key = write.key if isinstance(write, Delete) else write.row.key
+        key = _key(write)
         self._read[key] = write.row if isinstance(write, Put) else None
         self._remembered.forget(key[0])
 
@@ -139,6 +153,7 @@ class BatchRows:
 
     def transact_each(self, transactions: Sequence[Sequence[Write]]) -> list[int]:
         """Many of those side by side."""
+        self._expect_news(write for writes in transactions for write in writes)
         self.flush()
         if self._rows.transact_each(transactions):
             raise OvertakenError
@@ -184,6 +199,10 @@ class BatchRows:
             before, after = self._read.get(key), now.get(key)
             if (before.rev if before else 0) != (after.rev if after else 0):
                 raise OvertakenError
+
+
+def _key(write: Write) -> Key:
+    return write.key if isinstance(write, Delete) else write.row.key
 
 
 def _made_by(refs: Iterable[Ref]) -> set[CustomerId]:

@@ -277,6 +277,13 @@ def profile_row(person: StoredPerson, historical: bool) -> Row:
     return Row(*profile_key(person.tenant, person.customer_id), kind, dump(body), historical, person.rev)
 
 
+def loses_a_card(before: Row, after: Row) -> bool:
+    """Does a profile leave out a card that it had? What is shown with it has to be known to the last row."""
+    was: _ProfileBody = parse(_ProfileBody, before.body)
+    now: _ProfileBody = parse(_ProfileBody, after.body)
+    return not was.cards.keys() <= now.cards.keys()
+
+
 def _kept_in_profile(thing: str, record: Record) -> bool:
     """Also what was said with a cart that was erased since: its row is gone."""
     return thing in _IN_PROFILE or (thing.startswith("cart#") and thing.removeprefix("cart#") not in record.carts)

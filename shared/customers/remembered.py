@@ -2,8 +2,10 @@
 
 Nothing is decided by it that the table does not confirm. A ref never names anybody else, and every write expects the
 row, or the profile it goes with, at the revision that is remembered: where somebody else was there meanwhile, it is
-refused like that of a worker who read it a long time ago. Then all of it is forgotten. An event that would write
-nothing was in the table already, and what is there does not go away but by a later erasure, which forgets it too.
+refused like that of a worker who read it a long time ago. An event that would write nothing was in the table already,
+and what is there does not go away but by an erasure, which forgets it too. Only what takes something away (persons who
+become one, an erasure, a card that nothing is shown with any more) has to know every row: it is decided by what is
+read then (`BatchRows`). Where what is remembered does not do, all of it is forgotten.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ from collections.abc import Mapping
 from shared.customers.items import leads_to
 from shared.customers.rows import Key, Row
 
-MOST_PARTITIONS = 500
+MOST_PARTITIONS = 2_000
 MOST_ROWS = 40
-"""Of one person: somebody with more is read anew, so that it stays below some 30 MB."""
+"""Of one person: somebody with more is read anew, so that it stays at some 10 MB."""
 
 Rows = Mapping[Key, Row]
 

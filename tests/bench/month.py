@@ -246,12 +246,13 @@ def play(
     window: timedelta | None = None,
     scenarios: Sequence[Scenario] = (),
     order: Iterator[tuple[bool, str, bytes, datetime]] | None = None,
+    warm: timedelta = WARM,
 ) -> dict[str, float]:
     """Write units and calls per delivery of the month; who is not new was here a month before.
 
     The stream brings `batch` deliveries at a time, neighbours in time; with a `window`, only what follows the first of
     them within it. `scenarios` are those of the shop; without, all that come with the product. `order` is
-    another order of the month.
+    another order of the month. A worker that was not called for longer than `warm` remembers nothing.
     """
     store, enrolments, oversize = MemoryCustomerStore(), CountedEnrolments(), MemoryOversize()
     store.rows = rows = CountedRows()
@@ -264,7 +265,7 @@ def play(
     events = 0
     deps, last = FoldDeps(store, oversize, KEYS, lambda _tenant: SHOP), START
     for together in _batches(list(enumerate(calls)), batch, window):
-        if together[0][1][3] - last > WARM:
+        if together[0][1][3] - last > warm:
             deps, trigger = replace(deps, remembered=Remembered()), replace(trigger, met=Met())
         last = together[-1][1][3]
         records = []

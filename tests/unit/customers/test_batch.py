@@ -64,6 +64,7 @@ class CountedRows(MemoryRows):
 def fold_batch(events: Sequence[Event], store: MemoryCustomerStore, remembered: Remembered | None = None) -> bool:
     """As the stream does it; was somebody else in between?"""
     remembered = Remembered() if remembered is None else remembered
+    old = len(remembered) > 0
     rows = BatchRows(store.rows, remembered)
     try:
         rows.prefetch(events, KEYS)
@@ -73,6 +74,8 @@ def fold_batch(events: Sequence[Event], store: MemoryCustomerStore, remembered: 
         rows.remember()
     except OvertakenError:
         remembered.forget_all()
+        if old:
+            return fold_batch(events, store, remembered)
         apply_all(events, store)
         return True
     return False
