@@ -250,6 +250,23 @@ def test_what_is_remembered_of_somebody_who_is_not_there_any_more_decides_nothin
     assert everyone(store) == fold([*known, meanwhile, *said])
 
 
+@pytest.mark.parametrize(
+    "then",
+    [an_erasure(1, a_person("1")), a_cart("t1", 3, person=a_person("1", "a@example.com", last_name="例"))],
+    ids=["erased", "another name"],
+)
+def test_a_card_that_is_shown_with_a_row_nobody_remembers_stays(then: Event) -> None:
+    store, remembered = MemoryCustomerStore(), Remembered()
+    taro = a_person("1", "a@example.com", last_name="見本", phone="090-0000-0001")
+    cart, order = a_cart("t1", 0, person=taro), an_order("o1", 2, person=taro)
+    fold_batch([cart], store, remembered)
+    apply_all([order], store)
+    fold_batch([then], store, remembered)
+    (state,) = everyone(store).values()
+    assert state.profile.phone == "+819000000001"
+    assert everyone(store) == fold([cart, order, then])
+
+
 def test_no_more_is_remembered_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.customers.remembered.MOST_PARTITIONS", 4)
     monkeypatch.setattr("shared.customers.remembered.MOST_ROWS", 3)
