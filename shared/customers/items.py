@@ -367,6 +367,12 @@ def person_of(tenant: TenantId, customer_id: CustomerId, rows: Iterable[Row]) ->
     )
 
 
+def cards_in(row: Row) -> Mapping[str, Card]:
+    """The names and addresses in a profile row, without the rest of the person."""
+    body: _ProfileBody = parse(_ProfileBody, row.body)
+    return body.cards
+
+
 def _within(row: Row, body: _ProfileBody) -> Iterable[Row]:
     for sk, (text, stamp) in body.visitor.items():
         yield Row(row.pk, sk, "", text, fields={"said": stamp} if stamp else {})

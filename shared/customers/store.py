@@ -18,6 +18,7 @@ from shared.customers.items import (
     ChangedRow,
     StoredPerson,
     address_of,
+    cards_in,
     content_rows,
     dump,
     ledger_entry,
@@ -257,10 +258,9 @@ class CustomerStore:
         Which of somebody's cards counts is not said in the profile row. Somebody waits for the answer: several readers.
         """
         for row in self.rows.each_of_kind(f"{tenant}#", PROFILE, _READERS):
-            customer_id = CustomerId(row.pk.partition("#")[2])
             if "merged_into" not in row.fields:
-                cards = person_of(tenant, customer_id, [row]).record.cards.values()
-                yield from (with_card(Profile(tenant, customer_id), card) for card in cards)
+                somebody = Profile(tenant, CustomerId(row.pk.partition("#")[2]))
+                yield from (with_card(somebody, card) for card in cards_in(row).values())
 
     # --- erasures ---
     def keep_erasure(self, tenant: TenantId, key: str, document: str) -> None:
