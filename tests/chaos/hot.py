@@ -64,7 +64,7 @@ THREADS = 16
 """Of one function (`StepDeps.workers`)."""
 A_PERSONS = 10
 """Writes of one person's rows in a second, at most."""
-RATES = (1, 14, 50, 90, 200, 500, 1_000)
+RATES = (1, 14, 50, 100, 200, 500, 1_000)
 """MaxSendRate of an account."""
 PEOPLE, MAILS, CODES = 150, 2_000, 20_000
 DUE = MORNING + timedelta(hours=1)

@@ -145,7 +145,7 @@ def test_while_others_send_a_worker_takes_no_more_than_it_can_use() -> None:
     first.take()
     taken = store._next["ses"]
     second.take()
-    assert store._next["ses"] - taken <= timedelta(milliseconds=24), "a slot, not half a second"
+    assert store._next["ses"] - taken <= timedelta(milliseconds=12), "a slot, not half a second"
 
 
 def test_a_long_queue_sends_the_batch_home_instead_of_sleeping() -> None:
