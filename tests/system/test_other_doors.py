@@ -398,7 +398,7 @@ def test_somebody_whom_no_sweep_collected_makes_the_figure_that_calls(doors: Doo
         assert enrolments.arm(forgotten)
         try:
             fire_schedule(doors.cloud, "Watch")
-            wait_until(lambda: overdue(doors.place) > before, "the watchdog to count who is overdue", 60)
+            wait_until(lambda: overdue(doors.place) > before, "the watchdog to count who is overdue", 120)
         finally:
             enrolments.disarm(tenant, scenario, forgotten.occurrence, "test", datetime.now(UTC))
 
