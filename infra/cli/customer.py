@@ -21,7 +21,7 @@ from shared.admin.card import Section, card
 from shared.admin.explain import Voice
 from shared.admin.find import find_customer, find_stored, search
 from shared.core.clock import SystemClock
-from shared.core.errors import NotFoundError
+from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import CustomerId
 from shared.core.keys import KeyRing, parse_key_ring
 from shared.core.shop import Shop
@@ -160,8 +160,20 @@ def merge(customer: Wanted, other: Wanted, shop: OfShop = None, actor: Actor = "
 
 @app.command()
 def undo(customer: Wanted, other: Wanted, shop: OfShop = None, actor: Actor = "") -> None:
-    """Take a merge back (取り消し), or say that two who look alike are not one person."""
+    """Take a merge back (取り消し), or say that two who look alike, or share an address, are not one person."""
     open_desk(connect(), shop).decide(customer, other, joined=False, actor=actor)
+
+
+@app.command()
+def part(customer: Wanted, shop: OfShop = None, actor: Actor = "") -> None:
+    """This customer number is none of those it shares an address with (家族など). `merge` takes it back."""
+    desk = open_desk(connect(), shop)
+    mine = desk.meant(customer)
+    others = desk.customers.joined_by_evidence(desk.shop.tenant, mine.customer_id)
+    if not others:
+        raise RejectedError("that customer has no address in common with another customer number: nothing to part")
+    for other in others:
+        desk.decide(mine.customer_id, other, joined=False, actor=actor)
 
 
 @dataclass(frozen=True)
@@ -192,14 +204,14 @@ class Desk:
         now = SystemClock().now()
         dynamodb, outputs = self.deployment.client("dynamodb"), self.deployment.outputs
         events = DynamoEventStore(dynamodb, outputs["EventsTable"], NoOversize())
-        found = self._meant(one)
+        found = self.meant(one)
         together = self.customers.parts(self.shop.tenant, found.customer_id)
-        for first, second in to_decide(found, self._meant(other), together, joined=joined):
+        for first, second in to_decide(found, self.meant(other), together, joined=joined):
             envelope = link_envelope(self.shop.tenant, first, second, joined=joined, actor=name, at=now)
             events.put_once(envelope)
             _console.print(f"{first} {'+' if joined else '≠'} {second}: kept, decided by {name}")
 
-    def _meant(self, wanted: str) -> StoredPerson:
+    def meant(self, wanted: str) -> StoredPerson:
         """Of some who are read as one, the one whose id, address or number was typed. Raises NotFoundError."""
         tenant = self.shop.tenant
         found = self.customers.load(tenant, find_stored(wanted, tenant, self.customers, self._keys(), self._stores()))

@@ -27,9 +27,8 @@ from shared.core.errors import MatakiteError
 from shared.core.ids import Ref, TenantId, digest
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
-from shared.customers import rules
 from shared.customers.identity import refs_of
-from shared.customers.links import as_one, read_as
+from shared.customers.links import as_one, found_by, orders_of, read_as
 from shared.customers.model import Attribute
 from shared.customers.store import ChangedRow, CustomerStore, read_row
 from shared.ingest.model import Event
@@ -116,7 +115,7 @@ def archive_states(records: Sequence[Record], objects: Objects, shop_of: ShopOf,
 def state_rows(record: Record, shop_of: ShopOf, customers: CustomerStore) -> Iterable[Filed]:
     """What one change of a person's row means for the lake."""
     change = record["dynamodb"]
-    now = read_row(change["NewImage"]) if "NewImage" in change else None
+    now = _as_read(read_row(change["NewImage"]), customers) if "NewImage" in change else None
     before = read_row(change["OldImage"]) if "OldImage" in change else None
     found = now or before
     if found is None:
@@ -141,6 +140,16 @@ def state_rows(record: Record, shop_of: ShopOf, customers: CustomerStore) -> Ite
                 yield found.tenant, table, row
 
 
+def _as_read(row: ChangedRow | None, customers: CustomerStore) -> ChangedRow | None:
+    """An order that two know of who are one person is what both know of it: of its rows the newest counts."""
+    if row is None or row.order is None or not row.common:
+        return row
+    people = customers.parts(row.tenant, row.customer_id)
+    mine = next((each for each in people if each.customer_id == row.customer_id), None)
+    known = orders_of(mine, people) if mine else {}
+    return replace(row, order=known.get(f"{row.order.source}/{row.order.store}/{row.order.order_id}", row.order))
+
+
 def _changed(
     found: ChangedRow, before: ChangedRow | None, now: ChangedRow | None, written: Written
 ) -> Iterable[TableRow]:
@@ -162,11 +171,14 @@ def _standing(found: ChangedRow, written: Written, customers: CustomerStore) -> 
     people = customers.parts(found.tenant, found.customer_id)
     if not people:
         return
-    refs = frozenset(ref for person in people for ref in rules.standing(person.record).refs)
-    yield from link_rows(frozenset(), refs, replace(written, customer_id=as_one(people).customer_id))
+    yield from link_rows(frozenset(), found_by(people), replace(written, customer_id=as_one(people).customer_id))
     # Who became another person by evidence left their rows to them.
     gone = {found.customer_id} - {person.customer_id for person in people}
     yield from id_rows({each: each for each in gone} | read_as(people), written)
+    for person in people:
+        if found.kind == "link" and person.customer_id == found.customer_id and person.record.evidence:
+            for order in orders_of(person, people).values():
+                yield from order_rows(order, written)
 
 
 def _attributes(row: ChangedRow | None) -> Mapping[str, Attribute]:

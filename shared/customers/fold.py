@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from shared.core.errors import NotFoundError
 from shared.core.ids import CustomerId, Ref, TenantId
@@ -16,11 +17,11 @@ from shared.core.shop import Shop
 from shared.core.telemetry import logger
 from shared.customers import identity, rules
 from shared.customers.items import StoredPerson, address_of, is_visitor, state_of, suppressible
-from shared.customers.links import as_one, read_with
-from shared.customers.model import Claim, Join, PersonState, Record, Suppressed, Suppression
+from shared.customers.links import People, are_parted, joined_by_evidence, whole
+from shared.customers.model import Claim, Evidence, Join, PersonState, Record, Suppressed, Suppression
 from shared.customers.plan import Change
 from shared.customers.rows import ConflictError
-from shared.customers.store import CustomerStore
+from shared.customers.store import CustomerStore, Lookup
 from shared.ingest.model import Event, EventType, MessageFacts
 
 RefsOf = Callable[[Event, KeyRing], tuple[Ref, ...]]
@@ -53,6 +54,8 @@ class Applied:
     changed: tuple[str, ...] = ()
     forgotten: bool = False
     """It was said up to the erasure of its person: its body must not be kept either."""
+    with_them: tuple[CustomerId, ...] = ()
+    """Who is one with the person by evidence, and was erased with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +93,23 @@ def _commit(event: Event, named: CustomerId | None, store: CustomerStore, keys: 
     refs, browsers = identity.browsers(identity.refs_of(event, keys))
     for attempt in range(_ATTEMPTS):
         found = _look_up(store, event.tenant, refs, repeated=attempt > 0)
-        change = _decide(event, named, found, browsers, store, keys, shop)
+        change, shared = _decide(event, named, found, browsers, store, keys, shop)
         try:
             changed = store.commit(change) if change else ()
         except ConflictError:
             continue
         person = change.person if change else None
+        with_them = _spread(event, person, shared, store, shop) if person else []
         erased_at = person.record.erased_at if person else None
         seen = set(browsers)
         if person and erased_at:
-            seen |= {Ref(ref) for ref in person.record.visitors}
+            seen |= {Ref(ref) for each in (person, *with_them) for ref in each.record.visitors}
         for browser in sorted(seen):
             said = _seen(event, browser, found.refs) if browser in browsers else Record()
             changed += _note(event, browser, replace(said, erased_at=erased_at), store, shop)
         forgotten = erased_at is not None and event.occurred_at <= erased_at
-        return Applied(person.customer_id if person else None, changed, forgotten)
+        ids = tuple(each.customer_id for each in with_them)
+        return Applied(person.customer_id if person else None, changed, forgotten, ids)
     raise ConflictError("too many workers on one person; the event is retried")
 
 
@@ -119,7 +124,7 @@ def _note(event: Event, browser: Ref, said: Record, store: CustomerStore, shop: 
     """Keep what is said of a browser with the browser."""
     for attempt in range(_ATTEMPTS):
         found = _look_up(store, event.tenant, [browser], repeated=attempt > 0)
-        people = _people(store, event.tenant, found.ids)
+        people = _each(_people(store, event.tenant, found.ids))
         change = _change(event.tenant, people, replace(said, refs=found.refs), found.fresh, shop, event)
         try:
             return store.commit(change) if change else ()
@@ -146,18 +151,109 @@ def _decide(
     store: CustomerStore,
     keys: KeyRing,
     shop: Shop,
-) -> Change | None:
-    """What to write about the person of an event; None where it names nobody."""
+) -> tuple[Change | None, Mapping[Ref, StoredPerson]]:
+    """What to write about the person of an event, None where it names nobody; and with whom the person has which refs
+    in common.
+    """
     tenant = event.tenant
-    people = _people(store, tenant, found.ids)
     if named:
         person = store.load(tenant, named)
         if person is None:
             raise NotFoundError(f"event {event.event_id} names person {named}, who is unknown here")
-        people = [person]
-    said = identity.record_of(event, found.refs, keys)
+        people, shared = [person], dict[Ref, StoredPerson]()
+    else:
+        people, shared = _sides(store, tenant, found)
+    said = identity.record_of(event, found.refs - shared.keys(), keys)
     said = replace(said, visitors=dict.fromkeys(browsers, Claim(event.occurred_at, event.event_id)))
-    return _change(tenant, people, said, found.fresh, shop, event)
+    if shared:
+        said = _sharing(said, people, shared, event, Lookup(store, tenant, *people))
+    return _change(tenant, people, said, found.fresh, shop, event), shared
+
+
+def _sides(store: CustomerStore, tenant: TenantId, found: _Found) -> tuple[list[StoredPerson], dict[Ref, StoredPerson]]:
+    """Who is one with the person of an event, and who only has refs in common with them."""
+    people = _people(store, tenant, found.ids)
+    owners = {ref: people[said] for ref, said in found.claimed.items()}
+    ids = {ref: owner.customer_id for ref, owner in owners.items()}
+    apart = divide({*owners, *found.fresh}, ids, {each.customer_id: each.record for each in people.values()})
+    return (
+        [each for each in _each(people) if each.customer_id not in apart],
+        {ref: owner for ref, owner in owners.items() if owner.customer_id in apart},
+    )
+
+
+Who = TypeVar("Who", CustomerId, Ref)
+
+
+def divide(refs: Iterable[Ref], owners: Mapping[Ref, Who], records: Mapping[Who, Record]) -> set[Who]:
+    """Who of the owners of an event's refs does not become one with its person, but has something in common with them:
+    they have a customer number of their own. An event without a number is about the owner of its strongest ref.
+    """
+    accounts = {who for who in owners.values() if rules.has_account(records[who].refs)}
+    numbers = [ref for ref in refs if rules.has_account([ref])]
+    ranked = sorted((ref for ref, who in owners.items() if who in accounts), key=rules.ref_rank)
+    return accounts - {owners[ref] for ref in numbers or ranked[:1] if ref in owners}
+
+
+def _sharing(
+    said: Record, people: Sequence[StoredPerson], shared: Mapping[Ref, StoredPerson], event: Event, everybody: People
+) -> Record:
+    """What an event says, with the evidence in it. Who is one with somebody erased is erased with them."""
+    mine = rules.canonical_id({*said.refs, *(ref for person in people for ref in person.record.refs)})
+    others = {other.customer_id: other for other in shared.values()}
+    joined = [each for each in others.values() if not any(are_parted(one, each, everybody) for one in people)]
+    times = (each.erased_at for each in (said, *(other.record for other in joined)))
+    return replace(
+        said,
+        evidence={"+".join(sorted((mine, other))): _evidence(mine, other, shared, event) for other in sorted(others)},
+        erased_at=max((at for at in times if at), default=None),
+    )
+
+
+def _evidence(mine: CustomerId, other: CustomerId, shared: Mapping[Ref, StoredPerson], event: Event) -> Evidence:
+    one, two = sorted((mine, other))
+    refs = sorted(ref for ref, owner in shared.items() if owner.customer_id == other)
+    return Evidence(one, two, tuple(refs), event.occurred_at, event.event_id)
+
+
+def _spread(
+    event: Event, person: StoredPerson, shared: Mapping[Ref, StoredPerson], store: CustomerStore, shop: Shop
+) -> list[StoredPerson]:
+    """Evidence stands with both, and an erasure reaches everybody who is one by evidence: who that was."""
+    for other in {each.customer_id: each for each in shared.values()}.values():
+        about = _about(person.record, other.customer_id)
+        if about != _about(other.record, person.customer_id):
+            _tell(event, other.customer_id, Record(evidence=about), store, shop)
+    erased_at = person.record.erased_at
+    if erased_at is None or not person.record.evidence:
+        return []
+    reached, pending = {person.customer_id: person}, [person]
+    while pending:
+        each = pending.pop()
+        for one in joined_by_evidence(each, Lookup(store, event.tenant, each)):
+            if one.customer_id not in reached:
+                told = _tell(event, one.customer_id, Record(erased_at=erased_at), store, shop)
+                reached[told.customer_id] = told
+                pending.append(told)
+    return list(reached.values())[1:]
+
+
+def _about(record: Record, other: CustomerId) -> dict[str, Evidence]:
+    return {key: each for key, each in record.evidence.items() if other in (each.one, each.other)}
+
+
+def _tell(event: Event, customer_id: CustomerId, said: Record, store: CustomerStore, shop: Shop) -> StoredPerson:
+    """Keep with somebody what an event about another says of them."""
+    for _ in range(_ATTEMPTS):
+        person = store.load(event.tenant, customer_id) or _unwritten(event.tenant, customer_id)
+        change = _change(event.tenant, [person], said, frozenset(), shop, event)
+        try:
+            if change:
+                store.commit(change)
+        except ConflictError:
+            continue
+        return change.person if change else person
+    raise ConflictError("too many workers on one person; the event is retried")
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +423,9 @@ def _load_tenant(
         group = [events[position] for position in positions]
         names = {ref for position in positions for ref in refs[position]}
         ids = {known[ref] for ref in names if ref in known}
+        if _accounts(names) > 1:
+            alone.append(group)
+            continue
         said = rules.join(identity.record_of(events[at], refs[at], keys) for at in positions)
         if not ids:
             historical = all(event.historical for event in group)
@@ -348,34 +447,50 @@ def _load_tenant(
 
 
 def _load_group(tenant: TenantId, events: Sequence[Event], store: CustomerStore, keys: KeyRing, shop: Shop) -> int:
-    """Persons who are (partly) known already: all their events in one change."""
+    """Persons who are (partly) known already: all their events in one change, where no numbers must be told apart."""
     refs = [identity.refs_of(event, keys) for event in events]
     names = {ref for some in refs for ref in some}
     said = rules.join(identity.record_of(event, some, keys) for event, some in zip(events, refs, strict=True))
     historical = all(event.historical for event in events)
     for attempt in range(_ATTEMPTS):
-        known = store.refs(tenant, names)
-        ids = {*known.values(), *({rules.canonical_id(names)} if attempt else ())}
-        people, fresh = _people(store, tenant, ids), frozenset(names - known.keys())
-        change = _change(tenant, people, said, fresh, shop, events[0], historical=historical)
+        found = _look_up(store, tenant, sorted(names), repeated=attempt > 0)
+        people, shared = _sides(store, tenant, found)
+        if _accounts(names) > 1 or (shared and not all(_accounts(some) for some in refs)):
+            return sum(len(apply(event, store, keys, shop).changed) for event in events)
+        mine = replace(said, refs=found.refs - shared.keys())
+        mine = _sharing(mine, people, shared, events[0], Lookup(store, tenant, *people)) if shared else mine
+        change = _change(tenant, people, mine, found.fresh, shop, events[0], historical=historical)
         try:
-            return len(store.commit(change, together=True)) if change else 0
+            rows = len(store.commit(change, together=True)) if change else 0
         except ConflictError:
             continue
+        if change:
+            _spread(events[0], change.person, shared, store, shop)
+        return rows
     raise ConflictError("too many workers on one person; load the history again")
 
 
-def _people(store: CustomerStore, tenant: TenantId, ids: Iterable[CustomerId]) -> list[StoredPerson]:
-    """The persons of these ids, each once, whatever ids they had before.
+def _accounts(refs: Iterable[Ref]) -> int:
+    return sum(rules.has_account([ref]) for ref in refs)
 
-    A ref may name somebody not yet written: its worker died, or is about to write.
-    """
-    people: dict[CustomerId, StoredPerson] = {}
-    for said in sorted(set(ids)):
-        found = store.load(tenant, said) or StoredPerson(tenant, said, Record())
-        known = people.get(found.customer_id, found)
-        people[found.customer_id] = replace(found, found_by={**known.found_by, **found.found_by})
-    return list(people.values())
+
+def _unwritten(tenant: TenantId, customer_id: CustomerId) -> StoredPerson:
+    """Somebody whom a ref names already: their worker died, or is about to write."""
+    return StoredPerson(tenant, customer_id, Record())
+
+
+def _people(store: CustomerStore, tenant: TenantId, ids: Iterable[CustomerId]) -> dict[CustomerId, StoredPerson]:
+    """The persons of these ids, by each of them, whatever ids they had before."""
+    found = {said: store.load(tenant, said) or _unwritten(tenant, said) for said in sorted(set(ids))}
+    led: dict[CustomerId, dict[CustomerId, int]] = {}
+    for person in found.values():
+        led.setdefault(person.customer_id, {}).update(person.found_by)
+    return {said: replace(person, found_by=led[person.customer_id]) for said, person in found.items()}
+
+
+def _each(people: Mapping[CustomerId, StoredPerson]) -> list[StoredPerson]:
+    """Each of them once."""
+    return list({person.customer_id: person for person in people.values()}.values())
 
 
 def _components(refs: Sequence[Sequence[Ref]]) -> list[list[int]]:
@@ -454,7 +569,7 @@ class _Reference:
         """Everybody, as known now."""
         alone = {root: self._person(self._with_erasures(record)) for root, record in self._records.items()}
         people = _Everybody(alone, self._parents, self._named)
-        states = (self._state(as_one(read_with(person, people)), now) for person in alone.values())
+        states = (self._state(whole(person, people), now) for person in alone.values())
         return {state.profile.customer_id: state for state in states}
 
     def _with_erasures(self, record: Record) -> Record:
@@ -469,7 +584,7 @@ class _Reference:
     def _state(self, person: StoredPerson, now: datetime) -> PersonState:
         said = {each: self._suppressions.get(each, Suppression()) for each in suppressible(person).items()}
         blocked = frozenset(channel for (channel, _), known in said.items() if rules.suppressed(known, now))
-        return state_of(replace(person, aliases=frozenset()), blocked)
+        return state_of(replace(person, aliases=frozenset(), joins={}), blocked)
 
     def add(self, event: Event) -> None:
         """One event more."""
@@ -480,7 +595,7 @@ class _Reference:
 
     def _add(self, event: Event, named: CustomerId | None) -> None:
         refs, browsers = identity.browsers(self._refs_of(event, self._keys))
-        roots = self._roots(event, named, refs)
+        roots, shared = self._roots(event, named, refs)
         if event.event_type in _BLOCKS:
             self._suppress(event, roots)
         if event.event_type is EventType.MESSAGE_BOUNCED:
@@ -489,9 +604,37 @@ class _Reference:
             self._join({_root(self._parents, browser)}, _seen(event, browser, refs))
         if not roots:
             return
-        said = identity.record_of(event, refs, self._keys)
+        said = identity.record_of(event, set(refs) - shared.keys(), self._keys)
         claim = Claim(event.occurred_at, event.event_id)
-        self._join(roots, replace(said, visitors=dict.fromkeys(browsers, claim)))
+        self._tell(roots, replace(said, visitors=dict.fromkeys(browsers, claim)), shared, event)
+
+    def _tell(self, roots: set[Ref], said: Record, shared: Mapping[Ref, Ref], event: Event) -> None:
+        """What is said of somebody, and of those with whom they have something in common."""
+        if shared:
+            people = [self._person(self._records[root]) for root in roots if root in self._records]
+            others = {ref: self._person(self._records[root]) for ref, root in shared.items()}
+            said = _sharing(said, people, others, event, self._everybody())
+        self._join(roots, said)
+        root = _root(self._parents, min(roots))
+        for other in set(shared.values()):
+            about = _about(said, rules.canonical_id(self._records[other].refs))
+            self._join({other}, Record(evidence=about))
+        self._erase_with(root)
+
+    def _erase_with(self, root: Ref) -> None:
+        """An erasure reaches everybody who is one by evidence."""
+        erased_at, pending, reached = self._records[root].erased_at, [root], {root}
+        while erased_at and pending:
+            person = self._person(self._records[pending.pop()])
+            others = joined_by_evidence(person, self._everybody()) if person.record.evidence else []
+            ends = {_root(self._parents, self._named[other.customer_id]) for other in others} - reached
+            for end in ends:
+                self._join({end}, Record(erased_at=erased_at))
+            pending, reached = [*pending, *ends], reached | ends
+
+    def _everybody(self) -> _Everybody:
+        alone = {root: self._person(record) for root, record in self._records.items()}
+        return _Everybody(alone, self._parents, self._named)
 
     def _join(self, roots: set[Ref], said: Record) -> None:
         for root in roots:
@@ -502,14 +645,17 @@ class _Reference:
         for ref in together.refs:
             self._named[rules.canonical_id([ref])] = ref
 
-    def _roots(self, event: Event, named: CustomerId | None, refs: Iterable[Ref]) -> set[Ref]:
-        """Of the components that are the person an event is about."""
+    def _roots(self, event: Event, named: CustomerId | None, refs: Sequence[Ref]) -> tuple[set[Ref], Mapping[Ref, Ref]]:
+        """Of the components that are the person an event is about; and of those that have which refs in common."""
         if not named:
-            return {_root(self._parents, ref) for ref in refs}
+            roots = {ref: _root(self._parents, ref) for ref in refs}
+            owners = {ref: root for ref, root in roots.items() if root in self._records}
+            apart = divide(refs, owners, self._records)
+            return set(roots.values()) - apart, {ref: root for ref, root in owners.items() if root in apart}
         if named in self._named:
-            return {_root(self._parents, self._named[named])}
+            return {_root(self._parents, self._named[named])}, {}
         if event.event_type is EventType.MESSAGE_BOUNCED:
-            return set()
+            return set(), {}
         raise NotFoundError(f"event {event.event_id} names person {named}, who is unknown here")
 
     def _suppress(self, event: Event, roots: set[Ref]) -> None:

@@ -1,6 +1,7 @@
 """Who an event is about (名寄せ): the refs in it, and what it adds to what is known of that person.
 
-All refs of one event are one person, and whoever shares a ref is one person:
+All refs of one event are one person, and whoever shares a ref is one person; two with a customer number each are so by
+a link that can be cut (`links.py`):
 
 | ref | from | joins | not when |
 |---|---|---|---|

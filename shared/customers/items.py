@@ -3,7 +3,7 @@
     pk `{tenant}#{customer_id}`               sk `profile` (or an alias: `merged_into`; or a visitor, whose other rows
                                                  are in it), `order#…`, `cart#…`,
                                                  `subscription#…`, `visits`, `claims` (browsers), `link#…`,
-                                                 `consent#…` (current), `consentlog#…` (append only)
+                                                 `evidence#…`, `consent#…` (current), `consentlog#…` (append only)
     pk `{tenant}#ref#{ref}`                   sk `ref` → `customer_id`
     pk `{tenant}#suppressed#{channel}:{digest}` sk `suppressed`
     pk `{tenant}#command`                     sk `{command}#{event_id}`: what waits for an admin
@@ -39,6 +39,7 @@ from shared.customers.model import (
     Consent,
     ConsentEntry,
     Decision,
+    Evidence,
     Findings,
     Join,
     Order,
@@ -56,6 +57,7 @@ from shared.customers.rows import Key, Row, decode_item
 PROFILE = "profile"
 _VISITS = "visits"
 _CLAIMS = "claims"
+_COMMON = {"common": "yes"}
 _IN_PROFILE = frozenset({"account", "form", "line"})
 
 
@@ -88,6 +90,8 @@ class ChangedRow:
     kind: str
     historical: bool
     order: Order | None = None
+    common: bool = False
+    """Set where the order may be known of others too who are one with the person."""
     cart: Cart | None = None
     subscription: Subscription | None = None
     visits: tuple[Visit, ...] = ()
@@ -102,7 +106,7 @@ class ChangedRow:
     ref: Ref | None = None
     """Set where this is a ref, which names `customer_id`."""
     reads_as_one: bool = False
-    """Set where this says whom the person is read as one with: a decision (名寄せ), a browser."""
+    """Set where this says whom the person is read as one with: a decision (名寄せ), what they share, a browser."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +205,9 @@ def _rows(person: StoredPerson, historical: bool) -> dict[Key, Row]:
 
     def row(sk: str, kind: str, body: str, old: bool = historical) -> Row:
         said = record.said.get(sk)
-        return Row(pk, sk, kind, body, old, fields={"said": _stamp(said)} if said else {})
+        stamp = {"said": _stamp(said)} if said else {}
+        # Who has something in common with another may have orders in common too: whoever reads the stream must look.
+        return Row(pk, sk, kind, body, old, fields=stamp | (_COMMON if kind == "order" and record.evidence else {}))
 
     rows = [
         *(row(f"order#{key}", "order", dump(each), each.historical) for key, each in record.orders.items()),
@@ -212,6 +218,7 @@ def _rows(person: StoredPerson, historical: bool) -> dict[Key, Row]:
         ),
         *(row(f"consentlog#{key}", "consentlog", dump(each)) for key, each in record.consent_log.items()),
         *(row(f"link#{key}", "link", dump(each)) for key, each in record.decisions.items()),
+        *(row(f"evidence#{key}", "link", dump(each), False) for key, each in record.evidence.items()),
         *(
             row(f"consent#{each.channel}#{each.store}", "consent", dump(each))
             for each in rules.consents(rules.standing(record).consent_log.values())
@@ -392,6 +399,8 @@ def _record(row: Row) -> Record:
             return Record(said=said, consent_log={key: parse(ConsentEntry, row.body)})
         case "link":
             return Record(decisions={key: parse(Decision, row.body)})
+        case "evidence":
+            return Record(evidence={key: parse(Evidence, row.body)})
         case "visits":
             return Record(visits=_unpack_visits(row.body))
         case "claims":
@@ -490,7 +499,7 @@ def read_row(image: Mapping[str, Any]) -> ChangedRow | None:
     base = ChangedRow(TenantId(tenant), CustomerId(customer_id), row.kind, row.historical)
     match row.kind:
         case "order":
-            return replace(base, order=parse(Order, row.body))
+            return replace(base, order=parse(Order, row.body), common="common" in row.fields)
         case "cart":
             return replace(base, cart=parse(Cart, row.body))
         case "subscription":

@@ -1,9 +1,14 @@
-"""Two persons who are read as one: by decision (名寄せ), with the way back (取り消し), and with the browsers they used.
+"""Persons who are read as one: by decision or evidence (名寄せ), with the way back (取り消し), and with their browsers.
 
-Both join what is read, not what is stored: each keeps their own rows, so a decision taken back restores exactly what
+All join what is read, not what is stored: each keeps their own rows, so a decision taken back restores exactly what
 was, and nobody becomes somebody else for having sat at the same screen.
 
-Of the decisions about one pair the latest counts; evidence in events (a shared mail address) joins for good.
+Customer numbers that have an address or a cart in common are one by that evidence, each of them with each, until
+somebody parts two of them (家族の共有アドレスなど). Of what was decided about a pair the latest counts, and before all
+evidence: who was parted stays so whatever comes, until somebody joins them. What they have in common is a weak key from
+then on: it names neither. What came without a customer number (a guest's order) stays with whoever had the address
+when it came: who said what by which key is not kept. Where the store itself says that two of its numbers are one, they
+are one for good: that is undone in the store.
 
 A browser (visitor cookie) is seen with whoever signs in, buys or answers in it: a family, a library, somebody who
 means harm. So a cookie joins nobody. What happened in it while nobody was known there is read with the first, by
@@ -13,7 +18,7 @@ was seen in it goes with it. Who was first is a minimum, so it is the same in an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
@@ -22,7 +27,7 @@ from shared.core.errors import RejectedError
 from shared.core.ids import CustomerId, Ref
 from shared.customers import rules
 from shared.customers.items import StoredPerson, is_visitor
-from shared.customers.model import Record
+from shared.customers.model import ConsentEntry, Decision, Join, Order, Record
 
 
 class People(Protocol):
@@ -47,14 +52,53 @@ def read_with(person: StoredPerson, people: People) -> list[StoredPerson]:
             continue
         household = [head, *_browsing(head, people)]
         found |= {each.customer_id: each for each in household}
-        ends = sorted(_linked_ids(household) - found.keys())
-        pending += [each for end in ends if (each := people.by_id(end))]
+        pending += [other for each in household for other in _one_with(each, people)]
     return list(found.values())
 
 
-def _linked_ids(people: Iterable[StoredPerson]) -> set[CustomerId]:
-    decisions = (each for person in people for each in person.record.decisions.values() if each.joined)
-    return {end for each in decisions for end in (each.one, each.other)}
+def _one_with(person: StoredPerson, people: People) -> list[StoredPerson]:
+    decided = {end for each in person.record.decisions.values() if each.joined for end in (each.one, each.other)}
+    return [*_found(decided, people), *joined_by_evidence(person, people)]
+
+
+def joined_by_evidence(person: StoredPerson, people: People) -> list[StoredPerson]:
+    """Who has something in common with a person and was not parted from them."""
+    found = {other.customer_id: other for _, other in _sharing(person, people)}
+    return [other for other in found.values() if not are_parted(person, other, people)]
+
+
+def _sharing(person: StoredPerson, people: People) -> Iterator[tuple[Ref, StoredPerson]]:
+    """What a person has in common with whom: of three with one address each with each, whoever it was seen with."""
+    for ref in sorted(_shared(person)):
+        reached, pending = {person.customer_id}, [person]
+        while pending:
+            evidence = pending.pop().record.evidence.values()
+            ends = {end for each in evidence if ref in each.refs for end in (each.one, each.other)}
+            for other in _found(ends, people):
+                if other.customer_id not in reached:
+                    reached.add(other.customer_id)
+                    pending.append(other)
+                    yield ref, other
+
+
+def _shared(person: StoredPerson) -> set[Ref]:
+    return {ref for each in person.record.evidence.values() for ref in each.refs}
+
+
+def _found(ids: Iterable[CustomerId], people: People) -> list[StoredPerson]:
+    return [found for each in sorted(ids) if (found := people.by_id(each))]
+
+
+def are_parted(one: StoredPerson, other: StoredPerson, people: People) -> bool:
+    """Did somebody decide that these are two, and nobody since that they are one?"""
+    pair = {one.customer_id, other.customer_id}
+    about = [each for each in one.record.decisions.values() if _now(each, people) == pair]
+    return bool(about) and not max(about, key=lambda each: (each.at, each.event_id)).joined
+
+
+def _now(decision: Decision, people: People) -> set[CustomerId]:
+    """Whom a decision is about, by the ids they have now."""
+    return {each.customer_id for each in _found({decision.one, decision.other}, people)}
 
 
 # --- browsers --------------------------------------------------------------------------------------------------------
@@ -126,11 +170,40 @@ def _forgotten(record: Record, since: datetime) -> Record:
 
 
 # --- one of several --------------------------------------------------------------------------------------------------
+def whole(person: StoredPerson, people: People) -> StoredPerson:
+    """A person with everybody who is read as one with them.
+
+    What they have in common with somebody they were parted from names neither; and who refused mail to a shared address
+    refused it for both.
+    """
+    together = read_with(person, people)
+    one, ids = as_one(together), {each.customer_id for each in together}
+    apart = [
+        (ref, other)
+        for each in together
+        for ref, other in _sharing(each, people)
+        if other.customer_id not in ids and are_parted(each, other, people)
+    ]
+    if not apart:
+        return one
+    weak = {ref for ref, _ in apart}
+    refused = [_refusals(each, weak) for _, other in apart for each in read_with(other, people)]
+    refusing = rules.join([one.record, *(Record(consent_log=said) for said in refused)])
+    return replace(one, record=replace(refusing, refs=one.record.refs - weak))
+
+
+def _refusals(person: StoredPerson, refs: Iterable[Ref]) -> dict[str, ConsentEntry]:
+    """What a person said no to at some addresses."""
+    addresses = {ref.partition("~")[0] for ref in refs}
+    log = person.record.consent_log
+    return {key: said for key, said in log.items() if not said.granted and said.address in addresses}
+
+
 def as_one(people: Sequence[StoredPerson]) -> StoredPerson:
     """What is known of them together, under the id of the strongest of their keys."""
     if len(people) == 1:
         return people[0]
-    whole = rules.join(replace(rules.standing(person.record), erased_at=None) for person in people)
+    whole = rules.join(replace(record, erased_at=None) for record in _standing_records(people))
     customer_id = rules.canonical_id(ref for person in people for ref in person.record.refs)
     kept = next(person for person in people if person.customer_id == customer_id)
     # A visitor never had a mail or a place in a scenario: nobody asks for their id.
@@ -139,9 +212,37 @@ def as_one(people: Sequence[StoredPerson]) -> StoredPerson:
         kept,
         record=replace(whole, refs=_naming(whole.refs), erased_at=_erased(person.record for person in people)),
         aliases=frozenset().union(*(p.aliases | {p.customer_id} for p in named)) - {customer_id},
-        joins={gone: how for person in people for gone, how in person.joins.items()},
+        joins={gone: how for person in people for gone, how in (*_evidence(person, people), *person.joins.items())},
         scores=kept.scores or max((p.scores for p in people if p.scores), key=lambda s: s.as_of, default=None),
     )
+
+
+def found_by(people: Sequence[StoredPerson]) -> frozenset[Ref]:
+    """By which refs some who are read as one are found."""
+    return frozenset().union(*(record.refs for record in _standing_records(people)))
+
+
+def _standing_records(people: Sequence[StoredPerson]) -> list[Record]:
+    cards = [card for person in people for card in person.record.cards.values()]
+    return [rules.standing(person.record, cards) for person in people]
+
+
+def orders_of(person: StoredPerson, together: Iterable[StoredPerson]) -> Mapping[str, Order]:
+    """A person's orders, with what those who are read as one with them know of the same orders."""
+    known = rules.join(Record(orders=each.record.orders) for each in together).orders
+    return {key: known.get(key, order) for key, order in person.record.orders.items()}
+
+
+def _evidence(person: StoredPerson, people: Sequence[StoredPerson]) -> Iterator[tuple[CustomerId, Join]]:
+    """How it came that some with a weaker key are read as one with a person."""
+    weaker = {each.customer_id for each in people if _key(each) > _key(person)}
+    for each in person.record.evidence.values():
+        for end in sorted({each.one, each.other} & weaker):
+            yield end, Join(each.at, each.event_id, each.refs)
+
+
+def _key(person: StoredPerson) -> tuple[int, str]:
+    return min(map(rules.ref_rank, person.record.refs), default=(0, ""))
 
 
 def to_decide(
@@ -156,17 +257,20 @@ def to_decide(
     if joined and together:
         raise RejectedError("those two are one person already")
     if one.customer_id == other.customer_id:
-        raise RejectedError("those two became one by an address or number in the shop's own data: no decision to undo")
-    standing = _standing(one, other)
-    if together and not standing:
-        pairs = {
-            f"{each.one} {each.other}"
-            for part in read_together
-            for each in part.record.decisions.values()
-            if each.joined
-        }
-        raise RejectedError(f"those two are one through others: undo one of {', '.join(sorted(pairs))}")
-    return standing or [(one.customer_id, other.customer_id)]
+        raise RejectedError("those two are one customer in the shop's own data: it is undone there")
+    pairs = set(_standing(one, other))
+    if not together or _shared(one) & _shared(other):
+        pairs.add((one.customer_id, other.customer_id))
+    if not pairs:
+        raise RejectedError(f"those two are one through others: undo one of {', '.join(_links(read_together))}")
+    return sorted(pairs)
+
+
+def _links(people: Iterable[StoredPerson]) -> list[str]:
+    """The pairs that make these one person."""
+    decided = {(each.one, each.other) for part in people for each in part.record.decisions.values() if each.joined}
+    shown = {(each.one, each.other) for part in people for each in part.record.evidence.values()}
+    return [f"{one} {other}" for one, other in sorted(decided | shown)]
 
 
 def _standing(one: StoredPerson, other: StoredPerson) -> list[tuple[CustomerId, CustomerId]]:
@@ -179,11 +283,15 @@ def _standing(one: StoredPerson, other: StoredPerson) -> list[tuple[CustomerId, 
 def read_as(people: Sequence[StoredPerson]) -> dict[CustomerId, CustomerId]:
     """Of some who are read as one: the ids that rows are kept under, and the person they are read as.
 
-    Left out is who was never read as anybody else: known, and nobody ever decided about them.
+    Left out is who was never read as anybody else: known, without evidence or decision about them.
     """
     whole = as_one(people).customer_id
-    told = (person for person in people if person.record.decisions or not (is_known(person) or is_visitor(person)))
-    return {person.customer_id: whole for person in told}
+    return {person.customer_id: whole for person in people if _may_be_another(person)}
+
+
+def _may_be_another(person: StoredPerson) -> bool:
+    known = is_known(person) or is_visitor(person)
+    return bool(person.record.decisions or person.record.evidence) or not known
 
 
 def _is_browser(person: StoredPerson) -> bool:

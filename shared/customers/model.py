@@ -259,6 +259,19 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """Two customer numbers have something in common (共有の連絡先): read as one until somebody parts them."""
+
+    one: CustomerId
+    other: CustomerId
+    refs: tuple[Ref, ...]
+    """What that is: addresses, or a cart or order."""
+    at: datetime
+    event_id: str
+    """The first event that showed it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Join:
     """How a former id became part of this person: which event said so, and when."""
 
@@ -299,6 +312,8 @@ class Record:
     consent_log: Mapping[str, ConsentEntry] = field(default_factory=dict)
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     """By pair of persons."""
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    """By pair of persons, with both."""
     visitors: Mapping[str, Claim] = field(default_factory=dict)
     """The browsers this person was seen in, by visitor ref: the earliest claim of each."""
     claims: Mapping[str, Claim] = field(default_factory=dict)

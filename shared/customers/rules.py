@@ -19,6 +19,7 @@ from shared.customers.model import (
     ConsentEntry,
     ConsentStatus,
     Decision,
+    Evidence,
     Order,
     Record,
     Said,
@@ -123,6 +124,11 @@ def is_strong(ref: Ref) -> bool:
     return _RANKS[ref.partition(":")[0]] < _RANKS["anon"]
 
 
+def has_account(refs: Iterable[str]) -> bool:
+    """Is there a customer number of a store among them? Two of those become one by a link that can be cut."""
+    return any(ref.startswith("customer:") for ref in refs)
+
+
 def is_visitor_ref(ref: str) -> bool:
     """Does this ref name a browser, in which more than one person may be seen?"""
     return ref.startswith(f"{VISITOR}:")
@@ -213,6 +219,11 @@ def latest(one: Latest, other: Latest) -> Latest:
     return max(one, other, key=lambda said: (said.at, said.event_id, repr(said)))
 
 
+def _shown(one: Evidence, other: Evidence) -> Evidence:
+    first = min(one, other, key=lambda said: (said.at, said.event_id))
+    return replace(first, refs=tuple(sorted({*one.refs, *other.refs})))
+
+
 def latest_visits(visits: Iterable[Visit]) -> dict[str, Visit]:
     """The 50 latest, each event once, oldest first."""
     each = {visit.event_id: visit for visit in visits}
@@ -247,6 +258,7 @@ def join(records: Iterable[Record]) -> Record:
         last_login_at=max((record.last_login_at for record in records if record.last_login_at), default=None),
         consent_log=_merged(merge_entries, (record.consent_log for record in records)),
         decisions=_merged(latest, (record.decisions for record in records)),
+        evidence=_merged(_shown, (record.evidence for record in records)),
         visitors=earliest_claims(record.visitors for record in records),
         claims=earliest_claims(record.claims for record in records),
         erased_at=erased_at,
@@ -300,14 +312,16 @@ def settle(record: Record) -> Record:
     )
 
 
-def standing(record: Record) -> Record:
+def standing(record: Record, cards: Iterable[Card] = ()) -> Record:
     """A record without what an erasure ended: a yes of before counts no more (a no does), and nobody is found by an
-    address that was not said since.
+    address that was not said since. `cards`: of those who are one with them.
     """
     since = record.erased_at
     if since is None:
         return record
-    said_again = {ref for card in record.cards.values() for ref in (card.email_ref, card.line_ref, card.phone_ref)}
+    said_again = {
+        ref for card in (*record.cards.values(), *cards) for ref in (card.email_ref, card.line_ref, card.phone_ref)
+    }
     return replace(
         record,
         refs=frozenset(ref for ref in record.refs if not ref.startswith(_ADDRESSES) or ref in said_again),

@@ -38,13 +38,13 @@ from shared.customers.items import (
     with_card,
     with_findings,
 )
-from shared.customers.links import as_one, read_with
+from shared.customers.links import as_one, found_by, joined_by_evidence, read_with, whole
 from shared.customers.matches import Match, matches, open_matches
 from shared.customers.model import ConsentEntry, Findings, PersonState, Profile, Record, Suppressed, Suppression
 from shared.customers.plan import Change, guards_itself, pack, single_puts, transactions, written
 from shared.customers.rows import MAX_WRITES, ConflictError, Delete, DynamoRows, Key, MemoryRows, Put, Row, Rows
 
-__all__ = ["ChangedRow", "CustomerStore", "MemoryCustomerStore", "read_row"]
+__all__ = ["ChangedRow", "CustomerStore", "Lookup", "MemoryCustomerStore", "read_row"]
 
 _MAX_HOPS = 50
 _ROUGHLY_SHARING = 20
@@ -90,13 +90,18 @@ class CustomerStore:
 
     def whole(self, tenant: TenantId, customer_id: CustomerId) -> StoredPerson | None:
         """A person with everybody read as one with them: by decision (名寄せ), or by the browsers they used."""
-        people = self.parts(tenant, customer_id)
-        return as_one(people) if people else None
+        found = self.load(tenant, customer_id)
+        return whole(found, Lookup(self, tenant, found)) if found else None
 
     def parts(self, tenant: TenantId, customer_id: CustomerId) -> list[StoredPerson]:
         """The same as they are stored, each by themselves; nobody where the id is unknown."""
         found = self.load(tenant, customer_id)
-        return read_with(found, _Read(self, tenant, found)) if found else []
+        return read_with(found, Lookup(self, tenant, found)) if found else []
+
+    def joined_by_evidence(self, tenant: TenantId, customer_id: CustomerId) -> list[CustomerId]:
+        """With whom a person is one because they have an address or cart in common: from whom they can be parted."""
+        found = self.load(tenant, customer_id)
+        return [each.customer_id for each in joined_by_evidence(found, Lookup(self, tenant, found))] if found else []
 
     def browsers(self, tenant: TenantId, customer_id: CustomerId) -> list[CustomerId]:
         """The ids of the browsers a person was seen in: an erasure forgets what was done in them (消去)."""
@@ -108,7 +113,7 @@ class CustomerStore:
         """The person a ref names now; None when nobody, or when the address was erased and not used since."""
         named = self.refs(tenant, [ref]).get(ref)
         parts = self.parts(tenant, named) if named else []
-        hidden = any(ref in part.record.refs - rules.standing(part.record).refs for part in parts)
+        hidden = any(ref in part.record.refs for part in parts) and ref not in found_by(parts)
         return as_one(parts).customer_id if parts and not hidden else None
 
     def owner(self, tenant: TenantId, ref: Ref) -> CustomerId | None:
@@ -389,12 +394,12 @@ class CustomerStore:
         return self.rows.get([key]).get(key)
 
 
-class _Read:
+class Lookup:
     """Persons looked up for one question, each read once."""
 
-    def __init__(self, store: CustomerStore, tenant: TenantId, person: StoredPerson) -> None:
+    def __init__(self, store: CustomerStore, tenant: TenantId, *known: StoredPerson) -> None:
         self._store, self._tenant = store, tenant
-        self._people: dict[CustomerId, StoredPerson | None] = {person.customer_id: person}
+        self._people: dict[CustomerId, StoredPerson | None] = {person.customer_id: person for person in known}
         self._refs: dict[Ref, CustomerId | None] = {}
 
     def by_id(self, customer_id: CustomerId) -> StoredPerson | None:

@@ -130,7 +130,8 @@ def _finish(delivery: _Delivery, applied: Sequence[Applied], deps: FoldDeps) -> 
     """What follows once it is written: the rest of the product hears of an erasure."""
     for event, done in zip(delivery.events, applied, strict=True):
         if event.event_type is EventType.PERSON_ERASED and done.customer_id:
-            deps.erased(event.tenant, done.customer_id)
+            for customer_id in (done.customer_id, *done.with_them):
+                deps.erased(event.tenant, customer_id)
     image, envelope = delivery.image, delivery.envelope
     # An oversized body is left to the sweep: the archive may not have read it yet. Who asked for an erasure stays.
     if any(done.forgotten for done in applied) and "raw" in image and envelope.source != ADMIN:

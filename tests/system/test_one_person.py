@@ -1,4 +1,6 @@
-"""Two customers become one person by hand, and two again: what the analyses say of them follows (名寄せ・取り消し)."""
+"""Two customers become one person, by hand or by an address that they share, and two again: what the analyses say of
+them follows (名寄せ・取り消し).
+"""
 
 from __future__ import annotations
 
@@ -26,6 +28,7 @@ from tests.system.screen import matakite
 
 AT = datetime.now(UTC) - timedelta(minutes=5)
 OLD, NEW = Buyer(9_601, "mukashi@example.jp", "同一", "人子"), Buyer(9_602, "ima@example.jp", "同一", "人子")
+HUSBAND, WIFE = Buyer(9_603, "ie@example.jp", "家族", "太郎"), Buyer(9_604, "ie@example.jp", "家族", "花子")
 
 
 def reads(stage: Stage, orders: Sequence[int], store: str | None = None) -> bool:
@@ -49,24 +52,38 @@ def browse(stage: Stage, buyer: Buyer) -> None:
     assert answer.status == 200, answer.data
 
 
-def test_two_who_are_joined_by_hand_are_one_buyer_until_that_is_taken_back(
+def order_once(stage: Stage, *buyers: Buyer) -> None:
+    """Each places an order."""
+    orders = [shopify.order(20_000 + buyer.number, f"one-{buyer.number}", buyer, PRODUCTS[:1], AT) for buyer in buyers]
+    calls = [Call("orders/create", shopify.encode(order), f"one-{order['id']}", AT) for order in orders]
+    assert post_all(stage.endpoint, calls).surprises == []
+
+
+def test_two_are_one_buyer_by_hand_or_by_an_address_until_that_is_taken_back(
     open_shop: OpenShop, cloud: LocalCloud, cloud_paths: LocalPaths
 ) -> None:
     stage = open_shop("people")
-    orders = [
-        shopify.order(20_000 + buyer.number, f"one-{buyer.number}", buyer, PRODUCTS[:1], AT) for buyer in (OLD, NEW)
-    ]
-    calls = [Call("orders/create", shopify.encode(order), f"one-{order['id']}", AT) for order in orders]
-    assert post_all(stage.endpoint, calls).surprises == []
+
+    def decide(command: str, who: Sequence[str], orders: Sequence[int]) -> None:
+        shown = matakite(cloud_paths, "customer", command, *who, "--shop", "people", "--actor", "店長")
+        assert shown.status == 0, shown.err
+        settle(cloud.emulator)
+        wait_until(partial(reads, stage, orders), f"{orders} orders a buyer", 60)
+        assert len(buyers(stage)) == len(orders)
+
+    order_once(stage, OLD, NEW)
     browse(stage, NEW)
     settle(cloud.emulator)
     wait_until(partial(reads, stage, [1, 1]), "two buyers", 60)
-    one, other = buyers(stage)
-    for command, expected in (("merge", [2]), ("undo", [1, 1])):
-        shown = matakite(cloud_paths, "customer", command, one, other, "--shop", "people", "--actor", "店長")
-        assert shown.status == 0, shown.err
-        settle(cloud.emulator)
-        wait_until(partial(reads, stage, expected), f"{expected} orders a buyer", 60)
-        assert len(buyers(stage)) == len(expected)
+    alike = buyers(stage)
+    decide("merge", alike, [2])
+    decide("undo", alike, [1, 1])
     assert reads(stage, [1, 1], store=SHOP)
     assert reads(stage, [], store="another.example.jp")
+    order_once(stage, HUSBAND, WIFE)
+    settle(cloud.emulator)
+    wait_until(partial(reads, stage, [1, 1, 2]), "a family that shares an address", 60)
+    family = [f"{SHOP}/{each.customer_id}" for each in (HUSBAND, WIFE)]
+    decide("part", family[:1], [1, 1, 1, 1])
+    decide("merge", family, [1, 1, 2])
+    decide("undo", family, [1, 1, 1, 1])

@@ -24,6 +24,7 @@ from shared.ingest.model import (
     Event,
     EventType,
     Line,
+    MergeFacts,
     MessageFacts,
     PageFacts,
     Person,
@@ -204,7 +205,7 @@ def test_a_merge_takes_orders_from_one_person_and_gives_them_to_the_other() -> N
         an_order("a", "1", "2026-03-01", email="a@example.com"), an_order("b", "2", "2026-03-02", email="b@example.com")
     )
     one, other = customer_of(world, "a"), customer_of(world, "b")
-    world.hear(an_order("a", "3", "2026-03-03", email="b@example.com"))
+    world.hear(a_merge("a", "b", "2026-03-03"), an_order("a", "3", "2026-03-03"))
     survivor = customer_of(world, "a")
     assert survivor == customer_of(world, "b")
     now = {(row["customer_id"], row["order_id"]): row["removed"] for row in states(world)}
@@ -222,7 +223,7 @@ def test_imported_orders_that_move_are_archived_for_their_new_owner() -> None:
     fold.load(imported, world.customers, KEYS, SHOP)
     world.archive()
     assert states(world) == []  # the import writes its own rows
-    world.hear(an_order("a", "3", "2026-03-03", email="b@example.com"))
+    world.hear(a_merge("a", "b", "2026-03-03"), an_order("a", "3", "2026-03-03"))
     survivor = customer_of(world, "a")
     moved = [row["order_id"] for row in states(world) if row["customer_id"] == survivor and not row["removed"]]
     assert "3" in moved
@@ -239,9 +240,15 @@ def test_imported_orders_that_move_stay_with_whom_they_are_kept() -> None:
     ids = {name: stored_id(world, name) for name in "abc"}
     first, second, last = by_strength("abc")
     decide(world, first, second, "2026-03-02", joined=True)
-    world.hear(an_order(second, "more", "2026-03-03", email=f"{last}@example.com"))
+    world.hear(a_merge(second, last, "2026-03-03"))
     kept = {row["customer_id"] for row in states(world) if row["order_id"] == last and not row["removed"]}
     assert kept == {ids[second]}
+
+
+def a_merge(kept: str, deleted: str, on: str) -> Event:
+    """The store says that two of its customers are one."""
+    facts = MergeFacts(kept_customer_id=kept, deleted_customer_id=deleted)
+    return replace(an_order(kept, "merge", on), event_type=EventType.CUSTOMERS_MERGED, facts=facts)
 
 
 def by_strength(customers: str) -> list[str]:
@@ -273,7 +280,7 @@ def test_the_lake_knows_as_whom_an_id_is_read_and_that_it_was_taken_back() -> No
     assert read_as(world) == {}
 
 
-def test_who_becomes_another_by_evidence_is_read_as_nobody_else() -> None:
+def test_who_becomes_another_in_the_store_itself_is_read_as_nobody_else() -> None:
     """Their rows are the other's then: what the lake says of those they left must not stand beside them."""
     world = World()
     world.hear(*(an_order(name, name, "2026-03-01", email=f"{name}@example.com") for name in "abc"))
@@ -281,7 +288,7 @@ def test_who_becomes_another_by_evidence_is_read_as_nobody_else() -> None:
     first, second, last = by_strength("abc")
     decide(world, first, last, "2026-03-02", joined=True)
     assert read_as(world) == {ids[last]: ids[first]}
-    world.hear(an_order(last, "more", "2026-03-03", email=f"{second}@example.com"))
+    world.hear(a_merge(last, second, "2026-03-03"))
     assert read_as(world) == {ids[second]: ids[first]}
 
 

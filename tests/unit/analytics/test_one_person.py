@@ -26,7 +26,7 @@ from tests.unit.analytics.test_as_known import athena, held
 from tests.unit.analytics.world import StreamedRows, passes_filter
 from tests.unit.customers.test_fold import everyone
 from tests.unit.customers.test_links import a_link
-from tests.unit.customers.world import KEYS, SHOP, TENANT, a_person, an_order, deliveries
+from tests.unit.customers.world import KEYS, SHOP, TENANT, a_person, a_refund, an_order, deliveries
 
 Owned = dict[CustomerId, dict[str, int | None]]
 """Person → order → amount."""
@@ -101,6 +101,26 @@ def test_the_lake_reads_orders_with_whom_the_live_state_reads_them(
         if len(ids) > 1:
             one, other = chance.sample(ids, 2)
             archive.hear([a_link(one, other, 100 + minute, joined=chance.random() < 0.8)], chance)
+    for minute, one in enumerate(sorted(archive.live())):
+        for other in archive.customers.joined_by_evidence(TENANT, one):
+            archive.hear([a_link(one, other, 200 + minute, joined=chance.random() < 0.3)], chance)
     archive.hear(arriving[half:], chance)
     archive.catch_up()
     assert archive.told() == archive.live()
+
+
+def test_an_order_that_went_from_one_number_to_another_is_one_order_until_they_are_parted() -> None:
+    """Its latest state counts, whichever number's came last; and of two persons each keeps what was said of theirs."""
+    archive, chance = Archive(), random.Random(1)
+    later = an_order("o1", 5, total=5000, person=a_person("2", "b@example.com"))
+    earlier = an_order("o1", 3, total=3000, person=a_person("1", "a@example.com"))
+    archive.hear([later, earlier, a_refund("o1", "r1", 500, 6)], chance)
+    archive.catch_up()
+    assert list(archive.told().values()) == [{"o1": 4500}]
+    (one,) = archive.live()
+    (other,) = archive.customers.joined_by_evidence(TENANT, one)
+    for minute, joined in ((10, False), (11, True), (12, False)):
+        archive.hear([a_link(one, other, minute, joined=joined)], chance)
+        archive.catch_up()
+        assert archive.told() == archive.live()
+        assert len(archive.live()) == (1 if joined else 2)

@@ -27,6 +27,7 @@ from tests.unit.customers.world import (
     TENANT,
     a_consent,
     a_customer,
+    a_merge,
     a_person,
     an_event,
     an_order,
@@ -185,8 +186,8 @@ def buyers(*names: str) -> tuple[MemoryCustomerStore, list[CustomerId]]:
     return store, [each.customer_id for each in said if each.customer_id]
 
 
-def of(name: str, email: str = "") -> Person:
-    return a_person(name, email or f"{name}@example.com")
+def of(name: str) -> Person:
+    return a_person(name, f"{name}@example.com")
 
 
 def decide(store: MemoryCustomerStore, one: CustomerId, other: CustomerId, at: int, *, joined: bool) -> None:
@@ -212,8 +213,8 @@ def test_a_decision_is_taken_back_though_one_of_them_has_another_id_since() -> N
     store, (a, b, c) = buyers("a", "b", "c")
     decide(store, a, c, 12, joined=True)
     decide(store, b, c, 13, joined=True)
-    # They order with each other's address: now they are one by what the shop says, under one of the two ids.
-    apply(an_order("o9", 14, person=of("a", "b@example.com")), store, KEYS, SHOP)
+    # The shop says that they are one customer: now they are, under one of the two ids.
+    apply(a_merge("a", "b", 14), store, KEYS, SHOP)
     kept = store.load(TENANT, a)
     assert kept is not None
     decide(store, kept.customer_id, c, 15, joined=False)
@@ -229,6 +230,6 @@ def test_what_no_decision_can_change_is_said() -> None:
         decide(store, a, c, 12, joined=True)
     with pytest.raises(RejectedError, match="through others: undo one of"):
         decide(store, a, c, 12, joined=False)
-    apply(an_order("o9", 13, person=of("a", "b@example.com")), store, KEYS, SHOP)
+    apply(a_merge("a", "b", 13), store, KEYS, SHOP)
     with pytest.raises(RejectedError, match="in the shop's own data"):
         decide(store, a, b, 14, joined=False)
