@@ -106,11 +106,12 @@ class Services:
 
     def _UpdateItem(self, body: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         row = self._row(self._key(body["TableName"], body["Key"]))
+        before = dict(row)
         names, values = body.get("ExpressionAttributeNames", {}), body.get("ExpressionAttributeValues", {})
         if ":length" in values:  # the queue of slots: the one row whose next value depends on its last
             start = max(int(values[":now"]["N"]), int(row.get("next_at", values[":now"])["N"]))
             row["next_at"] = {"N": str(start + int(values[":length"]["N"]))}
-            return {"Attributes": dict(row)}
+            return {"Attributes": before}
         sets, _, removes = body["UpdateExpression"].partition(" REMOVE ")
         for name, first, given in _SET.findall(sets):
             known = names.get(name, name)
@@ -118,7 +119,8 @@ class Services:
                 row[known] = values[first or given]
         for name in filter(None, removes.split(", ")):
             row.pop(names.get(name, name), None)
-        return {"Attributes": row} if body.get("ReturnValues", "NONE") != "NONE" else {}
+        answer = {"ALL_OLD": before, "ALL_NEW": row}.get(body.get("ReturnValues", "NONE"))
+        return {"Attributes": answer} if answer is not None else {}
 
 
 class _Raw(io.BytesIO):
