@@ -27,6 +27,7 @@ from shared.core.errors import NotFoundError, RejectedError, UnavailableError
 from shared.core.ids import CustomerId
 from shared.core.keys import parse_key_ring
 from shared.customers.identity import customer_ref
+from shared.customers.items import is_visitor
 from shared.delivery.coupons.store import DynamoCoupons
 from shared.delivery.links.store import DynamoLinks
 from shared.delivery.tray import S3Tray
@@ -198,14 +199,11 @@ def _erase_shop(desk: Desk) -> Left:
 
 
 def _people(desk: Desk, customer_id: CustomerId) -> list[CustomerId]:
-    """The person, and those whom somebody decided to be the same."""
-    whole = desk.customers.whole(desk.shop.tenant, customer_id)
-    if whole is None:
+    """The person, and everybody who is read as one with them; their browsers go with them."""
+    people = desk.customers.parts(desk.shop.tenant, customer_id)
+    if not people:
         raise NotFoundError("that customer was merged a moment ago: ask again")
-    joined = [each for each in whole.record.decisions.values() if each.joined]
-    ends = sorted({whole.customer_id, *(each.one for each in joined), *(each.other for each in joined)})
-    people = (desk.customers.load(desk.shop.tenant, each) for each in ends)
-    return list(dict.fromkeys(each.customer_id for each in people if each))
+    return sorted(each.customer_id for each in people if not is_visitor(each))
 
 
 def _wait_until_erased(desk: Desk, ids: list[CustomerId], since: datetime) -> None:

@@ -112,6 +112,22 @@ def test_an_order_that_names_two_known_people_joins_them(
     assert 1_200 + 3_400 + 1_000 + 10 in totals
 
 
+def test_a_guest_of_one_file_becomes_the_customer_of_the_next(
+    cloud: LocalCloud, shop: Stage, first: Screen, cloud_paths: LocalPaths, tmp_path: Path
+) -> None:
+    """A guest is known by the address alone; whoever has a number and that address is them, under their number."""
+    assert first.status == 0
+    for order, number, amount in (("G-1", "", 300), ("G-2", "10", 500)):
+        file = tmp_path / f"{order}.csv"
+        row = f"{order},{number},guest@example.jp,2026-07-10,{amount}"
+        file.write_text(f"order_id,customer_id,email,ordered_at,amount\n{row}\n", encoding="utf-8")
+        shown = matakite(cloud_paths, "import", "orders", str(file), "--shop", "imports")
+        assert "1 orders, 1 of them new or changed" in shown.out, shown.err
+    settle(cloud.emulator, executions=False)
+    guests = [each for each in people_of(shop).values() if each.profile.email == "guest@example.jp"]
+    assert [each.profile.summary.total_amount for each in guests] == [800]
+
+
 def test_a_file_that_is_no_order_file_is_refused_in_a_sentence(
     shop: Stage, cloud_paths: LocalPaths, tmp_path: Path
 ) -> None:
