@@ -72,7 +72,7 @@ NOT_EXERCISED: Mapping[tuple[str, str, str], str] = {
     (r"(ScenariosStep|DeliveryReconcile|SignUpSignUp)Role", r"ssm:GetParameter", r".*/(line|endpoints)/\*"): _CHANNELS,
     (r"ReceiptsReceiveReceiptRole", r"sms-voice:SendTextMessage", r".*"): _STAND_IN,
     (r"ScenariosStepRole", r"dynamodb:PutItem", r".*Events"): "no scenario of this suite tags anybody",
-    (r"PrivacySweepErasedRole", r"dynamodb:DeleteItem", r".*Deliveries"): _NOBODY_LATE,
+    (r"PrivacySweepErasedRole", r"dynamodb:DeleteItem", r".*(Deliveries|Scenarios)"): _NOBODY_LATE,
     (r"PrivacySweepErasedRole", r"s3:DeleteObject", r".*/outbox/\*"): _NOBODY_LATE,
     (r"TrackingReceiveTrackingRole", r"s3:PutObject", r".*/oversize/\*"): _SMALL,
     (r"PrivacyForgettingScheduleRole", r"sqs:SendMessage", r".*"): _REACHED,
