@@ -525,6 +525,17 @@ def _in_turn(shards: Iterable[Iterable[Enrolment]]) -> Iterator[Enrolment]:
         yield row
 
 
+def evenly(due: Iterable[Enrolment]) -> list[Enrolment]:
+    """The same people, those of every shard spread over all of them: also the last to be claimed stand under many keys,
+    though some shards hold more than others.
+    """
+    shards: defaultdict[str, list[Enrolment]] = defaultdict(list)
+    for row in due:
+        shards[_due_key(row)].append(row)
+    placed = [((place + 0.5) / len(shard), row) for shard in shards.values() for place, row in enumerate(shard)]
+    return [row for _, row in sorted(placed, key=lambda each: each[0])]
+
+
 def _due_key(enrolment: Enrolment) -> str:
     return _shard_key(enrolment.tenant, enrolment.scenario, zlib.crc32(enrolment.occurrence.encode()) % SHARDS)
 

@@ -20,7 +20,7 @@ from shared.scenarios import rules
 from shared.scenarios.cohorts import FOLDER, CohortFiles, write_cohort
 from shared.scenarios.enrolment import Enrolment
 from shared.scenarios.machines import Machines
-from shared.scenarios.store import EnrolmentStore
+from shared.scenarios.store import EnrolmentStore, evenly
 
 BATCH_SIZE = 50
 """People per Lambda call of a step."""
@@ -65,7 +65,7 @@ def _sweep_shop(tenant: TenantId, scenario: ScenarioId, deps: SweepDeps, now: da
     due = _still_due(deps.enrolments.due(tenant, scenario, now, deps.limit), deps, now)
     if not due or deps.enrolments.paused(tenant, scenario):
         return 0
-    return start_cohort(due, execution_name(tenant, scenario, now), now, deps)
+    return start_cohort(evenly(due), execution_name(tenant, scenario, now), now, deps)
 
 
 def start_cohort(people: Sequence[Enrolment], execution: str, at: datetime, deps: SweepDeps) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -10,9 +11,16 @@ from typing import Any
 import boto3
 import pytest
 
-from shared.core.ids import CustomerId, ScenarioId, TenantId
+from shared.core.ids import CustomerId, ScenarioId, TenantId, digest
 from shared.scenarios.enrolment import Enrolment, EnrolmentState, FunnelRow, Instance
-from shared.scenarios.store import SHARDS, DynamoEnrolmentStore, EnrolmentStore, _due_key
+from shared.scenarios.store import (
+    SHARDS,
+    DynamoEnrolmentStore,
+    EnrolmentStore,
+    MemoryEnrolmentStore,
+    _due_key,
+    evenly,
+)
 
 NOW = datetime(2026, 3, 2, 1, 0, 0, 123456, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -77,6 +85,23 @@ def test_a_crowd_that_is_due_at_once_is_handed_over_from_every_shard_in_turn(
     together = Counter(_due_key(e) for e in handed[:SHARDS])
     assert max(together.values()) <= 2
     assert len(Counter(map(_due_key, handed))) >= 0.9 * SHARDS
+
+
+def test_the_last_of_a_crowd_do_not_stand_under_the_keys_that_hold_most() -> None:
+    """Hashes fill the shards unevenly: what is left over in the fullest must not be claimed at the end, all at once."""
+    tenant = TenantId("crowd")
+    memory = MemoryEnrolmentStore()
+    for number in range(6_400):
+        memory.arm(armed(tenant, digest(str(number))))
+    handed = memory.due(tenant, CART, NOW + HOUR, 10_000)
+
+    def busiest(crowd: Sequence[Enrolment]) -> int:
+        """Of one key among a tenth of a crowd's end."""
+        return max(Counter(map(_due_key, crowd[-640:])).values())
+
+    spread = evenly(handed)
+    assert sorted(map(_due_key, spread)) == sorted(map(_due_key, handed))
+    assert busiest(spread) <= 1.3 * 640 / SHARDS < busiest(handed)
 
 
 def test_who_was_made_due_before_there_were_shards_is_still_found(
