@@ -36,8 +36,8 @@ _READ_ATTEMPTS = 8
 SHARDS = 32
 """Keys of the due index for one scenario of a shop, so that a crowd writes no key 100 times a second: a function of
 0.58 processors claims 240 people a second at 2.4 ms each, and a machine runs 10 of them (`compile.Options`). The price
-is an idle look's 32 half read units: with all 23 presets (24,000 sweeps a month, 66,000 looks of the watchdog) a shop
-pays 31 yen for them and 12 for the time, where one key would cost 1.
+is an idle look's 32 half read units: with all 24 presets (25,000 sweeps a month, 69,000 looks of the watchdog) a shop
+pays 32 yen for them and 13 for the time, where one key would cost 1.
 """
 
 
@@ -410,10 +410,8 @@ class MemoryEnrolmentStore:
         """Who is due, the longest waiting first."""
         armed = [row for row in self._rows.values() if row.state is EnrolmentState.ARMED]
         mine = [row for row in armed if (row.tenant, row.scenario) == (tenant, scenario)]
-        shards: defaultdict[str, list[Enrolment]] = defaultdict(list)
-        for row in sorted((row for row in mine if row.due_at and row.due_at <= until), key=_due_at):
-            shards[_due_key(row)].append(row)
-        return list(islice(_in_turn(shards.values()), limit))
+        due = sorted((row for row in mine if row.due_at and row.due_at <= until), key=_due_at)
+        return list(islice(_in_turn(_by_shard(due)), limit))
 
     def claim(
         self, tenant: TenantId, scenario: ScenarioId, occurrence: str, execution: str, version: str, at: datetime
@@ -529,11 +527,15 @@ def evenly(due: Iterable[Enrolment]) -> list[Enrolment]:
     """The same people, those of every shard spread over all of them: also the last to be claimed stand under many keys,
     though some shards hold more than others.
     """
+    placed = [((place + 0.5) / len(shard), row) for shard in _by_shard(due) for place, row in enumerate(shard)]
+    return [row for _, row in sorted(placed, key=lambda each: each[0])]
+
+
+def _by_shard(due: Iterable[Enrolment]) -> list[list[Enrolment]]:
     shards: defaultdict[str, list[Enrolment]] = defaultdict(list)
     for row in due:
         shards[_due_key(row)].append(row)
-    placed = [((place + 0.5) / len(shard), row) for shard in shards.values() for place, row in enumerate(shard)]
-    return [row for _, row in sorted(placed, key=lambda each: each[0])]
+    return list(shards.values())
 
 
 def _due_key(enrolment: Enrolment) -> str:

@@ -67,12 +67,8 @@ class WayOut:
 
     def ask(self, asked: Asked) -> Mapping[str, Any]:
         """See Door."""
-        return unsubscribe.answer_http({**asked, "pathParameters": {"token": self.site.link}}, self.site.deps, self.at)
-
-    @property
-    def at(self) -> Any:
-        """Now."""
-        return self.time.now()
+        event = {**asked, "pathParameters": {"token": self.site.link}}
+        return unsubscribe.answer_http(event, self.site.deps, self.time.now())
 
     def state(self) -> str:
         """See Door."""
@@ -90,14 +86,10 @@ class Preferences(WayOut):
     fields: Fields = (("form", "preferences"),)
     multipart = False
 
-    def __init__(self, rng: random.Random) -> None:
-        super().__init__(rng)
-        self.fields = Preferences.fields
-
     def ask(self, asked: Asked) -> Mapping[str, Any]:
         """See Door."""
         event = {**asked, "pathParameters": {"token": self.site.link}}
-        return preference_centre.answer_http(event, self.site.deps, self.at)
+        return preference_centre.answer_http(event, self.site.deps, self.time.now())
 
 
 class Survey:
