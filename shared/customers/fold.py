@@ -16,7 +16,7 @@ from shared.core.keys import KeyRing
 from shared.core.shop import Shop
 from shared.core.telemetry import logger
 from shared.customers import identity, rules
-from shared.customers.items import StoredPerson, address_of, is_visitor, state_of, suppressible
+from shared.customers.items import StoredPerson, address_of, is_visitor, named_in, refs_in, state_of, suppressible
 from shared.customers.links import People, are_parted, joined_by_evidence, whole
 from shared.customers.model import Claim, Evidence, Join, PersonState, Record, Suppressed, Suppression
 from shared.customers.plan import Change
@@ -124,7 +124,7 @@ def _note(event: Event, browser: Ref, said: Record, store: CustomerStore, shop: 
     """Keep what is said of a browser with the browser."""
     for attempt in range(_ATTEMPTS):
         found = _look_up(store, event.tenant, [browser], repeated=attempt > 0)
-        people = _each(_people(store, event.tenant, found.ids))
+        people = _each(_people(store, event.tenant, found))
         change = _change(event.tenant, people, replace(said, refs=found.refs), found.fresh, shop, event)
         try:
             return store.commit(change) if change else ()
@@ -172,7 +172,7 @@ def _decide(
 
 def _sides(store: CustomerStore, tenant: TenantId, found: _Found) -> tuple[list[StoredPerson], dict[Ref, StoredPerson]]:
     """Who is one with the person of an event, and who only has refs in common with them."""
-    people = _people(store, tenant, found.ids)
+    people = _people(store, tenant, found)
     owners = {ref: people[said] for ref, said in found.claimed.items()}
     ids = {ref: owner.customer_id for ref, owner in owners.items()}
     apart = divide({*owners, *found.fresh}, ids, {each.customer_id: each.record for each in people.values()})
@@ -190,9 +190,11 @@ def divide(refs: Iterable[Ref], owners: Mapping[Ref, Who], records: Mapping[Who,
     they have a customer number of their own. An event without a number is about the owner of its strongest ref.
     """
     accounts = {who for who in owners.values() if rules.has_account(records[who].refs)}
-    numbers = [ref for ref in refs if rules.has_account([ref])]
+    numbers = {ref for ref in refs if rules.has_account([ref])}
     ranked = sorted((ref for ref, who in owners.items() if who in accounts), key=rules.ref_rank)
-    return accounts - {owners[ref] for ref in numbers or ranked[:1] if ref in owners}
+    # Where a worker died, a number may be somebody's whom it does not lead to yet.
+    theirs = {who for who in accounts if numbers & records[who].refs}
+    return accounts - theirs - {owners[ref] for ref in numbers or ranked[:1] if ref in owners}
 
 
 def _sharing(
@@ -223,7 +225,7 @@ def _spread(
     for other in {each.customer_id: each for each in shared.values()}.values():
         about = _about(person.record, other.customer_id)
         if about != _about(other.record, person.customer_id):
-            _tell(event, other.customer_id, Record(evidence=about), store, shop)
+            _tell(event, other, Record(evidence=about), store, shop)
     erased_at = person.record.erased_at
     if erased_at is None or not person.record.evidence:
         return []
@@ -232,7 +234,7 @@ def _spread(
         each = pending.pop()
         for one in joined_by_evidence(each, Lookup(store, event.tenant, each)):
             if one.customer_id not in reached:
-                told = _tell(event, one.customer_id, Record(erased_at=erased_at), store, shop)
+                told = _tell(event, one, Record(erased_at=erased_at), store, shop)
                 reached[told.customer_id] = told
                 pending.append(told)
     return list(reached.values())[1:]
@@ -242,10 +244,10 @@ def _about(record: Record, other: CustomerId) -> dict[str, Evidence]:
     return {key: each for key, each in record.evidence.items() if other in (each.one, each.other)}
 
 
-def _tell(event: Event, customer_id: CustomerId, said: Record, store: CustomerStore, shop: Shop) -> StoredPerson:
+def _tell(event: Event, other: StoredPerson, said: Record, store: CustomerStore, shop: Shop) -> StoredPerson:
     """Keep with somebody what an event about another says of them."""
     for _ in range(_ATTEMPTS):
-        person = store.load(event.tenant, customer_id) or _unwritten(event.tenant, customer_id)
+        person = _loaded(store, event.tenant, other.customer_id, other.record.refs)
         change = _change(event.tenant, [person], said, frozenset(), shop, event)
         try:
             if change:
@@ -264,6 +266,8 @@ class _Found:
     fresh: frozenset[Ref]
     repeated: bool
     """Was something not as it was read? Then whom the refs would make may be there, left by a worker that died."""
+    known: Mapping[CustomerId, frozenset[Ref]]
+    """What the rows of the refs say of whoever they lead to."""
 
     @property
     def ids(self) -> set[CustomerId]:
@@ -276,8 +280,12 @@ class _Found:
 
 
 def _look_up(store: CustomerStore, tenant: TenantId, refs: Sequence[Ref], *, repeated: bool) -> _Found:
-    claimed = store.refs(tenant, refs)
-    return _Found(claimed, frozenset(refs) - claimed.keys(), repeated)
+    rows = store.pointers(tenant, refs)
+    claimed = {ref: named_in(row) for ref, row in rows.items()}
+    known: dict[CustomerId, frozenset[Ref]] = {}
+    for row in rows.values():
+        known[named_in(row)] = known.get(named_in(row), frozenset()) | refs_in(row)
+    return _Found(claimed, frozenset(refs) - claimed.keys(), repeated, known)
 
 
 def _change(
@@ -474,14 +482,16 @@ def _accounts(refs: Iterable[Ref]) -> int:
     return sum(rules.has_account([ref]) for ref in refs)
 
 
-def _unwritten(tenant: TenantId, customer_id: CustomerId) -> StoredPerson:
-    """Somebody whom a ref names already: their worker died, or is about to write."""
-    return StoredPerson(tenant, customer_id, Record())
+def _loaded(store: CustomerStore, tenant: TenantId, customer_id: CustomerId, refs: frozenset[Ref]) -> StoredPerson:
+    """Somebody as stored; with the refs that name them already where their worker died, or is about to write."""
+    person = store.load(tenant, customer_id) or StoredPerson(tenant, customer_id, Record())
+    return person if person.rev else replace(person, record=replace(person.record, refs=person.record.refs | refs))
 
 
-def _people(store: CustomerStore, tenant: TenantId, ids: Iterable[CustomerId]) -> dict[CustomerId, StoredPerson]:
-    """The persons of these ids, by each of them, whatever ids they had before."""
-    found = {said: store.load(tenant, said) or _unwritten(tenant, said) for said in sorted(set(ids))}
+def _people(store: CustomerStore, tenant: TenantId, looked_up: _Found) -> dict[CustomerId, StoredPerson]:
+    """The persons that refs lead to, by each of these ids, whatever ids they had before."""
+    ids, known = sorted(looked_up.ids), looked_up.known
+    found = {said: _loaded(store, tenant, said, known.get(said, frozenset())) for said in ids}
     led: dict[CustomerId, dict[CustomerId, int]] = {}
     for person in found.values():
         led.setdefault(person.customer_id, {}).update(person.found_by)

@@ -4,7 +4,7 @@
                                                  are in it), `order#…`, `cart#…`,
                                                  `subscription#…`, `visits`, `claims` (browsers), `link#…`,
                                                  `evidence#…`, `consent#…` (current), `consentlog#…` (append only)
-    pk `{tenant}#ref#{ref}`                   sk `ref` → `customer_id`
+    pk `{tenant}#ref#{ref}`                   sk `ref` → `customer_id`, and a `number` of theirs where it had one
     pk `{tenant}#suppressed#{channel}:{digest}` sk `suppressed`
     pk `{tenant}#command`                     sk `{command}#{event_id}`: what waits for an admin
     pk `{tenant}#review`                      sk `{one}+{other}`: two who may be one person
@@ -329,9 +329,13 @@ def alias_row(gone: StoredPerson, survivor: CustomerId, historical: bool) -> Row
     return Row(*key, PROFILE, "{}", historical, gone.rev + 1, {"merged_into": survivor})
 
 
-def pointer_row(tenant: TenantId, ref: Ref, customer_id: CustomerId, historical: bool) -> Row:
-    """A ref that names somebody."""
-    return Row(*ref_key(tenant, ref), "ref", historical=historical, rev=1, fields={"customer_id": customer_id})
+def pointer_row(person: StoredPerson, ref: Ref, historical: bool) -> Row:
+    """A ref that names somebody, and the customer number they had when it did: their worker may die before it writes
+    them, and who has a number must not become one with whoever comes next.
+    """
+    number = min((each for each in person.record.refs if rules.has_account([each]) and each != ref), default=None)
+    fields = {"customer_id": person.customer_id} | ({"number": number} if number else {})
+    return Row(*ref_key(person.tenant, ref), "ref", historical=historical, rev=1, fields=fields)
 
 
 # --- rows as a person ------------------------------------------------------------------------------------------------
@@ -478,6 +482,11 @@ def suppressible(person: StoredPerson) -> Mapping[str, str]:
 def named_in(row: Row) -> CustomerId:
     """Whom a ref's row names."""
     return CustomerId(row.fields["customer_id"])
+
+
+def refs_in(row: Row) -> frozenset[Ref]:
+    """The refs of whoever a ref's row names, as far as it says: the ref, and a customer number they had."""
+    return frozenset({named_by(row), Ref(row.fields.get("number", named_by(row)))})
 
 
 def ledger_entry(row: Row) -> ConsentEntry:

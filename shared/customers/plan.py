@@ -107,11 +107,7 @@ def _put(row: Row, before: Row | None) -> Put:
 
 
 def _refs(change: Change) -> list[Put]:
-    tenant, person = change.person.tenant, change.person
-    return [
-        Put(pointer_row(tenant, ref, person.customer_id, change.historical), expected=0)
-        for ref in sorted(change.claimed)
-    ]
+    return [Put(pointer_row(change.person, ref, change.historical), expected=0) for ref in sorted(change.claimed)]
 
 
 def pack(changes: Sequence[list[list[Write]]]) -> tuple[list[list[Write]], list[list[int]], list[int]]:

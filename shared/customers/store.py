@@ -284,8 +284,11 @@ class CustomerStore:
     # --- what the fold reads and writes ---
     def refs(self, tenant: TenantId, refs: Iterable[Ref]) -> dict[Ref, CustomerId]:
         """Whom these refs name; refs that name nobody are missing."""
-        keys = {ref_key(tenant, ref): ref for ref in refs}
-        return {keys[key]: named_in(row) for key, row in self.rows.get(keys).items()}
+        return {ref: named_in(row) for ref, row in self.pointers(tenant, refs).items()}
+
+    def pointers(self, tenant: TenantId, refs: Iterable[Ref]) -> dict[Ref, Row]:
+        """The same as the rows that say it."""
+        return {named_by(row): row for row in self.rows.get(ref_key(tenant, ref) for ref in refs).values()}
 
     def load(self, tenant: TenantId, customer_id: CustomerId) -> StoredPerson | None:
         """A person with all rows, by any id they ever had; None when there is none.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from shared.core.ids import CustomerId, Ref, TenantId
-from shared.customers.items import PROFILE, person_pk, pointer_row, profile_key
+from shared.customers.items import PROFILE, StoredPerson, person_pk, pointer_row, profile_key
+from shared.customers.model import Record
 from shared.customers.plan import turns
 from shared.customers.rows import Replace, Row
 
@@ -13,7 +14,7 @@ STRONG, WEAK = Ref("email:m"), Ref("anon:c")
 
 
 def a_ref(ref: Ref, who: CustomerId) -> Replace:
-    return Replace(None, pointer_row(SHOP, ref, who, historical=False))
+    return Replace(None, pointer_row(StoredPerson(SHOP, who, Record()), ref, historical=False))
 
 
 def an_order(who: CustomerId, key: str = "o1") -> Replace:
