@@ -41,7 +41,7 @@ def _dependencies() -> ReceiptDeps:
     pages = live_pages(at.customers_table, at.events_table, at.keys_secret, at.prefix)
     feedback = FeedbackDeps(pages.events, DynamoLedgerStore(at.deliveries_table, dynamodb))
     texted = DynamoTexted(at.deliveries_table, dynamodb)
-    spend = DynamoSpend(at.deliveries_table, client("dynamodb", SINGLE_ATTEMPT))
+    spend = DynamoSpend(at.deliveries_table)
     confirmation = Confirmation(texted, spend, client("pinpoint-sms-voice-v2", SINGLE_ATTEMPT))
     return ReceiptDeps(feedback, ReplyDeps(texted, pages, confirmation, lambda: list_shop_ids(at.prefix)))
 

@@ -21,7 +21,8 @@ from shared.core.shop import Shop
 from shared.delivery.channels.line import API, LineAccount, parameter_name, parse_account
 from shared.delivery.line_link import link_path
 from shared.delivery.line_price import Quota, price_of_next
-from shared.delivery.spend.store import DynamoSpend, account_of, cap_of
+from shared.delivery.spend.budget import cap_of, month_of
+from shared.delivery.spend.store import DynamoSpend
 
 app = typer.Typer(name="line", help="LINE official account / LINE公式アカウント", no_args_is_help=True)
 _console = Console(soft_wrap=True, highlight=False)
@@ -133,7 +134,7 @@ def load_account(deployment: Deployment, tenant: TenantId) -> LineAccount:
 
 def _budget(deployment: Deployment, shop: Shop) -> str:
     spend = DynamoSpend(deployment.outputs["DeliveriesTable"], deployment.client("dynamodb"))
-    used = spend.used(shop.tenant, account_of("line", shop, SystemClock().now()))
+    used = spend.used(shop.tenant, month_of("line", shop, SystemClock().now()))
     cap = cap_of("line", shop)
     return f"{used:,} 通を使用 / {f'{cap:,} 通まで' if cap is not None else '上限なし'}（delivery.budget.line）"
 

@@ -13,7 +13,8 @@ from infra.names import CONFIGURATION_SET, RECEIPTS_TOPIC
 from shared.core.clock import SystemClock
 from shared.core.errors import NotFoundError
 from shared.delivery.channels.sms import origination
-from shared.delivery.spend.store import DynamoSpend, account_of, cap_of
+from shared.delivery.spend.budget import cap_of, month_of
+from shared.delivery.spend.store import DynamoSpend
 
 app = typer.Typer(name="sms", help="SMS (AWS End User Messaging)", no_args_is_help=True)
 _console = Console(soft_wrap=True, highlight=False)
@@ -50,7 +51,7 @@ def status(shop: OfShop = None) -> None:
     deployment = connect()
     found = which_shop(deployment, shop)
     spend = DynamoSpend(deployment.outputs["DeliveriesTable"], deployment.client("dynamodb"))
-    used, cap = spend.used(found.tenant, account_of("sms", found, SystemClock().now())), cap_of("sms", found)
+    used, cap = spend.used(found.tenant, month_of("sms", found, SystemClock().now())), cap_of("sms", found)
     _console.print(f"送信元      {origination(found)}")
     _console.print(f"配信予算    {used:,} 通分を使用 / {f'{cap:,} 通分まで' if cap is not None else '上限なし'}")
 

@@ -36,7 +36,8 @@ from shared.delivery.render import TemplateStore
 from shared.delivery.replies.noted import Noted
 from shared.delivery.replies.store import DynamoTexted
 from shared.delivery.send import SendDeps
-from shared.delivery.spend.store import Budgeted, DynamoSpend
+from shared.delivery.spend.budget import Budgeted, Lots
+from shared.delivery.spend.store import DynamoSpend
 from shared.delivery.staff import StaffMail
 from shared.delivery.store import DynamoLedgerStore
 from shared.delivery.tray import S3Tray
@@ -56,15 +57,13 @@ def live_send_deps(
     """
 
     keys = load_key_ring(keys_secret)
+    lots = Lots(DynamoSpend(deliveries_table))
 
     def read_shop(tenant: TenantId) -> Shop:
         return load_shop(prefix, tenant)
 
     def tray() -> S3Tray:
         return S3Tray(work_bucket, client("s3", SINGLE_ATTEMPT))
-
-    def spend() -> DynamoSpend:
-        return DynamoSpend(deliveries_table, client("dynamodb", SINGLE_ATTEMPT))
 
     def staff() -> StaffMail:
         return StaffMail(
@@ -82,9 +81,9 @@ def live_send_deps(
 
     makers: dict[str, Callable[[], Channel]] = {
         "email": lambda: SesChannel(configuration_set, client("sesv2", SINGLE_ATTEMPT)),
-        "line": lambda: tracked(Budgeted(_line(prefix), "line", lambda message: 1, spend(), read_shop), "line"),
+        "line": lambda: tracked(Budgeted(_line(prefix), "line", lambda message: 1, lots, read_shop), "line"),
         "sms": lambda: tracked(
-            Budgeted(noted(_sms(read_shop, configuration_set)), "sms", sms_units, spend(), read_shop), "sms"
+            Budgeted(noted(_sms(read_shop, configuration_set)), "sms", sms_units, lots, read_shop), "sms"
         ),
         "webhook": lambda: WebhookChannel(lambda tenant: required_endpoint(prefix, tenant, "webhook")),
     }
@@ -106,6 +105,7 @@ def live_send_deps(
         keys=keys,
         read_catalogue=live_catalogues(lake_bucket).of if lake_bucket else lambda _tenant: EMPTY,
         turns=live_turns(deliveries_table),
+        put_back=lots.put_back,
     )
 
 

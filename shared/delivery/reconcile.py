@@ -43,7 +43,10 @@ class ReconcileDeps:
 
 def reconcile_all(deps: ReconcileDeps, now: datetime) -> Reconciled:
     """One look at every shop of the deployment."""
-    return sum((reconcile(tenant, deps.sending, now) for tenant in deps.tenants()), Reconciled())
+    try:
+        return sum((reconcile(tenant, deps.sending, now) for tenant in deps.tenants()), Reconciled())
+    finally:
+        deps.sending.put_back()
 
 
 def reconcile(tenant: TenantId, deps: SendDeps, now: datetime) -> Reconciled:

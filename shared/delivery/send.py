@@ -95,6 +95,8 @@ class SendDeps:
     new_owner: Callable[[], str] = lambda: uuid.uuid4().hex
     turns: Turns = NO_QUEUE
     """Who may call a provider when: rate, day, warm-up, stopped shops."""
+    put_back: Callable[[], None] = lambda: None
+    """Called when a batch is done: what was taken of a budget for it and not used is anybody's again."""
 
 
 def deliver(

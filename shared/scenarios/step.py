@@ -308,7 +308,10 @@ class _Step:
         quiet = max(quiet_seconds(shop, send.purpose, channel, self.now) for channel in send.channels)
         met = [_Met(WAITING, e) if e.step != self.call.step else _Met(e.outcome) for e in here]
         if not quiet:
-            met = self._each(here, self._send_one)
+            try:
+                met = self._each(here, self._send_one)
+            finally:
+                self.deps.sending.put_back()
         self._finish(here, met)
         self._measure(here, met)
         later = [self._patience(e) for e, one in zip(here, met, strict=True) if one.outcome == WAITING]

@@ -19,7 +19,7 @@ from typing import Any
 
 from shared.core.clock import FixedClock
 from shared.core.errors import UnavailableError
-from shared.core.ids import CustomerId, TenantId
+from shared.core.ids import CustomerId, SendId, TenantId
 from shared.customers.items import person_pk
 from shared.customers.model import PersonState
 from shared.delivery import store as ledger
@@ -27,9 +27,12 @@ from shared.delivery.channels.channel import Accepted, Message, NotSentError
 from shared.delivery.channels.fake import FakeChannel
 from shared.delivery.coupons.issue import Book, Coupons, Terms
 from shared.delivery.coupons.store import MemoryCoupons, _book_key
+from shared.delivery.model import SendKey
 from shared.delivery.pace import store as pace
 from shared.delivery.pace.store import DynamoPaceStore
 from shared.delivery.pacing import GRACE, Pace, Quota
+from shared.delivery.spend.budget import LOT, Account, Lots
+from shared.delivery.spend.store import MemorySpend, _month
 from shared.delivery.store import MemoryLedgerStore
 from shared.scenarios import store as enrolments
 from shared.scenarios.cohorts import MemoryCohortFiles
@@ -40,7 +43,7 @@ from shared.scenarios.model import Scenario
 from shared.scenarios.rehearse import Rehearsal
 from shared.scenarios.step import COME_BACK_SECONDS
 from shared.scenarios.store import MemoryEnrolmentStore
-from shared.scenarios.sweep import LIMIT
+from shared.scenarios.sweep import BATCH_SIZE, LIMIT
 from tests.chaos.poison import fed
 from tests.unit.scenarios.world import CART, MORNING, STORE, TENANT, World, a_cart, a_person, preset
 
@@ -410,18 +413,61 @@ def book_of_coupons(mails: int, rng: random.Random) -> Partitions:
     return partitions
 
 
+# --- the budget of LINE and SMS ---------------------------------------------------------------------------------------
+
+
+class MeteredSpend(MemorySpend):
+    """A month is one row, and a take that is refused a write, too."""
+
+    def __init__(self, partitions: Partitions) -> None:
+        super().__init__()
+        self._partitions = partitions
+
+    def take(self, tenant: TenantId, account: str, least: int, most: int, cap: int | None) -> int:
+        """See SpendStore."""
+        self._partitions.elsewhere(_month(tenant, account)["pk"]["S"])
+        return super().take(tenant, account, least, most, cap)
+
+    def count(self, tenant: TenantId, account: str, units: int) -> None:
+        """See SpendStore."""
+        self._partitions.elsewhere(_month(tenant, account)["pk"]["S"])
+        super().count(tenant, account, units)
+
+
+def budget_of_texts(mails: int, rng: random.Random) -> Partitions:
+    """As fast as functions can send at all, in batches, to the end of the budget and beyond."""
+    partitions, cap = Partitions(), rng.randint(0, mails)
+    store = MeteredSpend(partitions)
+    workers = [Lots(store) for _ in range(Options().concurrency)]
+    account, sent = Account(TENANT, "line#2026-11", cap), 0
+    for n in range(mails):
+        partitions.lane.at += 10 * CALL_SECONDS / len(workers)
+        worker = workers[n % len(workers)]
+        key = SendKey(TENANT, CustomerId(f"p{n:07}"), SendId(str(n)))
+        sent += worker.reserve(key, account, 1).granted
+        if n // len(workers) % BATCH_SIZE == BATCH_SIZE - 1:
+            worker.put_back()
+    for worker in workers:
+        worker.put_back()
+    assert sent == store.used(account.tenant, account.name) <= cap, "I8"
+    assert sent >= cap - LOT * len(workers), "no more than a lot of each worker was not used"
+    return partitions
+
+
 # --- T13 --------------------------------------------------------------------------------------------------------------
 
 
 def crowded(case: int, rng: random.Random) -> None:
-    """T13: by turns a cart campaign, the queue of mail of a machine that has just begun, and a book of coupons."""
-    match case % 3:
+    """T13: by turns a cart campaign, the queue of mail of a machine that begins, a book of coupons, a budget."""
+    match case % 4:
         case 0:
             campaign(PEOPLE, rng.choice((preset(), waits_first()))).judge()
         case 1:
             queue_of_mail(rng.choice(RATES), MAILS, rng).judge()
-        case _:
+        case 2:
             book_of_coupons(MAILS, rng).judge()
+        case _:
+            budget_of_texts(MAILS, rng).judge()
 
 
 def waits_first() -> Scenario:

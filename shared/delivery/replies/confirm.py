@@ -20,7 +20,8 @@ from shared.core.telemetry import logger
 from shared.delivery.certainty import certainty
 from shared.delivery.channels.sms import CODES, plain, segments
 from shared.delivery.replies.store import TextedStore
-from shared.delivery.spend.store import SpendStore, account_of
+from shared.delivery.spend.budget import month_of
+from shared.delivery.spend.store import SpendStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Confirmation:
 
     def _send(self, shop: Shop, number: str, ours: str, now: datetime) -> None:
         text = plain(f"{shop.name}: SMSの配信を停止しました。今後はお送りしません。")
-        self.spend.count(shop.tenant, account_of("sms", shop, now), segments(text))
+        self.spend.count(shop.tenant, month_of("sms", shop, now), segments(text))
         with certainty(CODES):
             self.client.send_text_message(
                 DestinationPhoneNumber=number,

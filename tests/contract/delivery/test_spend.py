@@ -18,7 +18,8 @@ from shared.core.ids import CustomerId, SendId
 from shared.delivery.channels.channel import AmbiguousError, Message, NotSentError, StoppedError
 from shared.delivery.channels.fake import FakeChannel, Fault
 from shared.delivery.model import SendKey
-from shared.delivery.spend.store import Budgeted, DynamoSpend, MemorySpend, SpendStore, account_of, cap_of
+from shared.delivery.spend.budget import LOT, Account, Budgeted, Lots, cap_of, month_of
+from shared.delivery.spend.store import DynamoSpend, MemorySpend, SpendStore
 from tests.unit.delivery.messages import a_mail
 from tests.unit.delivery.world import NOON, TENANT, a_shop
 
@@ -29,7 +30,7 @@ ACCOUNT = "line#2026-11"
 class Rows(DynamoSpend):
     """The real store, with the rows of the sends that the ledger would have written before."""
 
-    def reserve(self, key: SendKey, account: str, units: int, cap: int | None) -> Any:
+    def mark(self, key: SendKey) -> bool:
         row = {"pk": {"S": f"{key.tenant}#{key.customer_id}"}, "sk": {"S": f"send#{key.send_id}"}}
         self._client.update_item(
             TableName=self._table,
@@ -38,7 +39,7 @@ class Rows(DynamoSpend):
             ExpressionAttributeNames={"#s": "state"},
             ExpressionAttributeValues={":s": {"S": "sending"}},
         )
-        return super().reserve(key, account, units, cap)
+        return super().mark(key)
 
 
 @pytest.fixture(params=["memory", "dynamodb"])
@@ -55,34 +56,67 @@ def a_key() -> SendKey:
     return SendKey(TENANT, CustomerId("hanako"), SendId(f"s{next(_numbers)}"))
 
 
+def of(cap: int | None) -> Account:
+    return Account(TENANT, ACCOUNT, cap)
+
+
 def test_a_send_takes_its_units_once(spend: SpendStore) -> None:
-    key = a_key()
-    assert spend.reserve(key, ACCOUNT, 2, 10).mine
-    again = spend.reserve(key, ACCOUNT, 2, 10)
-    assert (again.granted, again.mine) == (True, False)
+    key, lots = a_key(), Lots(spend)
+    assert lots.reserve(key, of(10), 2).mine
+    for worker in (lots, Lots(spend)):
+        again = worker.reserve(key, of(10), 2)
+        assert (again.granted, again.mine) == (True, False)
+        worker.put_back()
     assert spend.used(TENANT, ACCOUNT) == 2
 
 
 def test_the_cap_is_reached_and_never_passed(spend: SpendStore) -> None:
-    keys = [a_key() for _ in range(4)]
-    assert [spend.reserve(key, ACCOUNT, 3, 10).granted for key in keys] == [True, True, True, False]
-    assert spend.reserve(keys[0], ACCOUNT, 3, 9).granted, "what it took before is its own"
-    assert spend.used(TENANT, ACCOUNT) == 9
-    assert spend.reserve(a_key(), ACCOUNT, 1, 10).granted
-    assert not spend.reserve(a_key(), ACCOUNT, 1, 0).granted
+    keys, lots = [a_key() for _ in range(4)], Lots(spend)
+    assert [lots.reserve(key, of(10), 3).granted for key in keys] == [True, True, True, False]
+    assert lots.reserve(keys[0], of(9), 3).granted, "what it took before is its own"
+    assert lots.reserve(a_key(), of(10), 1).granted
+    assert not lots.reserve(a_key(), of(10), 1).granted
+    assert not lots.reserve(a_key(), of(0), 1).granted
+    lots.put_back()
+    assert spend.used(TENANT, ACCOUNT) == 10
 
 
 def test_what_is_given_back_can_be_taken_by_others(spend: SpendStore) -> None:
-    key = a_key()
-    spend.reserve(key, ACCOUNT, 1, 1)
-    spend.give_back(key, ACCOUNT, 1)
-    spend.give_back(key, ACCOUNT, 1)
+    key, lots = a_key(), Lots(spend)
+    lots.reserve(key, of(1), 1)
+    lots.give_back(key, of(1), 1)
+    lots.give_back(key, of(1), 1)
+    lots.put_back()
     assert spend.used(TENANT, ACCOUNT) == 0
-    assert spend.reserve(a_key(), ACCOUNT, 1, 1).granted
+    assert Lots(spend).reserve(a_key(), of(1), 1).granted
 
 
 def test_no_limit_is_counted_too(spend: SpendStore) -> None:
-    assert spend.reserve(a_key(), ACCOUNT, 5, None).granted
+    lots = Lots(spend)
+    assert all(lots.reserve(a_key(), of(None), 5).granted for _ in range(3))
+    lots.put_back()
+    assert spend.used(TENANT, ACCOUNT) == 15
+
+
+def test_a_worker_that_dies_takes_a_lot_with_it_at_most(spend: SpendStore) -> None:
+    died, lives = Lots(spend), Lots(spend)
+    assert died.reserve(a_key(), of(100), 1).granted
+    assert spend.used(TENANT, ACCOUNT) == 1, "whoever sends one message takes one"
+    assert died.reserve(a_key(), of(100), 1).granted
+    assert spend.used(TENANT, ACCOUNT) == 1 + LOT
+    sent = sum(lives.reserve(a_key(), of(100), 1).granted for _ in range(120))
+    assert (sent, spend.used(TENANT, ACCOUNT)) == (100 - 1 - LOT, 100)
+
+
+def test_who_found_nothing_left_asks_again_after_the_batch(spend: SpendStore) -> None:
+    """Another worker's batch may have put something back."""
+    slow, late = Lots(spend), Lots(spend)
+    assert [slow.reserve(a_key(), of(5), 1).granted for _ in range(2)] == [True, True]
+    assert not late.reserve(a_key(), of(5), 1).granted
+    slow.put_back()
+    assert not late.reserve(a_key(), of(5), 1).granted, "not once for every message of the batch"
+    late.put_back()
+    assert [late.reserve(a_key(), of(5), 1).granted for _ in range(4)] == [True, True, True, False]
     assert spend.used(TENANT, ACCOUNT) == 5
 
 
@@ -93,15 +127,23 @@ def test_what_no_cap_holds_back_is_counted(spend: SpendStore) -> None:
 
 
 def test_many_at_once_stop_at_the_cap(spend: SpendStore) -> None:
+    workers = [Lots(spend) for _ in range(3)]
+
+    def send(number: int) -> bool:
+        return workers[number % 3].reserve(a_key(), of(25), 1).granted
+
     with ThreadPoolExecutor(8) as pool:
-        granted = list(pool.map(lambda key: spend.reserve(key, ACCOUNT, 1, 10).granted, [a_key() for _ in range(30)]))
-    assert sum(granted) == 10
-    assert spend.used(TENANT, ACCOUNT) == 10
+        sent = sum(pool.map(send, range(60)))
+        assert sent <= 25
+        for worker in workers:
+            worker.put_back()
+        sent += sum(pool.map(send, range(60, 120)))
+    assert sent == 25 == spend.used(TENANT, ACCOUNT)
 
 
 def budgeted(channel: FakeChannel, spend: SpendStore, cap: int | None = 2) -> Budgeted:
     shop = a_shop(budget={"line": cap})
-    return Budgeted(channel, "line", lambda message: 1, spend, lambda tenant: shop, FixedClock(NOON))
+    return Budgeted(channel, "line", lambda message: 1, Lots(spend), lambda tenant: shop, FixedClock(NOON))
 
 
 def a_message() -> Message:
@@ -132,8 +174,10 @@ def test_nothing_leaves_beyond_the_budget(spend: SpendStore) -> None:
 def test_only_what_surely_did_not_leave_is_given_back(
     spend: SpendStore, fault: Fault, error: type[Exception], used: int
 ) -> None:
+    sending = budgeted(FakeChannel([fault]), spend)
     with pytest.raises(error):
-        budgeted(FakeChannel([fault]), spend).send(a_message())
+        sending.send(a_message())
+    sending.lots.put_back()
     assert spend.used(TENANT, ACCOUNT) == used
 
 
@@ -144,11 +188,12 @@ def test_a_repeat_that_is_throttled_gives_nothing_back(spend: SpendStore) -> Non
         sending.send(message)
     with pytest.raises(NotSentError):
         sending.send(message)
+    sending.lots.put_back()
     assert spend.used(TENANT, ACCOUNT) == 1
 
 
 class Unreachable(MemorySpend):
-    def reserve(self, key: SendKey, account: str, units: int, cap: int | None) -> Any:
+    def take(self, *_: object) -> int:
         raise UnavailableError("budget: timeout")
 
 
@@ -161,8 +206,8 @@ def test_without_an_answer_about_the_budget_nothing_is_sent() -> None:
 
 def test_the_month_is_the_shops_own() -> None:
     shop = a_shop()
-    assert account_of("line", shop, datetime.fromisoformat("2026-11-30T15:00:00+00:00")) == "line#2026-12"
-    assert account_of("line", shop, datetime.fromisoformat("2026-11-30T14:59:59+00:00")) == "line#2026-11"
+    assert month_of("line", shop, datetime.fromisoformat("2026-11-30T15:00:00+00:00")) == "line#2026-12"
+    assert month_of("line", shop, datetime.fromisoformat("2026-11-30T14:59:59+00:00")) == "line#2026-11"
 
 
 def test_what_the_shop_says_is_its_cap() -> None:

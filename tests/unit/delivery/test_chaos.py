@@ -89,6 +89,10 @@ def _take_each_coupon_alone(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("shared.delivery.coupons.issue.TOGETHER", 1)
 
 
+def _count_each_text_alone(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("shared.delivery.spend.budget.LOT", 1)
+
+
 def _stand_in_one_queue(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(pacing, "PER_QUEUE", 1_000_000)
 
@@ -116,6 +120,7 @@ def _take_nobody_out(patch: pytest.MonkeyPatch) -> None:
         (_keep_the_due_under_one_key, "T13"),
         (_stand_in_one_queue, "T13"),
         (_take_each_coupon_alone, "T13"),
+        (_count_each_text_alone, "T13"),
         (_go_on_in_a_pause, "T20"),
         (_take_nobody_out, "T20"),
     ],

@@ -28,7 +28,8 @@ from shared.delivery.replies.receive import METHOD, ReplyDeps
 from shared.delivery.replies.store import MemoryTexted, number_digest
 from shared.delivery.replies.words import asks_to_stop
 from shared.delivery.rules import reaches
-from shared.delivery.spend.store import MemorySpend, account_of
+from shared.delivery.spend.budget import month_of
+from shared.delivery.spend.store import MemorySpend
 from shared.delivery.store import MemoryLedgerStore
 from shared.delivery.unsubscribe import UnsubscribeDeps
 from shared.ingest.model import ConsentFacts, Event, EventType, Person
@@ -221,7 +222,7 @@ def test_who_texts_stop_hears_once_that_it_is_done_and_the_month_counts_it(phone
     assert (answer["MessageType"], "ConfigurationSetName" in answer) == ("TRANSACTIONAL", False)
     assert answer["MessageBody"].endswith("SMSの配信を停止しました。今後はお送りしません。")
     assert segments(answer["MessageBody"]) == 1
-    assert phones.spend.used(TENANT, account_of("sms", phones.shop(TENANT), NOON)) == 1
+    assert phones.spend.used(TENANT, month_of("sms", phones.shop(TENANT), NOON)) == 1
     phones.texts(inboundMessageId="tomorrow", at=NOON + timedelta(days=1))
     assert len(phones.answers.sent) == 2
 

@@ -13,6 +13,8 @@ import pytest
 from shared.core.errors import MisconfiguredError, UnavailableError
 from shared.customers.model import LtvTier, PersonState
 from shared.delivery.channels.fake import Fault
+from shared.delivery.spend.budget import Budgeted, Lots
+from shared.delivery.spend.store import MemorySpend
 from shared.scenarios.enrolment import EnrolmentState
 from shared.scenarios.step import StepDeps
 from tests.unit.scenarios.world import MORNING, World, a_cart, a_person, jst, preset, void
@@ -152,6 +154,24 @@ def test_a_busy_provider_makes_the_batch_come_back_until_everyone_was_served() -
     world.play()
     assert Counter(world.mails())["mail_1"] == 5
     assert world.funnel()["mail_1"] == Counter(sent=5)
+
+
+def test_what_a_batch_did_not_use_of_the_budget_goes_back_also_when_it_breaks_off() -> None:
+    spend = MemorySpend()
+    lots = Lots(spend)
+
+    def budgeted(deps: StepDeps) -> StepDeps:
+        sending = deps.sending
+        channels = {
+            name: Budgeted(channel, "line", lambda _: 1, lots, sending.read_shop, deps.clock)
+            for name, channel in sending.channels.items()
+        }
+        return replace(deps, sending=replace(sending, channels=channels, put_back=lots.put_back))
+
+    world = shop_of(*crowd(5), wrap=budgeted)
+    world.ses.plan(Fault.NONE, Fault.THROTTLE, Fault.NONE, Fault.UNREACHABLE, Fault.PAUSE)
+    world.play()
+    assert spend.used(world.shop.tenant, "line#2026-03") == len(world.mails()) == 15
 
 
 def test_a_first_step_that_comes_back_claims_nobody_again() -> None:
