@@ -7,9 +7,14 @@ import re
 _JAPANESE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff66-\uff9f]")
 
 
+def is_japanese(name: str) -> bool:
+    """Is it written in Japanese letters, so that the family's name comes first?"""
+    return _JAPANESE.search(name) is not None
+
+
 def split_name(name: str | None) -> tuple[str | None, str | None]:
     """(姓, 名): only a Japanese name of two parts says which is which; else all of it is the last name."""
     parts = (name or "").split()
-    if len(parts) == 2 and _JAPANESE.search(name or ""):
+    if len(parts) == 2 and is_japanese(name or ""):
         return parts[0], parts[1]
     return name, None

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from datetime import time as clock_time
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -34,6 +35,7 @@ NO = frozenset(
         "不可",
         "希望しない",
         "受け取らない",
+        "通常",
     }
 )
 _DAY = r"(?P<year>\d{4})(?:[-/.年](?P<month>\d{1,2})[-/.月](?P<day>\d{1,2})日?|(?P<month2>\d{2})(?P<day2>\d{2}))"
@@ -41,17 +43,26 @@ _TIME = r"(?:[T ]+(?P<hour>\d{1,2})[:時](?P<minute>\d{2})分?(?::?(?P<second>\d
 _LOCAL = re.compile(_DAY + _TIME, re.ASCII)
 _OFFSET = re.compile(r".*\d\d:\d\d.*(?:Z|[+-]\d{2}:?\d{2})", re.ASCII)
 _SHOPIFY_TIME = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) ([+-]\d\d)(\d\d)", re.ASCII)
-_ERA = re.compile(r"(明治|大正|昭和|平成|令和|[MTSHR])\.?(\d{1,2}|元)[年./-](\d{1,2})[月./-](\d{1,2})日?")
+_ERA = re.compile(r"^(明治|大正|昭和|平成|令和|[MTSHR])\.?(\d{1,2}|元)[年./-](\d{1,2})[月./-](\d{1,2})日?")
 _ERA_STARTS = {"明治": 1867, "大正": 1911, "昭和": 1925, "平成": 1988, "令和": 2018}
 _ERA_LETTERS = dict(zip("MTSHR", _ERA_STARTS, strict=True))
 _SERIAL = re.compile(r"([1-7]\d{4})(?:\.(\d{1,12}))?", re.ASCII)
 """A date as Excel counts: days since the end of 1899, from 1927 to 2118, and the part of the day."""
+_WEEKDAY = re.compile(r"\([日月火水木金土](?:曜日?)?\)")
+_CLOCK = re.compile(r"(\d{1,2})[:時]?(\d{2})(?:[:分]?(\d{2})秒?)?分?", re.ASCII)
+"""The time of a day in a column of its own: `9:03`, `09:03:07`, `90307`, `9時03分`."""
 _EXCEL_BEGAN = date(1899, 12, 30)
 _LOST = re.compile(r"\d(?:\.\d+)?E\+?\d+", re.ASCII | re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d{1,8})?", re.ASCII)
+_MINUS = str.maketrans("−▲△", "---")
+_DASHES = frozenset({"-", "－", "ー", "―", "なし"})
+_YEN_SIGN = frozenset({"JPY", "CNY"})
 _EMAIL = re.compile(r"[^\s@<>,;\x00-\x1f]{1,64}@[^\s@<>,;\x00-\x1f]{1,255}")
+_NOBODY = "@dummy.dummy"
+"""What EC-CUBE puts in place of the address of a member who left (退会)."""
 _EARLIEST = 1980
 _NOON = timedelta(hours=12)
+_NOON_TIME = clock_time(12)
 
 
 def nfkc(cell: str) -> str:
@@ -60,8 +71,11 @@ def nfkc(cell: str) -> str:
 
 
 def code(row: Row, name: str, japanese: str) -> str:
-    """A number or code; "" where there is none. Excel writes a long number as 1.23457E+11: its digits are lost."""
-    found = nfkc(row.get(name))
+    """A number or code; "" where there is none. Excel writes a long number as 1.23457E+11: its digits are lost.
+
+    Shopify's exports put an apostrophe before ids, so that Excel keeps them.
+    """
+    found = nfkc(row.get(name)).removeprefix("'")
     if _LOST.fullmatch(found):
         raise Refused(
             f"{japanese}の桁が Excel で失われています。列を「文字列」にして書き出し直してください",
@@ -91,6 +105,20 @@ def time(row: Row, name: str, japanese: str, context: Context) -> datetime | Non
     return at
 
 
+def time_of_day(at: datetime, row: Row, name: str, japanese: str, context: Context) -> datetime:
+    """The time of a day in a column of its own (時刻) added to a date that came without one (its noon)."""
+    cell = nfkc(row.get(name))
+    local = at.astimezone(ZoneInfo(context.options.timezone))
+    if not cell or local.time() != _NOON_TIME:
+        return at
+    clock = _CLOCK.fullmatch(cell)
+    try:
+        hour, minute, second = (int(part or 0) for part in clock.groups()) if clock else (-1, 0, 0)
+        return _utc(local.replace(hour=hour, minute=minute, second=second))
+    except ValueError:
+        raise Refused(f"{japanese}は 9:03 のように書いてください", f"{name} is no time such as 9:03") from None
+
+
 def needed_time(row: Row, name: str, japanese: str, context: Context) -> datetime:
     """An instant that must be there."""
     at = time(row, name, japanese, context)
@@ -104,18 +132,7 @@ def day(row: Row, name: str, japanese: str, context: Context) -> date | None:
     cell = row.get(name)
     if not cell or not nfkc(cell).strip("0-/. :"):
         return None
-    if era := _ERA.match(nfkc(cell)):
-        return _era_day(era, name, japanese)
     return _instant(cell, name, japanese, context).astimezone(ZoneInfo(context.options.timezone)).date()
-
-
-def _era_day(match: re.Match[str], name: str, japanese: str) -> date:
-    era, year, month, day_of_month = match.groups()
-    start = _ERA_STARTS[_ERA_LETTERS.get(era, era)]
-    try:
-        return date(start + (1 if year == "元" else int(year)), int(month), int(day_of_month))
-    except ValueError:
-        raise _no_date(name, japanese) from None
 
 
 def _instant(cell: str, name: str, japanese: str, context: Context) -> datetime:
@@ -139,7 +156,7 @@ def _local_time(text: str, timezone: str) -> datetime:
             _EXCEL_BEGAN + timedelta(days=int(serial[1])), datetime.min.time(), ZoneInfo(timezone)
         )
         return _utc(midnight + (timedelta(seconds=round(float(f"0.{serial[2]}") * 86_400)) if serial[2] else _NOON))
-    match = _LOCAL.fullmatch(text)
+    match = _LOCAL.fullmatch(_WEEKDAY.sub(" ", _ERA.sub(_western, text, count=1)).strip())
     if match is None:
         raise ValueError("no date")
     part = match.groupdict()
@@ -148,6 +165,13 @@ def _local_time(text: str, timezone: str) -> datetime:
     if part["hour"] is None:
         return _utc(midnight + _NOON)
     return _utc(midnight.replace(hour=int(part["hour"]), minute=int(part["minute"]), second=int(part["second"] or 0)))
+
+
+def _western(era: re.Match[str]) -> str:
+    """`令和8年1月5日` as `2026-1-5`."""
+    name, year, month, day_of_month = era.groups()
+    start = _ERA_STARTS[_ERA_LETTERS.get(name, name)]
+    return f"{start + (1 if year == '元' else int(year))}-{month}-{day_of_month}"
 
 
 def _utc(at: datetime) -> datetime:
@@ -164,23 +188,33 @@ def currency(row: Row, default: str) -> str:
 
 def amount(row: Row, name: str, japanese: str, of_currency: str, *, signed: bool = False) -> int | None:
     """Money in minor units; None when empty. `signed`: a minus is a way of writing a discount."""
-    cell = row.get(name)
-    if not cell:
-        return None
-    minor = _minor(cell, of_currency)
-    if minor is None:
-        raise Refused(f"{japanese}が {of_currency} の金額として読めません", f"{name} is no amount of {of_currency}")
-    if minor < 0 and not signed:
+    minor = balance(row, name, japanese, of_currency)
+    if minor is not None and minor < 0 and not signed:
         raise Refused(
             f"{japanese}がマイナスです。返品・取消はキャンセル列で示してください",
             f"{name} is negative: mark the order as cancelled instead",
         )
-    return abs(minor)
+    return None if minor is None else abs(minor)
+
+
+def balance(row: Row, name: str, japanese: str, of_currency: str) -> int | None:
+    """Money in minor units that may be less than nothing (調整金額); None when empty, or a dash for it."""
+    cell = row.get(name)
+    if not cell or cell in _DASHES:
+        return None
+    minor = 0 if cell == "無料" else _minor(cell, of_currency)
+    if minor is None:
+        raise Refused(f"{japanese}が {of_currency} の金額として読めません", f"{name} is no amount of {of_currency}")
+    return minor
 
 
 @lru_cache(maxsize=4096)  # prices repeat
 def _minor(cell: str, of_currency: str) -> int | None:
-    text = re.sub(r"[¥\\円$,\s]", "", unicodedata.normalize("NFKC", cell))
+    plain = unicodedata.normalize("NFKC", cell).translate(_MINUS)
+    if ("$" in plain and of_currency == "JPY") or ("¥" in plain and of_currency not in _YEN_SIGN):
+        return None
+    # ￥1,100- is how an amount is closed by hand.
+    text = re.sub(r"[¥\\円$,\s]", "", plain).rstrip("-")
     try:
         return parse_amount(text if _NUMBER.fullmatch(text) else "", of_currency)
     except RejectedError:
@@ -233,6 +267,8 @@ def _values(words: Mapping[str, str]) -> str:
 def email(row: Row) -> str | None:
     """A mail address; None when empty."""
     found = nfkc(row.get("email"))
+    if found.lower().endswith(_NOBODY):
+        return None
     if found and not _EMAIL.fullmatch(found):
         raise Refused("メールアドレスの形が正しくありません", "email is no mail address")
     return found or None

@@ -5,23 +5,29 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from shared.core.errors import RejectedError
+from shared.ingest.files import exports
 from shared.ingest.files.mapping import FileMapping
 from shared.ingest.files.model import Kind, Layout
 
 _BRACKETS = re.compile(r"[(（\[【][^)）\]】]*[)）\]】]")
-_PREFIX = re.compile(r"^(ご?注文者様?|ご?購入者様?|お客様|顧客|会員|ユーザー|請求先|billing)の?")
+_PREFIX = re.compile(r"^(ご?注文者様?|ご?購入者様?|お客様|顧客|会員|ユーザー|請求先|購入商品|billing)の?")
 
 
 def layout(heading: Sequence[str], kind: Kind, mapping: FileMapping) -> Layout:
     """Where the columns stand. Raises RejectedError naming what is missing or impossible."""
+    export = exports.recognised(heading, kind)
+    if export:
+        mapping = replace(mapping, columns={**export.columns, **mapping.columns})
     indexes = _said(heading, kind, mapping)
     taken = set(indexes.values()) | {at for at, cell in enumerate(heading) if mapping.columns.get(cell.strip()) == ""}
     for name, index in _guessed(heading, kind):
         if name not in indexes and index not in taken:
             indexes[name] = index
             taken.add(index)
+    _name_beside_a_family_name(heading, indexes)
     _check_constants(kind, mapping.values)
     missing = [need for need in kind.needs if not set(need) & (indexes.keys() | mapping.values.keys())]
     if missing:
@@ -32,7 +38,16 @@ def layout(heading: Sequence[str], kind: Kind, mapping: FileMapping) -> Layout:
         )
     used = set(indexes.values())
     unused = tuple(cell.strip() for at, cell in enumerate(heading) if at not in used and cell.strip())
-    return Layout(indexes, mapping.values, tuple(heading), unused)
+    return Layout(indexes, mapping.values, tuple(heading), unused, export.title if export else "")
+
+
+def _name_beside_a_family_name(heading: Sequence[str], indexes: dict[str, int]) -> None:
+    """注文者名 is the whole name, but beside 注文者姓 it is the given one (楽天)."""
+    whole = indexes.get("full_name")
+    if whole is None or "last_name" not in indexes or "first_name" in indexes:
+        return
+    if _bare(heading[whole]) in {"名", "名前"}:
+        indexes["first_name"] = indexes.pop("full_name")
 
 
 def _shown(kind: Kind, name: str) -> str:

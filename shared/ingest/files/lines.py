@@ -11,24 +11,30 @@ from shared.ingest.model import Line
 
 COLUMNS = (
     Column(
-        "product_id", "商品ID", ("商品コード", "商品番号", "品番", "型番", "sku", "lineitemsku", "jan", "janコード")
+        "product_id",
+        "商品ID",
+        ("商品コード", "商品番号", "商品管理番号", "品番", "型番", "sku", "lineitemsku", "jan", "janコード"),
     ),
-    Column("variant_id", "商品規格ID", ("規格id", "バリエーションid", "variantid", "オプションコード")),
+    Column("variant_id", "商品規格ID", ("規格id", "バリエーションid", "variantid", "オプションコード", "種類id")),
     Column("product_title", "商品名", ("商品", "購入商品名", "producttitle", "productname", "lineitemname", "品名")),
     Column("category", "カテゴリ", ("商品カテゴリ", "商品カテゴリ(名称)", "カテゴリー", "分類", "部門", "producttype")),
-    Column("quantity", "数量", ("個数", "点数", "購入数", "lineitemquantity")),
+    Column("quantity", "数量", ("個数", "点数", "購入数", "購入数量", "販売個数", "lineitemquantity", "qty")),
     Column("unit_price", "単価", ("商品単価", "価格", "販売価格", "商品価格", "販売単価", "price", "lineitemprice")),
     Column("line_type", "明細区分", ("明細区分(名称)",)),
     Column("line_subscription", "定期購入", ("定期フラグ", "定期商品")),
 )
 _PRODUCT = frozenset({"", "商品", "1", "product"})
 """EC-CUBE lists shipping, fees and discounts as lines too; they are no products."""
+_OPTION = "商品オプション"
+"""How BASE names what was added to the product of the row before."""
 
 
 def line_of(row: Row, currency: str) -> Line | None:
     """The product of a row; None when it names none."""
     product, title = row.get("product_id"), row.get("product_title")
     if not (product or title) or cells.nfkc(row.get("line_type")) not in _PRODUCT:
+        return None
+    if not product and title.startswith(_OPTION):
         return None
     quantity = cells.whole(row, "quantity", "数量")
     return Line(

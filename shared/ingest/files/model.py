@@ -58,6 +58,8 @@ class Layout:
     heading: tuple[str, ...]
     unused: tuple[str, ...] = ()
     """Headings nobody reads."""
+    export: str = ""
+    """Whose export it is, where its headings mean something of their own (`exports.py`)."""
 
     def names(self) -> set[str]:
         """Columns this file says something about."""

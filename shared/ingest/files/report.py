@@ -24,6 +24,8 @@ def lines(reading: Reading) -> Iterator[str]:
         f"{figures.rows:,} 行（{encoding}）: {kind.title} {figures.events:,} 件、取り込めない行 {bad} "
         f"/ {figures.rows:,} rows: {figures.events:,} {kind.name}, {bad} rows refused"
     )
+    if reading.layout.export:
+        yield f"  {reading.layout.export}として読みます"
     if figures.first_on:
         yield f"  期間 {figures.first_on} 〜 {figures.last_on}"
     for currency, total in sorted(figures.amounts.items()):

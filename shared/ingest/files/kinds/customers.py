@@ -34,13 +34,17 @@ _COLUMNS = (
     Column("registered_on", "登録日", ("会員登録日", "登録日時", "入会日", "作成日", "createdat")),
     Column("media", "広告媒体", ("媒体", "流入元", "登録経路", "きっかけ")),
     Column("tags", "タグ", ("顧客タグ", "会員タグ", "ラベル")),
+    Column("state", "会員ステータス", ("会員ステータス(名称)", "会員状態", "顧客ステータス")),
     Column("updated_at", "更新日時", ("更新日", "最終更新日")),
 )
 _MAX_TAGS = 50
+_LEFT = frozenset({"退会", "退会済", "退会済み", "退会会員", "terminated member", "withdrawn"})
 
 
 def _events(rows: Sequence[Row], context: Context) -> Iterator[Event]:
     (row,) = rows
+    if cells.nfkc(row.get("state")).lower() in _LEFT:
+        raise Refused("退会した会員です（取り込みません）", "a member who left is not taken in")
     yield build.person_event(
         EventType.CUSTOMER_UPDATED,
         ProfileFacts(attributes=_attributes(row, context)),

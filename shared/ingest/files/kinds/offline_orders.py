@@ -16,7 +16,9 @@ from shared.ingest.files.model import Column, Context, Kind, Refused, Row
 from shared.ingest.model import Event, EventType
 
 _NUMBER = Column(
-    "number", "伝票番号", ("レシート番号", "取引番号", "取引id", "売上番号", "売上id", "伝票no", "注文番号", "order_id")
+    "number",
+    "伝票番号",
+    ("レシート番号", "取引番号", "取引id", "売上番号", "売上id", "伝票no", "注文番号", "order_id", "transactionid"),
 )
 _BRANCH = Column("branch", "店舗名", ("店舗", "店名", "販売店", "店舗コード", "location", "ロケーション"))
 
@@ -54,8 +56,17 @@ def _events(rows: Sequence[Row], context: Context) -> Iterator[Event]:
 KIND = Kind(
     name="offline_orders",
     title="店舗売上",
-    columns=(_NUMBER, _BRANCH, sales.ORDERED_AT, sales.AMOUNT, *sales.MONEY, *lines.COLUMNS, *people.COLUMNS),
-    needs=(("number",), ("branch",), ("ordered_at",), ("amount", "unit_price"), people.NEEDED),
+    columns=(
+        _NUMBER,
+        _BRANCH,
+        sales.ORDERED_AT,
+        sales.ORDERED_TIME,
+        sales.AMOUNT,
+        *sales.MONEY,
+        *lines.COLUMNS,
+        *people.COLUMNS,
+    ),
+    needs=(("number",), ("branch",), ("ordered_at",), ("amount", "unit_price", "line_total"), people.NEEDED),
     events=_events,
     key=_key,
     aliases=("offline", "pos", "実店舗"),

@@ -20,12 +20,16 @@ _SUBSCRIPTION = (
     Column("delivery_number", "定期回数", ("お届け回数", "お届け回", "配送回数", "回数")),
 )
 
+_SUMS = frozenset({"合計", "総合計", "総計", "小計", "計", "total", "totals"})
+
 
 def _key(row: Row) -> str:
     """The number people know, else the cart's own id: exports leave the id out of an order's further lines."""
     found = cells.code(row, "number", "注文番号") or cells.code(row, "order_id", "注文ID")
     if not found:
         raise Refused("注文番号が空です", "order_id is empty")
+    if found.lower() in _SUMS:
+        raise Refused("合計の行です（注文ではないので取り込みません）", "a row of totals is no order")
     return found
 
 
@@ -64,13 +68,14 @@ KIND = Kind(
         _ID,
         _NUMBER,
         sales.ORDERED_AT,
+        sales.ORDERED_TIME,
         sales.AMOUNT,
         *sales.MONEY,
         *_SUBSCRIPTION,
         *lines.COLUMNS,
         *people.COLUMNS,
     ),
-    needs=(("number", "order_id"), ("ordered_at",), ("amount",), people.NEEDED),
+    needs=(("number", "order_id"), ("ordered_at",), ("amount", "line_total"), people.NEEDED),
     events=_events,
     key=_key,
     aliases=("order", "注文"),

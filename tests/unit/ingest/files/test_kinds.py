@@ -94,7 +94,7 @@ def test_an_order_as_ec_cube_exports_it(encoding: str) -> None:
         "12",
         "20260501-12",
         3_400,
-        3_000,
+        2_900,
         100,
     )
     assert [(line.product_id, line.variant_id, line.quantity, line.unit_amount) for line in facts.lines] == [

@@ -1,0 +1,200 @@
+"""Order and customer exports with the headings that Japanese carts, malls and tills write: read without any mapping."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from shared.ingest.files import report
+from shared.ingest.files.mapping import FileMapping
+from shared.ingest.model import OrderFacts
+from tests.unit.ingest.files.reader import Read, read, read_bytes
+
+COLORME = (
+    "売上ID,受注日,購入者 顧客ID,購入者 名前,購入者 都道府県,購入者 住所,購入者 メールアドレス,購入者 電話番号,"
+    "購入者 携帯番号,商品の合計金額(税込),送料合計,決済手数料,割引金額,総合計金額,入金状態,発送状態,配送先 名前,"
+    "配送先 電話番号,購入商品 商品ID,購入商品 商品名,購入商品 販売価格(消費税込),購入商品 販売個数,購入商品 小計,\n"
+)
+BASE = (
+    "注文ID,注文日時,氏(請求先),名(請求先),電話番号(請求先),メールアドレス(請求先),氏(配送先),名(配送先),電話番号(配送先),"
+    "商品名,価格,税率,数量,合計金額,送料,代引き手数料,発送状況,商品ID,種類ID,調整金額\n"
+)
+RAKUTEN = (
+    "注文番号,ステータス,注文日時,注文日,注文時間,商品合計金額,請求金額,合計金額,注文者郵便番号1,注文者郵便番号2,"
+    "注文者住所都道府県,注文者住所郡市区,注文者住所それ以降の住所,注文者姓,注文者名,注文者姓カナ,注文者名カナ,"
+    "注文者電話番号1,注文者電話番号2,注文者電話番号3,注文者メールアドレス,送付先姓,送付先名,送付先電話番号1,"
+    "商品ID,商品名,単価,個数\n"
+)
+MAKESHOP = "日付,注文時間,注文番号,処理状況,注文者,注文者(振り仮名),メールアドレス,電話番号,合計金額,商品名,個数\n"
+FUTURESHOP = (
+    "受注コード,注文日時,請求合計金額,商品合計金額,送料,決済手数料,氏名(姓),氏名(名),フリガナ(姓),フリガナ(名),"
+    "メールアドレス,都道府県区分,住所1,電話番号(メイン),携帯電話番号,お届け先氏名(姓),商品番号,商品名,販売単価,購入数量\n"
+)
+SHOPIFY = (
+    "Name,Email,Financial Status,Currency,Subtotal,Shipping,Total,Discount Amount,Created at,Lineitem quantity,"
+    "Lineitem name,Lineitem price,Lineitem sku,Billing Name,Billing Address1,Billing City,Billing Phone,"
+    "Refunded Amount,Id,Phone\n"
+)
+
+
+def facts(found: Read) -> list[OrderFacts]:
+    assert found.bad == []
+    return [event.facts for event in found.events if isinstance(event.facts, OrderFacts)]
+
+
+def test_color_me_lists_an_order_by_line_with_the_buyer_before_the_recipient() -> None:
+    buyer = "7,髙﨑 花子,東京都,千代田区①番～,hanako@example.jp,,090-0000-0001,4400,600,330,500,4830,入金済,発送済"
+    rows = "".join(
+        f'8,2026/01/05 9:03:12,{buyer},樋口 一葉,03-0000-0009,{n},"靴下\r\n赤",2200,1,2200,\r\n' for n in (1, 2)
+    )
+    found = read("orders", COLORME + rows, "cp932")
+    (order,) = facts(found)
+    assert (order.order_id, order.total, order.goods_total, order.discount) == ("8", 4830, 3900, 500)
+    assert [(line.product_id, line.quantity, line.unit_amount) for line in order.lines] == [
+        ("1", 1, 2200),
+        ("2", 1, 2200),
+    ]
+    person = found.events[0].person
+    assert (person.source_customer_id, person.last_name, person.phone) == ("7", "髙﨑", "090-0000-0001")
+    assert person.address == "千代田区①番～"
+
+
+def test_base_writes_the_amount_and_the_state_of_each_line() -> None:
+    who = "2026-01-05 09:03:12,山田,太郎,0300000001,taro@example.jp,見本,花子,0300000002"
+    found = read(
+        "orders",
+        BASE
+        + f"A,{who},シャツ,2000,10%,2,4000,500,300,発送済み,1000,101,\n"
+        + f"A,{who},靴下,4000,10%,1,4000,500,300,未発送,1001,,\n"
+        + f"A,{who},商品オプション「名入れ」,300,10%,1,300,500,300,未発送,,,\n"
+        + f"B,{who},シャツ,2000,10%,1,2000,0,0,発送済み,1000,101,-100\n"
+        + f"B,{who},靴下,1000,10%,1,1000,0,0,キャンセル,1001,,-100\n"
+        + f"C,{who},靴下,1000,10%,1,1000,0,0,キャンセル,1001,,\n",
+        "cp932",
+    )
+    orders = facts(found)
+    assert [(order.order_id, order.total, order.cancelled_at is not None) for order in orders] == [
+        ("A", 9100, False),
+        ("B", 1900, False),
+        ("C", 0, True),
+    ]
+    assert [line.product_id for line in orders[0].lines] == ["1000", "1001"]
+    assert found.events[0].person.last_name == "山田"
+    assert "BASE の注文CSV" in "\n".join(report.lines(found.reading))
+    said = FileMapping(columns={"合計金額": "amount"})
+    assert read("orders", BASE + f"A,{who},シャツ,1,10%,1,9,1,1,,1,,\n", mapping=said).events[0].facts != orders[0]
+
+
+def test_rakuten_writes_a_telephone_number_in_three_columns_and_a_postcode_in_two() -> None:
+    who = "北海道,札幌市,北一条1,樋口,一葉,ヒグチ,イチヨウ"
+    found = read(
+        "orders",
+        RAKUTEN
+        + f"R-1,700,2026-01-05 09:03:12,2026-01-05,09:03:12,3000,2500,3000,060,0001,{who},090,0000,0001,"
+        + "a@fw.rakuten.ne.jp,山田,花子,080,10001,靴下,1500,2\n"
+        + f"R-2,900,2026/1/6 9:03,2026/1/6,9:03,1500,1500,1500,60,1,{who},90,0000,0002,a@fw.rakuten.ne.jp,"
+        + "山田,花子,080,10001,靴下,1500,1\n",
+        "cp932",
+    )
+    paid, cancelled = facts(found)
+    assert (paid.total, paid.goods_total, paid.cancelled_at) == (2500, 2500, None)
+    assert cancelled.cancelled_at is not None
+    people = [event.person for event in found.events]
+    assert [person.phone for person in people] == ["090-0000-0001", "09000000002"]
+    assert {person.postal_code for person in people} == {"060-0001"}
+    assert (people[0].last_name, people[0].first_name, people[0].first_name_kana) == ("樋口", "一葉", "イチヨウ")
+    assert (people[0].prefecture, people[0].address) == ("北海道", "札幌市 北一条1")
+
+
+def test_makeshop_writes_the_clock_beside_the_date_and_may_end_with_a_row_of_totals() -> None:
+    found = read(
+        "orders",
+        MAKESHOP
+        + '2026/1/5,90312,P-1,配送,山田 太郎,ヤマダ,taro@example.jp,,"1,100",靴下,1\n'
+        + "2026/1/6,103309,P-2,注文キャンセル,山田 太郎,ヤマダ,taro@example.jp,,1100,靴下,1\n"
+        + "2026/1/6,99:99,P-3,配送,山田 太郎,ヤマダ,taro@example.jp,,1100,靴下,1\n"
+        + '合計,,合計,,,,,,"3,300",,\n',
+    )
+    assert [event.occurred_at for event in found.events] == [
+        datetime(2026, 1, 5, 0, 3, 12, tzinfo=UTC),
+        datetime(2026, 1, 6, 1, 33, 9, tzinfo=UTC),
+    ]
+    assert [(row.line, row.reason.partition(" / ")[2]) for row in found.bad] == [
+        (4, "ordered_time is no time such as 9:03"),
+        (5, "a row of totals is no order"),
+    ]
+
+
+def test_futureshop_bills_a_total_of_its_own_name() -> None:
+    row = (
+        'A1,2026/01/05 09:03,"3,630",3300,330,無料,樋口,一葉,ヒグチ,イチヨウ,a@example.jp,愛知県,名古屋市,052-000-0001,,'
+        "山田,S,靴下,1650,2\n"
+    )
+    found = read("orders", FUTURESHOP + row, "cp932")
+    (order,) = facts(found)
+    assert (order.order_id, order.total, order.goods_total, order.lines[0].quantity) == ("A1", 3630, 3300, 2)
+    assert (found.events[0].person.prefecture, found.events[0].person.phone) == ("愛知県", "052-000-0001")
+
+
+def test_a_refund_in_a_file_lowers_the_total_for_it_has_no_id_of_its_own() -> None:
+    found = read(
+        "orders",
+        SHOPIFY
+        + "#1001,a@example.jp,partially_refunded,JPY,4700,600,5300,500,2026-01-03 10:14:00 +0900,2,Fern,1600,F,"
+        + "Ada Example,見本町1,名古屋市,'+819000000001,1000,55,\n"
+        + "#1001,a@example.jp,,,,,,,2026-01-03 10:14:00 +0900,1,Tote,2000,T,,,,,,,\n"
+        + "#1002,b@example.jp,voided,USD,16.00,0.00,16.00,0.00,2026-01-12 12:00:00 -0400,1,Fern,16.00,F,,,,,0.00,56,\n",
+    )
+    partly, voided = facts(found)
+    assert (partly.order_id, partly.total, partly.goods_total, partly.refunds) == ("55", 4300, 3700, ())
+    assert (voided.total, voided.cancelled_at is not None) == (1600, True)
+    person = found.events[0].person
+    assert (person.last_name, person.first_name, person.phone) == ("Ada Example", None, "+819000000001")
+    assert person.address == "名古屋市 見本町1"
+
+
+def test_tills_of_square_and_smaregi() -> None:
+    square = read(
+        "offline_orders",
+        "Date,Time,Time Zone,Gross Sales,Net Sales,Total Collected,Transaction ID,Event Type,Location,Customer ID\n"
+        '2026-09-13,10:02:11,Osaka,"¥3,000","¥2,700","¥2,916",SQ1,Payment,渋谷店,C1\n'
+        '2026-09-13,10:12:11,Osaka,"-¥3,000","-¥2,700","-¥2,916",SQ2,Refund,渋谷店,C1\n'
+        "2026-09-13,10:12:11,Osaka,$30.00,$27.00,$29.16,SQ3,Payment,渋谷店,C1\n",
+    )
+    (event,) = square.events
+    assert (event.subject.rpartition("/")[2] != "", event.occurred_at.minute) == (True, 2)
+    assert [row.line for row in square.bad] == [3, 4], "money that was given back, and dollars in a shop of yen"
+    smaregi = read_bytes(
+        "offline_orders",
+        (
+            "取引ID\t取引日時\t取消区分\t店舗名\t会員ID\t会員名\t商品ID\t商品名\t数量\t単価\t小計\t合計\n"
+            "1001\t2026/01/05 19:03\t通常\t渋谷店\t77\t樋口 一葉\t5\t靴下\t1\t1100\t1100\t3300\n"
+            "1001\t2026/01/05 19:03\t通常\t渋谷店\t77\t樋口 一葉\t6\t帽子\t1\t2200\t2200\t3300\n"
+            "1002\t2026/01/05 19:05\t取消\t渋谷店\t77\t樋口 一葉\t5\t靴下\t1\t1100\t1100\t1100\n"
+        ).encode("cp932"),
+    )
+    sold, taken_back = facts(smaregi)
+    assert (sold.total, sold.goods_total, len(sold.lines)) == (3300, None, 2)
+    assert taken_back.cancelled_at is not None
+
+
+@pytest.mark.parametrize(
+    ("ordered", "amount"),
+    [("令和8年1月5日 9:03", "￥1,100-"), ("R8.1.5 9:03", "1,100円"), ("2026年1月5日(月) 9時03分", "１，１００")],
+)
+def test_days_of_an_era_and_of_the_week_and_amounts_written_by_hand(ordered: str, amount: str) -> None:
+    found = read("orders", f'注文番号,注文日,メールアドレス,合計\n1,{ordered},a@example.jp,"{amount}"\n', "cp932")
+    assert [order.total for order in facts(found)] == [1100]
+    assert found.events[0].occurred_at == datetime(2026, 1, 5, 0, 3, tzinfo=UTC)
+
+
+def test_a_member_who_left_is_not_taken_in_and_an_id_loses_its_apostrophe() -> None:
+    found = read(
+        "customers",
+        "会員ID,メールアドレス,会員ステータス(ID),会員ステータス(名称)\n"
+        "'7012345678901,a@example.jp,2,本会員\n882,x@dummy.dummy,3,退会\n883,y@dummy.dummy,2,本会員\n",
+    )
+    assert [event.person.source_customer_id for event in found.events] == ["7012345678901", "883"]
+    assert found.events[1].person.email is None
+    assert [row.line for row in found.bad] == [3]
