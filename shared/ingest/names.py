@@ -1,4 +1,4 @@
-"""A person's name that a cart keeps in one field."""
+"""What a buyer is called: a name kept in one field, or only a company's."""
 
 from __future__ import annotations
 
@@ -18,3 +18,8 @@ def split_name(name: str | None) -> tuple[str | None, str | None]:
     if len(parts) == 2 and is_japanese(name or ""):
         return parts[0], parts[1]
     return name, None
+
+
+def last_or_company(last: str | None, first: str | None, company: str | None) -> str | None:
+    """The 姓, or what to call a buyer who gave a company's name and no person's (法人)."""
+    return last or (None if first else company)

@@ -130,8 +130,9 @@ def connection_id(seller_id: str) -> ConnectionId:
 
 
 def seller_of(body: Body) -> str:
-    """The seller a notice is for. Raises RejectedError where it names none."""
-    for payload in (read.inner(*_spelled(body, "Payload")) or {}).values():
+    """The seller a notice is for, which most types name one level deeper. Raises RejectedError where it names none."""
+    outer = read.inner(*_spelled(body, "Payload")) or {}
+    for payload in (outer, *outer.values()):
         if isinstance(payload, dict) and (found := read.opaque_id(*_spelled(payload, "SellerId"))):
             return found
     raise RejectedError("a notification names its 'SellerId'")

@@ -53,6 +53,7 @@ from shared.ingest.model import (
     SubscriptionState,
     UnknownFacts,
 )
+from shared.ingest.names import last_or_company
 from shared.ingest.prefectures import prefecture
 from shared.ingest.signing import hmac_base64, is_any, live_secrets
 
@@ -491,12 +492,14 @@ def _buyer(body: Body) -> Person:
     """
     customer = read.inner(body, "customer") or {}
     billing = read.inner(body, "billing_address") or {}
+    last = read.text(customer, "last_name") or read.text(billing, "last_name")
+    first = read.text(customer, "first_name") or read.text(billing, "first_name")
     return Person(
         source_customer_id=read.identifier(customer, gid=GID),
         email=read.email(body) or read.email(body, "contact_email") or read.email(customer),
         phone=read.text(body, "phone") or read.text(customer, "phone") or read.text(billing, "phone"),
-        last_name=read.text(customer, "last_name") or read.text(billing, "last_name"),
-        first_name=read.text(customer, "first_name") or read.text(billing, "first_name"),
+        last_name=last_or_company(last, first, read.text(billing, "company")),
+        first_name=first,
         anonymous_ids=_anonymous_ids(read.text(body, "checkout_token"), _cart_token(body, "cart_token")),
         **_address(billing or read.inner(customer, "default_address") or {}),
     )
@@ -524,13 +527,16 @@ def _anonymous_ids(checkout_token: str | None, cart_token: str | None) -> tuple[
 
 
 def _customer_person(body: Body) -> Person:
+    place = read.inner(body, "default_address") or {}
+    last, first = read.text(body, "last_name"), read.text(body, "first_name")
     return Person(
         source_customer_id=read.required(read.identifier(body, gid=GID), "id"),
         email=read.email(body),
-        phone=read.text(body, "phone"),
-        last_name=read.text(body, "last_name"),
-        first_name=read.text(body, "first_name"),
-        **_address(read.inner(body, "default_address") or {}),
+        # The record's own telephone is the one to log in with; most have only that of the address.
+        phone=read.text(body, "phone") or read.text(place, "phone"),
+        last_name=last_or_company(last, first, read.text(place, "company")),
+        first_name=first,
+        **_address(place),
     )
 
 

@@ -50,6 +50,7 @@ from shared.ingest.model import (
     SubscriptionFacts,
     SubscriptionState,
 )
+from shared.ingest.names import last_or_company, split_name
 from shared.ingest.polled import feed_of, polled_envelope
 from shared.ingest.prefectures import prefecture
 from shared.ingest.signing import hmac_base64, is_any, live_secrets
@@ -75,6 +76,8 @@ FULFILMENTS: Mapping[str, _Status] = {"completed": "shipped", "failed": "failed"
 
 AT_THE_COUNTER = frozenset({"swiped", "emv", "contactless"})
 """How a card was read by somebody who stood before it (実店舗)."""
+REGISTERS = frozenset({"square_pos", "retail", "restaurants", "terminal_api", "virtual_terminal"})
+"""Products of Square's that a clerk works with: a code on a telephone (PayPay) says no more than this."""
 
 FEEDS = frozenset({"order", "customer", "subscription"})
 """Whole records the poller reads from Square's API."""
@@ -202,7 +205,13 @@ def _about(topic: str, data: Body) -> tuple[str, str | None]:
         contract = read.opaque_id(_inside(data, kind), "subscription_id")
         # An invoice's own id has a colon.
         return ("subscription", contract) if contract else (kind, read.text(data, "id"))
+    if kind == "order":
+        # `data.id` was seen to be the event's own id.
+        return kind, read.opaque_id(_inside(data, *_NOTICES), "order_id") or read.opaque_id(data)
     return kind, read.opaque_id(data)
+
+
+_NOTICES = ("order_created", "order_updated", "order_fulfillment_updated")
 
 
 def _inside(data: Body, *names: str) -> Body:
@@ -217,12 +226,13 @@ def _inside(data: Body, *names: str) -> Body:
 def _customer(envelope: Envelope, data: Body) -> Sequence[Event]:
     """The record, the opt-out in it, and the merge it came from if it did."""
     customer = _record(data)
+    last, first = read.text(customer, "family_name"), read.text(customer, "given_name")
     person = Person(
         source_customer_id=read.required(read.opaque_id(customer) or read.opaque_id(data), "id"),
         email=read.email(customer, "email_address"),
         phone=read.text(customer, "phone_number"),
-        last_name=read.text(customer, "family_name"),
-        first_name=read.text(customer, "given_name"),
+        last_name=last_or_company(last, first, read.text(customer, "company_name")),
+        first_name=first,
     )
     person = _placed(person, read.inner(customer, "address") or {})
     updated_at = read.time(customer, "updated_at")
@@ -295,7 +305,7 @@ def _order(envelope: Envelope, data: Body) -> Sequence[Event]:
     order = _inside(data, "order")
     if order:
         return _whole_order(envelope, order)
-    notice = _inside(data, "order_created", "order_updated")
+    notice = _inside(data, *_NOTICES)
     state = read.word(notice, "state")
     if state == "draft":
         return (unknown(envelope),)
@@ -313,9 +323,12 @@ def _step(envelope: Envelope, order_id: str, status: _Status, word: str, event_t
 
 
 def _fulfilled(envelope: Envelope, data: Body) -> Sequence[Event]:
-    notice = _inside(data, "order_fulfillment_updated")
+    notice = _inside(data, *_NOTICES)
     order_id = read.required(read.opaque_id(notice, "order_id") or read.opaque_id(data), "order_id")
-    words = [read.word(each, "new_state") for each in read.items(notice, "fulfillment_update")]
+    updates = notice.get("fulfillment_update")
+    # Documented as a list of changes; seen as the one fulfilment itself, too.
+    listed = (updates,) if isinstance(updates, dict) else read.items(notice, "fulfillment_update")
+    words = [read.word(each, "new_state") or read.word(each, "state") for each in listed]
     word = words[-1] if words else ""
     return (_step(envelope, order_id, FULFILMENTS.get(word, "other"), word, EventType.ORDER_UPDATED),)
 
@@ -347,7 +360,7 @@ def _whole_order(envelope: Envelope, order: Body) -> Sequence[Event]:
         offline="point of sale" in read.word(read.inner(order, "source") or {}, "name"),
     )
     said = EventType.ORDER_CANCELLED if state == "canceled" else EventType.ORDER_UPDATED
-    person = Person(source_customer_id=_customer_of(order))
+    person = _buyer(order)
     # Sorts behind every payment's version, which is a time.
     return (event(envelope, said, facts, person, f"order/{read.count(order, 'version'):012d}"),)
 
@@ -364,10 +377,23 @@ def _returned(envelope: Envelope, order: Body) -> Sequence[Event]:
     return (event(envelope, EventType.ORDER_REFUNDED, facts, version=read.time(order, "updated_at")),)
 
 
-def _customer_of(order: Body) -> str | None:
-    """The buyer: of the order, else of who paid for it."""
+def _buyer(order: Body) -> Person:
+    """Who ordered, else who paid, else who comes to fetch it; a parcel may go to somebody else (ギフト)."""
     holders = (order, *read.items(order, "tenders"))
-    return next((found for each in holders if (found := read.opaque_id(each, "customer_id"))), None)
+    customer_id = next((found for each in holders if (found := read.opaque_id(each, "customer_id"))), None)
+    if customer_id:
+        return Person(source_customer_id=customer_id)
+    collected = (read.inner(each, "pickup_details") or {} for each in read.items(order, "fulfillments"))
+    recipients = (read.inner(each, "recipient") for each in collected)
+    collector = next((each for each in recipients if each), {})
+    last, first = split_name(read.text(collector, "display_name"))
+    return Person(
+        source_customer_id=read.opaque_id(collector, "customer_id"),
+        email=read.email(collector, "email_address"),
+        phone=read.text(collector, "phone_number"),
+        last_name=last,
+        first_name=first,
+    )
 
 
 def _is_settled(order: Body) -> bool:
@@ -377,15 +403,17 @@ def _is_settled(order: Body) -> bool:
 
 def _line(line: Body) -> Line:
     pieces = read.number(line, "quantity")
-    variation = read.opaque_id(line, "catalog_object_id")
+    # 0.75 kg is one thing that was bought.
+    quantity = max(0, min(read.MAX_COUNT, ceil(pieces))) if pieces is not None else 0
+    variation, gross = read.opaque_id(line, "catalog_object_id"), _money(line, "gross_sales_money")
     return Line(
         # An amount typed in at the register has no catalogue entry.
         product_id=variation or "custom",
         variant_id=variation,
         title=read.text(line, "name") or "",
-        # 0.75 kg is one thing that was bought.
-        quantity=max(0, min(read.MAX_COUNT, ceil(pieces))) if pieces is not None else 0,
-        unit_amount=_amount(line, "base_price_money"),
+        quantity=quantity,
+        # The base price is without options (トッピング) and may be of a kilogram.
+        unit_amount=gross[1] // quantity if gross and quantity else _amount(line, "base_price_money"),
     )
 
 
@@ -410,7 +438,6 @@ def _payment(envelope: Envelope, data: Body) -> Sequence[Event]:
     if read.word(payment, "status") != "completed" or money is None:
         return (unknown(envelope),)
     currency, total = money
-    card = read.inner(payment, "card_details") or {}
     order_id = read.opaque_id(payment, "order_id") or read.opaque_id(payment) or read.opaque_id(data)
     facts = OrderFacts(
         order_id=read.required(order_id, "order_id"),
@@ -421,10 +448,19 @@ def _payment(envelope: Envelope, data: Body) -> Sequence[Event]:
         paid=True,
         refunds=_given_back(payment),
         goods_total=max(0, total - _amount(payment, "tip_money")),
-        offline=read.word(card, "entry_method") in AT_THE_COUNTER or read.word(payment, "source_type") == "cash",
+        offline=_is_offline(payment),
     )
     version = read.time(payment, "updated_at") or envelope.occurred_at
     return (event(envelope, EventType.ORDER_UPDATED, facts, _payer(payment), version),)
+
+
+def _is_offline(payment: Body) -> bool:
+    card, application = (read.inner(payment, name) or {} for name in ("card_details", "application_details"))
+    return (
+        read.word(card, "entry_method") in AT_THE_COUNTER
+        or read.word(payment, "source_type") == "cash"
+        or read.word(application, "square_product") in REGISTERS
+    )
 
 
 def _payer(payment: Body) -> Person:

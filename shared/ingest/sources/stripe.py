@@ -28,6 +28,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from shared.core.clock import shop_day
 from shared.core.errors import RejectedError
+from shared.core.money import exponent
 from shared.ingest import body as read
 from shared.ingest.adapter import About, Connection, Request, delivered
 from shared.ingest.body import Body
@@ -47,6 +48,7 @@ from shared.ingest.model import (
     SubscriptionFacts,
     SubscriptionState,
 )
+from shared.ingest.names import split_name
 from shared.ingest.prefectures import prefecture
 from shared.ingest.signing import hmac_hex, is_any, live_secrets
 
@@ -71,7 +73,6 @@ _EVENT_ID = re.compile(r"evt_[A-Za-z0-9_]{4,250}", re.ASCII)
 _TYPE = re.compile(r"[a-z0-9_.]{1,100}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
 _HTTPS = re.compile(r"https://[^\s<>\"']{1,2000}", re.ASCII)
-_JAPANESE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff66-\uff9f]")
 _THIN = "v2.core.event"
 
 
@@ -140,8 +141,7 @@ ABOUT = About(
     signature="`t`/`v1` hex HMAC-SHA256 of time and raw body, 300 s either way",
     dedupe="event `id` (`evt_…`), the same on every retry",
     limits="retried for 3 days; test mode and thin v2 events are answered and not kept; since 2025-03-31 a refunded "
-    "charge names no invoice, so only a credit note (`credit_note.created`) lowers one; ISK and UGX amounts "
-    "are not converted",
+    "charge names no invoice, so only a credit note (`credit_note.created`) lowers one",
     webhook=True,
 )
 
@@ -217,7 +217,7 @@ def _checkout(envelope: Envelope, session: Body) -> Sequence[Event]:
     facts = CartFacts(
         token=token,
         currency=currency,
-        total=max(0, int(read.number(session, "amount_total") or 0)) if currency else 0,
+        total=_minor(session, "amount_total", currency) if currency else 0,
         recovery_url=url if url and _HTTPS.fullmatch(url) else None,
         completed_at=envelope.occurred_at if envelope.topic == _COMPLETED else None,
     )
@@ -246,7 +246,7 @@ def _subscription(envelope: Envelope, contract: Body) -> Sequence[Event]:
     facts = SubscriptionFacts(
         subscription_id=subscription_id,
         state=state,
-        started_at=read.epoch_time(contract, "start_date") or read.epoch_time(contract, "created"),
+        started_at=_first_time(contract, "start_date", "created", "start"),
         lines=lines,
         currency=currency,
         amount=sum(line.unit_amount * line.quantity for line in lines)
@@ -259,6 +259,11 @@ def _subscription(envelope: Envelope, contract: Body) -> Sequence[Event]:
         cancel_reason=_cancel_reason(contract) if ends else None,
     )
     return (event(envelope, EventType.SUBSCRIPTION_UPDATED, facts, _subscriber(contract, subscription_id)),)
+
+
+def _first_time(body: Body, *names: str) -> datetime | None:
+    """Of the names one moment has had over the years, the first that is there."""
+    return next((at for name in names if (at := read.epoch_time(body, name))), None)
 
 
 def _state(topic: str, contract: Body) -> SubscriptionState:
@@ -292,23 +297,38 @@ def _price(item: Body) -> Body:
 
 def _item(item: Body) -> Line:
     price = _price(item)
+    currency = read.currency(price)
     product = price.get("product")
-    product_id = read.opaque_id(product) if isinstance(product, dict) else read.opaque_id(price, "product")
-    price_id = read.opaque_id(price)
-    name = read.text(product, "name") if isinstance(product, dict) else None
+    # A shop named its plans itself until 2018 ("Gold plan"), and may name its products so still.
+    price_id = read.text(price, "id")
+    name = read.text(product, "name") if isinstance(product, dict) else read.text(price, "name")
     return Line(
-        product_id=product_id or price_id or "custom",
+        product_id=_product_id(price) or price_id or "custom",
         variant_id=price_id,
         title=name or read.text(price, "nickname") or "",
         quantity=1 if item.get("quantity") is None else read.count(item, "quantity"),
-        unit_amount=next((found for name in _UNIT_AMOUNTS if (found := _minor(price, name))), 0),
+        unit_amount=next((found for name in _UNIT_AMOUNTS if (found := _minor(price, name, currency))), 0),
         subscription=True,
     )
 
 
-def _minor(body: Body, name: str) -> int:
-    """Stripe counts in the smallest unit already; yen are whole. `…_decimal` amounts are finer: rounded."""
-    return max(0, int((read.number(body, name) or Decimal(0)).quantize(Decimal(1), ROUND_HALF_UP)))
+def _product_id(price: Body) -> str | None:
+    """The product of a price: an id, or the whole record where the shop asked for it."""
+    product = price.get("product")
+    return read.text(product, "id") if isinstance(product, dict) else read.text(price, "product")
+
+
+def _minor(body: Body, name: str, currency: str | None) -> int:
+    """Stripe counts in the smallest unit already; yen are whole. `…_decimal` amounts are finer: rounded.
+
+    Of a few currencies it has another one than ISO 4217.
+    """
+    amount = read.number(body, name) or Decimal(0)
+    finer = _DECIMALS[currency] - exponent(currency) if currency in _DECIMALS else 0
+    return max(0, int(amount.scaleb(-finer).quantize(Decimal(1), ROUND_HALF_UP)))
+
+
+_DECIMALS = {"ISK": 2, "UGX": 2, "MGA": 0}
 
 
 def _rhythm(items: Sequence[Body]) -> Body:
@@ -348,7 +368,8 @@ def _contract_of(invoice: Body) -> str | None:
 
 
 def _invoice_paid(envelope: Envelope, invoice: Body) -> Sequence[Event]:
-    currency, total = read.currency(invoice), _minor(invoice, "total") or _minor(invoice, "amount_paid")
+    currency = read.currency(invoice)
+    total = _minor(invoice, "total", currency) or _minor(invoice, "amount_paid", currency)
     if currency is None or total == 0:
         return (unknown(envelope),)
     contract = _contract_of(invoice)
@@ -356,13 +377,13 @@ def _invoice_paid(envelope: Envelope, invoice: Body) -> Sequence[Event]:
     facts = OrderFacts(
         order_id=read.required(read.opaque_id(invoice), "id"),
         number=read.text(invoice, "number"),
-        ordered_at=read.epoch_time(invoice, "created") or envelope.occurred_at,
+        ordered_at=_first_time(invoice, "created", "date") or envelope.occurred_at,
         currency=currency,
         total=total,
         paid=True,
         lines=tuple(_invoice_line(each, contract) for each in read.items(read.inner(invoice, "lines") or {}, "data")),
-        goods_total=max(0, total - _minor(read.inner(invoice, "shipping_cost") or {}, "amount_total")),
-        discount=sum(_minor(each, "amount") for each in read.items(invoice, "total_discount_amounts")),
+        goods_total=max(0, total - _minor(read.inner(invoice, "shipping_cost") or {}, "amount_total", currency)),
+        discount=sum(_minor(each, "amount", currency) for each in read.items(invoice, "total_discount_amounts")),
         subscription_id=contract,
         delivery_number=1 if contract and first else None,
     )
@@ -373,16 +394,13 @@ def _invoice_line(line: Body, contract: str | None) -> Line:
     pricing = read.inner(read.inner(line, "pricing") or {}, "price_details") or {}
     price = _price(line)
     quantity = 1 if line.get("quantity") is None else read.count(line, "quantity")
-    product = price.get("product")
-    product_id = read.opaque_id(pricing, "product") or (
-        read.opaque_id(product) if isinstance(product, dict) else read.opaque_id(price, "product")
-    )
+    price_id = read.text(pricing, "price") if isinstance(pricing.get("price"), str) else read.text(price, "id")
     return Line(
-        product_id=product_id or "custom",
-        variant_id=read.opaque_id(pricing, "price") if isinstance(pricing.get("price"), str) else read.opaque_id(price),
-        title=read.text(line, "description") or "",
+        product_id=_product_id(pricing) or _product_id(price) or price_id or "custom",
+        variant_id=price_id,
+        title=read.text(line, "description") or read.text(price, "name") or "",
         quantity=quantity,
-        unit_amount=_minor(line, "amount") // quantity if quantity else 0,
+        unit_amount=_minor(line, "amount", read.currency(line)) // quantity if quantity else 0,
         subscription=contract is not None,
     )
 
@@ -426,7 +444,8 @@ def _refunded(envelope: Envelope, charge: Body) -> Sequence[Event]:
     order_id = read.opaque_id(invoice) if isinstance(invoice, dict) else read.opaque_id(charge, "invoice")
     if order_id is None:
         return (unknown(envelope),)
-    refund = Refund(refund_id=read.required(read.opaque_id(charge), "id"), amount=_minor(charge, "amount_refunded"))
+    amount = _minor(charge, "amount_refunded", read.currency(charge))
+    refund = Refund(refund_id=read.required(read.opaque_id(charge), "id"), amount=amount)
     facts = RefundFacts(order_id=order_id, refunds=(refund,))
     return (event(envelope, EventType.ORDER_REFUNDED, facts),)
 
@@ -436,7 +455,8 @@ def _credited(envelope: Envelope, note: Body) -> Sequence[Event]:
     order_id = read.opaque_id(note, "invoice")
     if order_id is None or _api_version(envelope) < _CHARGES_NAME_NO_INVOICE:
         return (unknown(envelope),)
-    amount = _minor(note, "total") or _minor(note, "amount")
+    currency = read.currency(note)
+    amount = _minor(note, "total", currency) or _minor(note, "amount", currency)
     refund = Refund(refund_id=read.required(read.opaque_id(note), "id"), amount=amount)
     return (event(envelope, EventType.ORDER_REFUNDED, RefundFacts(order_id=order_id, refunds=(refund,))),)
 
@@ -465,14 +485,6 @@ def _person(body: Body, customer_id: str | None, email: str | None = None) -> Pe
         first_name=first,
     )
     return _placed(person, read.inner(body, "address") or {})
-
-
-def split_name(name: str | None) -> tuple[str | None, str | None]:
-    """(姓, 名) of a name in one field: only a Japanese one of two parts says which is which; else all is the last."""
-    parts = (name or "").split()
-    if len(parts) == 2 and _JAPANESE.search(name or ""):
-        return parts[0], parts[1]
-    return name, None
 
 
 # --- vendor word → our word -------------------------------------------------------------------------------------------

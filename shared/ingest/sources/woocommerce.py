@@ -54,6 +54,7 @@ from shared.ingest.model import (
     SubscriptionFacts,
     SubscriptionState,
 )
+from shared.ingest.names import last_or_company
 from shared.ingest.prefectures import prefecture
 from shared.ingest.signing import hmac_base64, is_any, live_secrets
 
@@ -281,9 +282,21 @@ def _local(body: Body, name: str) -> datetime | None:
 
 def _gmt_if_any(body: Body, name: str) -> datetime | None:
     """Like `_gmt`; None for zeros and zero dates of old databases, which mean none."""
+    return _gmt(body, name) if _is_given(body, name) else None
+
+
+def _is_given(body: Body, name: str) -> bool:
+    """Is there a date, and not one of an old database's ways to say none?"""
     written = body.get(name)
-    none = written == 0 or (isinstance(written, str) and (written.strip() == "0" or written.startswith("0000-")))
-    return None if none else _gmt(body, name)
+    none = written in (None, "", 0, False) or (
+        isinstance(written, str) and (written.strip() == "0" or written.startswith("0000-"))
+    )
+    return not none
+
+
+def _date_of(contract: Body, name: str) -> datetime | None:
+    """A date of a contract. Webhooks of v1 *and* v2 send the v1 body, whose `start_date` is UTC as well."""
+    return _gmt_if_any(contract, f"{name}_gmt") or _gmt_if_any(contract, name)
 
 
 # --- orders -----------------------------------------------------------------------------------------------------------
@@ -326,7 +339,8 @@ def _order_facts(envelope: Envelope, body: Body, means: Meaning) -> OrderFacts:
         ordered_at=ordered_at,
         currency=currency,
         total=max(0, total),
-        paid=means is Meaning.PAID or _gmt_if_any(body, "date_paid_gmt") is not None,
+        # REST v1 has only the local one.
+        paid=means is Meaning.PAID or _is_given(body, "date_paid_gmt" if "date_paid_gmt" in body else "date_paid"),
         cancelled_at=envelope.occurred_at if means is Meaning.CANCELLED else None,
         lines=_lines(body, currency),
         refunds=tuple(_refund(refund, currency) for refund in read.items(body, "refunds")),
@@ -472,12 +486,13 @@ def _buyer(body: Body) -> Person:
     billing = _bill(body)
     token = read.identifier(body) if meaning(body) is Meaning.CHECKOUT else _checkout_token(body)
     kana = _kana(body)
+    last, first = read.text(billing, "last_name"), read.text(billing, "first_name")
     return Person(
         source_customer_id=read.identifier(body, "customer_id"),
         email=read.email(billing),
         phone=read.text(billing, "phone"),
-        last_name=read.text(billing, "last_name"),
-        first_name=read.text(billing, "first_name"),
+        last_name=last_or_company(last, first, read.text(billing, "company")),
+        first_name=first,
         last_name_kana=kana[0],
         first_name_kana=kana[1],
         postal_code=read.text(billing, "postcode"),
@@ -517,12 +532,14 @@ def _kana(body: Body) -> tuple[str | None, str | None]:
 
 def _customer(envelope: Envelope, body: Body) -> Sequence[Event]:
     billing, kana = _bill(body), _kana(body)
+    last = read.text(body, "last_name") or read.text(billing, "last_name")
+    first = read.text(body, "first_name") or read.text(billing, "first_name")
     person = Person(
         source_customer_id=read.required(read.identifier(body), "id"),
         email=read.email(body) or read.email(billing),
         phone=read.text(billing, "phone"),
-        last_name=read.text(body, "last_name") or read.text(billing, "last_name"),
-        first_name=read.text(body, "first_name") or read.text(billing, "first_name"),
+        last_name=last_or_company(last, first, read.text(billing, "company")),
+        first_name=first,
         last_name_kana=kana[0],
         first_name_kana=kana[1],
         postal_code=read.text(billing, "postcode"),
@@ -557,13 +574,13 @@ def _subscription(envelope: Envelope, body: Body) -> Sequence[Event]:
     facts = SubscriptionFacts(
         subscription_id=subscription_id,
         state=state,
-        started_at=_gmt_if_any(body, "start_date_gmt") or _gmt_if_any(body, "date_created_gmt"),
+        started_at=_date_of(body, "start_date") or _gmt_if_any(body, "date_created_gmt"),
         lines=_lines(body, currency),
         currency=currency,
         amount=max(0, _money(body, "total", currency) or 0) if currency else None,
         interval_unit=unit if unit in ("day", "week", "month", "year") else None,  # type: ignore[arg-type]
         interval_count=read.count(body, "billing_interval") or None,
-        next_delivery_on=None if cancelled else _shop_day(_gmt_if_any(body, "next_payment_date_gmt")),
+        next_delivery_on=None if cancelled else _shop_day(_date_of(body, "next_payment_date")),
         cancelled_at=(asked or envelope.occurred_at) if cancelled else None,
         media=media.joined(*(_meta_text(body, f"_wc_order_attribution_{name}") for name in media.UTM)),
     )
@@ -572,7 +589,8 @@ def _subscription(envelope: Envelope, body: Body) -> Sequence[Event]:
 
 
 def _state(status: str, body: Body) -> SubscriptionState:
-    if status == "on-hold" and read.flag(body, "needs_payment"):
+    owed = read.flag(body, "needs_payment") or _is_given(body, "payment_retry_date_gmt")
+    if status == "on-hold" and owed:
         return SubscriptionState.PAST_DUE
     return SUBSCRIPTION_STATES.get(status, SubscriptionState.UNKNOWN)
 
@@ -595,12 +613,14 @@ def _subscription_deleted(envelope: Envelope, body: Body) -> Sequence[Event]:
 
 
 def _product(envelope: Envelope, body: Body) -> Sequence[Event]:
-    images, stock = read.items(body, "images"), read.number(body, "stock_quantity")
+    if parent := _parent_of(body):
+        return _variation(envelope, body, parent)
+    images = read.items(body, "images")
     facts = ProductFacts(
         product_id=read.required(read.identifier(body), "id"),
         title=read.text(body, "name") or "",
         category=next((name for each in read.items(body, "categories") if (name := read.text(each, "name"))), None),
-        stock=_stock(stock, read.word(body, "stock_status")),
+        stock=_stock(body),
         url=read.web_address(body, "permalink"),
         image_url=next((found for each in images if (found := read.web_address(each, "src"))), None),
         deleted=read.word(body, "status") not in {"", "publish"},
@@ -608,10 +628,22 @@ def _product(envelope: Envelope, body: Body) -> Sequence[Event]:
     return (event(envelope, EventType.PRODUCT_UPDATED, facts, version=_version(envelope)),)
 
 
-def _stock(pieces: Decimal | None, status: str) -> int | None:
-    """Pieces where the shop counts them; else only that there are none."""
-    if status == "outofstock":
+def _parent_of(body: Body) -> str | None:
+    """The product a variation is of: `product.*` tells of variations (SKU) too, as if they were products."""
+    return read.identifier(body, "parent_id") if read.word(body, "type") == "variation" else None
+
+
+def _variation(envelope: Envelope, body: Body, parent: str) -> Sequence[Event]:
+    variant_id = read.required(read.identifier(body), "id")
+    facts = ProductFacts(product_id=parent, variant_id=variant_id, title="", stock=_stock(body))
+    return (event(envelope, EventType.PRODUCT_UPDATED, facts, version=_version(envelope)),)
+
+
+def _stock(body: Body) -> int | None:
+    """Pieces where the shop counts them; else only that there are none (`in_stock` of v1 and v2)."""
+    if read.word(body, "stock_status") == "outofstock" or body.get("in_stock") is False:
         return 0
+    pieces = read.number(body, "stock_quantity")
     return None if pieces is None else max(0, int(pieces))
 
 

@@ -71,7 +71,10 @@ def test_it_happened_when_the_order_changed_or_was_announced_where_that_is_null(
 
 
 def test_another_type_is_kept_unread() -> None:
-    assert only(SAMPLES["FEED_PROCESSING_FINISHED"]).event_type is EventType.UNKNOWN
+    sample = SAMPLES["FEED_PROCESSING_FINISHED"]
+    assert only(sample).event_type is EventType.UNKNOWN
+    listing = {**sample.body, "NotificationType": "LISTINGS_ITEM_STATUS_CHANGE", "Payload": {"SellerId": SELLER}}
+    assert only(replace(sample, body=listing)).event_type is EventType.UNKNOWN
 
 
 def test_a_message_is_kept_once_however_often_it_comes() -> None:

@@ -223,6 +223,23 @@ def test_no_customer_is_written_in_many_ways(read: Any, customer: object) -> Non
     assert event.person.email == "ichiyo.reidai@example.com"
 
 
+@pytest.mark.parametrize(
+    ("currency", "written", "minor"), [("XPF", "1980", 1_980), ("PYG", "1980.00", 1_980), ("OMR", "1.980", 1_980)]
+)
+def test_every_currency_has_its_own_smallest_coin(read: Any, currency: str, written: str, minor: int) -> None:
+    facts = order(read(sample("orders-create"), total_price_set=None, currency=currency, total_price=written))
+    assert (facts.currency, facts.total) == (currency, minor)
+
+
+def test_a_customers_telephone_may_be_the_addresss_and_the_name_a_companys(read: Any) -> None:
+    place = {"phone": "090-0000-0001", "company": "見本商店"}
+    (event, *_) = read(sample("customers-update"), phone=None, last_name=None, first_name="", default_address=place)
+    assert (event.person.phone, event.person.last_name) == ("090-0000-0001", "見本商店")
+    bill = {"last_name": None, "first_name": None, "company": "見本商店"}
+    (event,) = read(sample("orders-create"), customer=None, billing_address=bill)
+    assert (event.person.last_name, event.person.first_name) == ("見本商店", None)
+
+
 def test_a_name_comes_from_the_bill_and_never_from_the_delivery(read: Any) -> None:
     (event,) = read(sample("orders-create"), customer=None)
     assert event.person.last_name == "例題"

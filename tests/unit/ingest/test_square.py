@@ -12,6 +12,7 @@ from shared.core.errors import RejectedError
 from shared.ingest.adapter import Request
 from shared.ingest.model import (
     ConsentFacts,
+    Event,
     EventType,
     MergeFacts,
     OrderFacts,
@@ -125,6 +126,10 @@ def test_a_customer_and_when_it_happened_to_the_microsecond() -> None:
     assert (person.source_customer_id, person.email) == ("SQSAMPLECUSTOMER0001", "ichiyo.higuchi@example.jp")
     assert (person.last_name, person.first_name, person.phone) == ("樋口", "一葉", "+819000000001")
     assert event.occurred_at == datetime(2026, 11, 3, 3, 0, 1, 123456, tzinfo=UTC), "it sends nanoseconds"
+    data = SAMPLES["customer.created"].body["data"]
+    company = {"id": "SQSAMPLECUSTOMER0009", "company_name": "見本商店"}
+    shop = CART.read(changed("customer.created", data={**data, "object": {"customer": company}}))[0].person
+    assert (shop.last_name, shop.first_name) == ("見本商店", None)
 
 
 def test_having_unsubscribed_is_an_opt_out_and_not_having_done_so_is_no_consent() -> None:
@@ -223,6 +228,52 @@ def test_a_refund_lowers_its_order_once_it_is_completed() -> None:
     facts = CART.read(SAMPLES["refund.updated"])[0].facts
     assert isinstance(facts, RefundFacts)
     assert (facts.order_id, facts.refunds[0].amount) == ("sqSampleOrder01", 2_220)
+
+
+def test_a_fulfilment_is_told_as_itself_too_and_the_order_is_the_one_named_inside() -> None:
+    sample = SAMPLES["order.fulfillment.updated"]
+    itself = {"uid": "f1", "type": "PICKUP", "state": "COMPLETED"}
+    notice = {"order_id": "sqSampleOrder01", "fulfillment_update": itself}
+    data = {"id": sample.body["event_id"], "object": {"order_fulfillment_updated": notice}}
+    (event,) = CART.read(changed("order.fulfillment.updated", data=data))
+    assert event == CART.read(sample)[0]
+
+
+@pytest.mark.parametrize(
+    ("product", "offline"),
+    [("SQUARE_POS", True), ("VIRTUAL_TERMINAL", True), ("ECOMMERCE_API", False), ("INVOICES", False), (None, False)],
+)
+def test_a_code_shown_at_the_register_is_bought_there(product: str | None, offline: bool) -> None:
+    sample = SAMPLES["payment.updated@guest-dollars"]
+    paid = {**sample.body["data"]["object"]["payment"], "source_type": "WALLET"}
+    paid = {**paid, "card_details": None, "application_details": {"square_product": product}}
+    (event,) = CART.read(changed(sample.name, data={"id": paid["id"], "object": {"payment": paid}}))
+    assert isinstance(event.facts, OrderFacts)
+    assert event.facts.offline is offline
+
+
+def whole(**changes: Any) -> Event:
+    order = {**SAMPLES["order.updated@whole"].body["data"]["object"]["order"], **changes}
+    (event,) = CART.read(changed("order.updated@whole", data={"id": order["id"], "object": {"order": order}}))
+    return event
+
+
+def test_a_price_holds_its_options_and_a_weight_is_sold_once() -> None:
+    def line(quantity: str, base: int, gross: int) -> dict[str, Any]:
+        money = {"base_price_money": base, "gross_sales_money": gross}
+        return {"quantity": quantity, **{name: {"amount": amount, "currency": "JPY"} for name, amount in money.items()}}
+
+    facts = whole(line_items=[line("2", 500, 1_200), line("0.75", 1_000, 750)]).facts
+    assert isinstance(facts, OrderFacts)
+    assert [(each.quantity, each.unit_amount) for each in facts.lines] == [(2, 600), (1, 750)]
+
+
+def test_who_fetches_a_guests_order_ordered_it_and_who_a_parcel_goes_to_need_not() -> None:
+    who = {"display_name": "樋口 一葉", "email_address": "ichiyo.higuchi@example.jp", "phone_number": "+819000000001"}
+    fetched = whole(customer_id=None, fulfillments=[{"type": "PICKUP", "pickup_details": {"recipient": who}}]).person
+    assert (fetched.last_name, fetched.email, fetched.phone) == ("樋口", "ichiyo.higuchi@example.jp", "+819000000001")
+    sent = whole(customer_id=None, fulfillments=[{"type": "SHIPMENT", "shipment_details": {"recipient": who}}]).person
+    assert (sent.last_name, sent.email) == (None, None)
 
 
 # --- subscriptions, stock, customers

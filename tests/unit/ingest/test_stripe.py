@@ -19,7 +19,8 @@ from shared.ingest.model import (
     SubscriptionFacts,
     SubscriptionState,
 )
-from shared.ingest.sources.stripe import ADAPTER, MAX_SIGNATURES, TOLERANCE, TYPES, parse_header, signature, split_name
+from shared.ingest.names import split_name
+from shared.ingest.sources.stripe import ADAPTER, MAX_SIGNATURES, TOLERANCE, TYPES, parse_header, signature
 from tests.contract.carts.carts import CARTS, NOW, SECRET, Sample
 
 CART = CARTS["stripe"]
@@ -244,6 +245,26 @@ def test_the_period_stands_on_the_contract_in_the_old_shape_and_on_its_items_in_
     old = subscription("updated", items={"data": []}, current_period_end=1_796_266_800)
     assert old.next_delivery_on == date(2026, 12, 3)
     assert old.amount is None
+    oldest = {"start_date": None, "created": None, "items": None, "start": 1_793_588_400, "quantity": 2}
+    named = {"id": "Gold plan", "name": "ゴールド", "amount": 1_500, "currency": "jpy", "interval": "month"}
+    facts = subscription("updated", **oldest, plan=named)
+    assert facts.started_at == datetime.fromtimestamp(1_793_588_400, UTC)
+    assert [(line.product_id, line.title, line.unit_amount) for line in facts.lines] == [
+        ("Gold plan", "ゴールド", 1_500)
+    ]
+    assert facts.amount == 3_000
+
+
+@pytest.mark.parametrize(
+    ("currency", "written", "minor"),
+    [("jpy", 1_500, 1_500), ("usd", 1_500, 1_500), ("isk", 1_500, 15), ("ugx", 1_500, 15), ("mga", 15, 1_500)],
+)
+def test_the_smallest_unit_is_stripes_and_ours_is_of_iso_4217(currency: str, written: int, minor: int) -> None:
+    sample = SAMPLES["checkout.session.completed"]
+    session = {**sample.body["data"]["object"], "currency": currency, "amount_total": written}
+    facts = only(changed(sample.name, data={"object": session})).facts
+    assert isinstance(facts, CartFacts)
+    assert (facts.currency, facts.total) == (currency.upper(), minor)
 
 
 @pytest.mark.parametrize(

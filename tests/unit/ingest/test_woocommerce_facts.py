@@ -85,6 +85,21 @@ def test_the_next_payment_is_a_day_of_the_shop() -> None:
     )
 
 
+def test_a_contract_of_rest_v1_which_v2_webhooks_send_too() -> None:
+    body = {name: value for name, value in SAMPLES["subscription.updated"].body.items() if not name.endswith("_gmt")}
+    v1 = {**body, "start_date": "2026-08-03T03:00:01", "next_payment_date": "2026-12-02T15:30:00", "end_date": None}
+    (event,) = CART.read(replace(SAMPLES["subscription.updated"], body=v1))
+    assert isinstance(event.facts, SubscriptionFacts)
+    assert event.facts.started_at == datetime(2026, 8, 3, 3, 0, 1, tzinfo=UTC)
+    assert event.facts.next_delivery_on == date(2026, 12, 3)
+
+
+def test_a_payment_that_is_tried_again_is_past_due() -> None:
+    retried = {"needs_payment": False, "payment_retry_date_gmt": "2026-11-04T03:00:00"}
+    assert subscription("subscription.updated@paused", **retried).state is S.PAST_DUE
+    assert subscription("subscription.updated@paused", payment_retry_date_gmt="").state is S.PAUSED
+
+
 @pytest.mark.parametrize(("unit", "every"), [("day", 30), ("week", "2"), ("year", 1.0)])
 def test_the_interval_is_a_text_or_a_number(unit: str, every: object) -> None:
     facts = subscription("subscription.updated", billing_period=unit, billing_interval=every)
@@ -162,3 +177,28 @@ def test_sold_out_draft_and_deleted() -> None:
     assert (product("product.created").deleted, product("product.created").stock) == (True, None)
     assert product("product.deleted").deleted
     assert product("product.restored").stock == 3
+
+
+def test_a_variation_is_told_as_a_product_and_is_stock_of_its_parent() -> None:
+    facts = product("product.updated", id=302, type="variation", parent_id=301, stock_quantity=4)
+    assert (facts.product_id, facts.variant_id, facts.title, facts.stock) == ("301", "302", "", 4)
+    assert not facts.deleted
+
+
+def test_sold_out_is_another_word_before_v3() -> None:
+    assert product("product.updated", stock_status=None, in_stock=False, stock_quantity=None).stock == 0
+    assert product("product.updated", stock_status=None, in_stock=True, stock_quantity=None).stock is None
+
+
+def test_a_company_without_a_persons_name_is_called_by_its_own() -> None:
+    bill = {**SAMPLES["order.created"].body["billing"], "last_name": "", "first_name": "", "company": "見本商店"}
+    person = only("order.created", billing=bill).person
+    assert (person.last_name, person.first_name) == ("見本商店", None)
+    assert only("order.created", billing={**bill, "first_name": "一葉"}).person.last_name is None
+
+
+def test_an_order_of_rest_v1_is_paid_where_its_only_date_says_so() -> None:
+    body = {**SAMPLES["order.created"].body, "date_paid": "2026-11-03T12:00:05"}
+    v1 = {name: value for name, value in body.items() if name != "date_paid_gmt"}
+    paid = [CART.read(replace(SAMPLES["order.created"], body=each))[0].facts for each in (v1, {**v1, "date_paid": ""})]
+    assert [facts.paid for facts in paid if isinstance(facts, OrderFacts)] == [True, False]
