@@ -22,7 +22,10 @@ from infra.packaging.mjml import compile_mjml
 from shared.core.errors import MatakiteError, RejectedError
 from shared.core.mistakes import Mistake
 from shared.delivery import lint, render
+from shared.delivery.channels.call import PART as CALL
 from shared.delivery.channels.handover import TEXT as NOTICE
+from shared.delivery.channels.postal import TEXT as POSTAL
+from shared.delivery.lint_names import names_customer
 from shared.delivery.render import TemplateStore
 from shared.scenarios.compile import compile_scenario, count_states
 from shared.scenarios.context import provided
@@ -45,6 +48,8 @@ _PARTS = {
     "sms": ("sms.txt",),
     "webhook": ("webhook.json",),
     "notify": (NOTICE,),
+    "postal": (POSTAL,),
+    "call": (CALL,),
 }
 
 
@@ -182,9 +187,9 @@ def unprovided(scenario: Scenario, file: Path, source: Path = render.ROOT) -> li
 
 
 def naming(scenario: Scenario, source: Path = render.ROOT) -> list[Mistake]:
-    """Where notes to the staff say who they are about."""
-    notes = {source / send.template / NOTICE for send in scenario.messages() if NOTICE in parts_of(send)}
-    return [mistake for note in sorted(notes) for mistake in lint.names_customer(note)]
+    """Where a part says more of the customer than its readers may know."""
+    parts = {source / send.template / part for send in scenario.messages() for part in parts_of(send)}
+    return [mistake for part in sorted(parts) for mistake in names_customer(part)]
 
 
 def _check_templates(scenario: Scenario, file: Path) -> None:

@@ -12,21 +12,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from liquid.exceptions import LiquidError
+from typing import Any
 
 from shared.core.errors import MisconfiguredError, RejectedError
-from shared.core.mistakes import Mistake
-from shared.delivery.channels.handover import TEXT as NOTICE
 from shared.delivery.channels.ses import HTML, SUBJECT, TEXT
+from shared.delivery.lint_names import names_anybody, names_customer, spoken_of
 from shared.delivery.lint_parts import OTHER_PARTS, hostile
 from shared.delivery.model import Purpose
 from shared.delivery.render import MAX_BYTES, PARTIALS, URL_SCHEMES, TemplateError, TemplateStore
 from shared.delivery.sender import Sender
-
-if TYPE_CHECKING:
-    from liquid.static_analysis import Variable
 
 PARTS = (HTML, TEXT, SUBJECT)
 MAX_SUBJECT = 60
@@ -34,14 +28,6 @@ MAX_SUBJECT = 60
 
 PROMOTION = frozenset({"coupon", "coupons", "recommendations", "arrivals", "viewed", "campaign"})
 """Variables that make a mail an advertisement: forbidden where it goes out without consent."""
-
-FOR_STAFF: Mapping[str, frozenset[str]] = {
-    "person": frozenset({"order_count", "ltv_tier", "status"}),
-    "cart": frozenset({"lines", "total"}),
-    "unsubscribe_url": frozenset(),
-}
-"""Variables that say who somebody is, or with which one acts in their name → what a note to the staff may say of them.
-"""
 
 SENDER = Sender(
     from_address="news@shop.example.jp",
@@ -203,45 +189,14 @@ def _variables(folder: Path, meta: Meta, others: list[str]) -> Iterator[str]:
     if meta.purpose is Purpose.TRANSACTIONAL:
         for name in sorted(PROMOTION & used):
             yield f"a transactional mail goes out without consent and must not advertise: {name!r}"
-    if NOTICE in others:
-        yield from map(str, names_customer(folder / NOTICE))
+    for part in parts:
+        written = folder / ("mail.mjml" if part == HTML and (folder / "mail.mjml").exists() else part)
+        yield from map(str, (*names_customer(written), *names_anybody(written)))
 
 
 def used_variables(part: Path) -> set[str]:
     """The variables one file of a template speaks of, its partials included."""
-    return set(_spoken_of(part))
-
-
-def names_customer(part: Path) -> Iterator[Mistake]:
-    """Where a note to the staff says who it is about. As a mail it stays in mailboxes that no erasure reaches."""
-    for name, found in _spoken_of(part).items():
-        for each in found:
-            if name in FOR_STAFF and not set(each.segments[1:2]) & FOR_STAFF[name]:
-                yield _names(part, each)
-
-
-def _names(part: Path, variable: Variable) -> Mistake:
-    partial = variable.span.template_name
-    file = part.parents[2] / PARTIALS / partial if partial else part
-    line = file.read_text("utf-8").count("\n", 0, variable.span.index) + 1
-    known = ", ".join(f"{name}.{word}" for name, words in FOR_STAFF.items() for word in sorted(words))
-    return Mistake(
-        "/".join(file.parts[-3:]),
-        line,
-        str(variable),
-        "a note to the staff says who it is about, and a mail stays in mailboxes after an erasure",
-        f"Leave it out: the mail brings the customer's id and how to look them up. A note may say {known}",
-    )
-
-
-def _spoken_of(part: Path) -> Mapping[str, list[Variable]]:
-    from liquid import Environment, FileSystemLoader
-
-    environment = Environment(loader=FileSystemLoader(part.parents[2] / PARTIALS))
-    try:
-        return environment.from_string(part.read_text("utf-8")).analyze().globals
-    except LiquidError:
-        return {}  # rendering says it better
+    return set(spoken_of(part))
 
 
 def _rendered(store: TemplateStore, template: str, meta: Meta) -> Iterator[str]:

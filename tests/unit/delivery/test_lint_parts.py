@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from shared.delivery.channels.line import read_messages
-from shared.delivery.lint import GIVEN, lint_template, names_customer
+from shared.delivery.lint import GIVEN, lint_template
+from shared.delivery.lint_names import names_anybody, names_customer
 from shared.delivery.lint_parts import OTHER_PARTS, hostile
 from shared.delivery.model import Purpose
 from shared.delivery.render import TemplateStore
@@ -155,11 +156,49 @@ def test_a_note_to_the_staff_may_say_what_kind_of_customer_it_is(tmp_path: Path)
     assert list(names_customer(a_note(tmp_path, said))) == []
 
 
-def a_note(root: Path, said: str) -> Path:
+@pytest.mark.parametrize(
+    ("part", "said", "line", "variable"),
+    [
+        ("call.json", '{\n"reason": {{ person.name | json }},\n"script": "s"}', 2, "person.name"),
+        ("call.json", '{"script": "s",\n"title": "{{ person.phone }}"}', 2, "person.phone"),
+        ("call.json", '{% assign who = person.name %}{"reason": {{ who | json }}}', 1, "person.name"),
+        ("call.json", '{"deadline": "{% render \'greeting.txt\', person: person %}"}', 1, "person"),
+        ("postal.txt", "こんにちは\n{{ person.email }}", 2, "person.email"),
+        ("postal.txt", "カート: {{ cart.recovery_url }}", 1, "cart.recovery_url"),
+        ("postal.txt", "{{ person.name }} 様\n停止: {{ unsubscribe_url }}", 2, "unsubscribe_url"),
+    ],
+)
+def test_what_more_people_read_than_may_know_says_no_more_than_it_may(
+    tmp_path: Path, part: str, said: str, line: int, variable: str
+) -> None:
+    (mistake,) = names_customer(a_note(tmp_path, said, part))
+    assert (mistake.line, mistake.field) == (line, variable)
+    assert str(mistake) in lint_template(TemplateStore(tmp_path), "win_back/staff")
+
+
+def test_who_calls_may_know_the_name(tmp_path: Path) -> None:
+    said = '{"reason": "解約の見込み", "name": {{ person.name | json }}, "script": "{{ person.last_name }}様ですか"}'
+    assert list(names_customer(a_note(tmp_path, said, "call.json"))) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "line", "found"),
+    [
+        ("お問い合わせは\nhanako@example.com まで", 2, "hanako@example.com"),
+        ("{% if cart\n %}{% endif %}090-0000-0000", 2, "090-0000-0000"),
+        ("お電話 08000000000", 1, "08000000000"),
+        ("0120-000-000、{{ sender.contact }}、注文 1090000000001、logo@2x.png", 0, ""),
+    ],
+)
+def test_an_address_written_into_a_text_is_told_with_its_line(tmp_path: Path, said: str, line: int, found: str) -> None:
+    assert [(each.line, each.field) for each in names_anybody(a_note(tmp_path, said))] == [(line, found)] * bool(line)
+
+
+def a_note(root: Path, said: str, part: str = "notify.txt") -> Path:
     folder, partials = root / "win_back" / "staff", root / "_partials"
     folder.mkdir(parents=True)
     partials.mkdir()
     (partials / "greeting.txt").write_text("いつもありがとうございます\n{{ person.name }} 様", "utf-8")
-    (folder / "notify.txt").write_text(said, "utf-8")
+    (folder / part).write_text(said, "utf-8")
     (folder / "meta.yaml").write_text("title: 社内通知\npurpose: transactional\nvariables: {}\n", "utf-8")
-    return folder / "notify.txt"
+    return folder / part
