@@ -154,7 +154,7 @@ class _Kept:
         return self._made(position, EventType.UNKNOWN, UnknownFacts(), Person())
 
     def _machine(self, call: Call) -> bool:
-        return wire.is_machine(call, self.agent, prefetch=self.prefetch)
+        return wire.is_machine(call, "" if self.trusted else self.agent, prefetch=self.prefetch)
 
     def _tracked(self, position: int) -> Event:
         call = self.calls[position]

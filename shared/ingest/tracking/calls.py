@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 from shared.core.clock import from_iso, to_iso
@@ -36,8 +36,12 @@ BATCH = frozenset({"batch", "b", "import"})
 
 MAX_CALL_BYTES = 32_768
 MAX_BATCH_BYTES = 512_000
+_EPOCH_SECONDS = 10**9
+"""A number of at least this is a time since 1970, in seconds or, a thousand times larger, in milliseconds."""
 CALLS_PER_ENVELOPE = 100
 MAX_DEPTH = 40
+_IN_PAGES = "analytics.js"
+"""How the libraries in web pages begin to name themselves."""
 
 SKEW = timedelta(seconds=60)
 """A clock that is less wrong than this is believed, so that a repeated call keeps its time to the microsecond."""
@@ -73,7 +77,7 @@ def parse_calls(kind: str, raw: bytes) -> tuple[Mapping[str, Any], tuple[Call, .
         if len(json.dumps(call)) > MAX_CALL_BYTES < len(_packed(call)):
             raise RejectedError("one call of the batch is over 32 KB")
     shared = document.get("context")
-    return document, tuple(_with_context(call, shared) for call in batch)
+    return document, tuple(_with_context(_typed(call), shared) for call in batch)
 
 
 def _document(raw: bytes) -> Mapping[str, Any]:
@@ -111,6 +115,12 @@ def _no_constant(name: str) -> NoReturn:
 
 def _packed(call: object) -> bytes:
     return json.dumps(call, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def _typed(call: Call) -> Call:
+    """The call under the type as it is written today: the first libraries said `action`, some say `Identify`."""
+    kind = call.get("type", call.get("action"))
+    return {**call, "type": kind.lower()} if isinstance(kind, str) else call
 
 
 def _with_context(call: Call, shared: object) -> Call:
@@ -190,6 +200,8 @@ def call_time(call: Call, batch_sent_at: str | None, now: datetime, *, trusted: 
 
 
 def _instant(written: object) -> datetime | None:
+    if isinstance(written, int) and _EPOCH_SECONDS <= written < _EPOCH_SECONDS * 10_000:
+        return datetime.fromtimestamp(written / (1 if written < _EPOCH_SECONDS * 10 else 1000), UTC)
     if not isinstance(written, str) or len(written) > 40:
         return None
     at = read.instant(written)
@@ -231,7 +243,12 @@ def inner(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def is_machine(call: Call, request_agent: str, *, prefetch: bool) -> bool:
-    """Was this no person: a bot by either name, or a page loaded before anybody asked?"""
-    said = inner(call, "context").get("userAgent")
-    agents = (said if isinstance(said, str) else "", request_agent)
+    """Was this no person: a bot by either name, or a page loaded before anybody asked?
+
+    What an app or a server sends with (okhttp, axios) is nobody's browser: their visitor's is in the context, if any.
+    """
+    context = inner(call, "context")
+    said, library = context.get("userAgent"), inner(context, "library").get("name")
+    from_a_page = not isinstance(library, str) or library.startswith(_IN_PAGES)
+    agents = (said if isinstance(said, str) else "", request_agent if from_a_page else "")
     return prefetch or any(is_machine_agent(agent[:500]) for agent in agents)

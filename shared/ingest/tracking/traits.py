@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
+from shared.core.clock import shop_day
 from shared.ingest import body as read
 from shared.ingest.model import Person
 from shared.ingest.tracking.privacy import Plain, names_a_person, plain_value, storable
@@ -28,6 +29,8 @@ _OCCUPATION = ("occupation", "job", "職業")
 _REGISTERED = ("createdAt", "created_at", "registeredAt", "registered_on", "signupDate")
 _TAKEN = {name for names in _NAMES.values() for name in names} | {
     *_BIRTHDAY, *_GENDER, *_OCCUPATION, *_REGISTERED, "address", "name", "avatar", "id", "age", "username", "website",
+    # The mobile SDKs repeat the call's own ids among the traits.
+    "anonymousId", "userId",
 }  # fmt: skip
 _GENDERS = {
     "f": "female", "female": "female", "woman": "female", "女": "female", "女性": "female",
@@ -107,7 +110,9 @@ def _address(said: object) -> dict[str, str | None]:
 
 
 def _day(written: str | None) -> str | None:
-    """The calendar day as ISO text, whatever follows it."""
+    """The shop's calendar day as ISO text: what a browser writes of midnight in Tokyo is 15:00 of the day before."""
+    if day := read.local_day({"day": written}, "day"):
+        return day.isoformat()
     found = _DAY.match(written or "")
     try:
         return date(*(int(part) for part in found.groups())).isoformat() if found else _epoch_day(written)
@@ -119,4 +124,4 @@ def _epoch_day(written: str | None) -> str | None:
     if not written or not re.fullmatch(r"[0-9]{9,13}", written, re.ASCII):
         return None
     seconds = int(written) / (1000 if len(written) == 13 else 1)
-    return datetime.fromtimestamp(seconds, UTC).date().isoformat() if seconds < 2**33 else None
+    return shop_day(datetime.fromtimestamp(seconds, UTC), read.TIMEZONE).isoformat() if seconds < 2**33 else None

@@ -158,6 +158,25 @@ def test_no_call_is_of_the_future_and_a_browser_tells_no_old_tales() -> None:
         assert Site().said("track", call(event="A", timestamp=nonsense)).occurred_at <= NOW
 
 
+def test_a_time_may_be_a_number_or_finer_than_a_microsecond() -> None:
+    at = NOW - timedelta(hours=1)
+    seconds = int(at.timestamp())
+    for written in (
+        seconds,
+        seconds * 1000,
+        at.strftime("%Y-%m-%dT%H:%M:%S.000000123Z"),
+        at.strftime("%Y-%m-%d %H:%M:%S"),
+    ):
+        assert Site().said("track", call(event="A", timestamp=written)).occurred_at == at
+
+
+def test_old_and_loose_libraries_name_their_calls_differently() -> None:
+    site = Site()
+    calls = [call(action="track", event="A", messageId="1"), call(type="Identify", userId="7", messageId="2")]
+    assert site.post("import", {"batch": calls})["statusCode"] == 200
+    assert [event.event_type for event in site.events()] == [EventType.TRACKED, EventType.CUSTOMER_UPDATED]
+
+
 # --- what is read ----------------------------------------------------------------------------------------------------
 def page(url: str, **fields: Any) -> PageFacts:
     """What a page call says."""
@@ -262,6 +281,21 @@ def test_traits_become_a_person_and_attributes() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("written", "day"),
+    [
+        ("1990-04-01T15:00:00.000Z", "1990-04-02"),  # midnight in Tokyo, as a browser writes it
+        ("1990-04-01T00:00:00+09:00", "1990-04-01"),
+        ("1990/4/1", "1990-04-01"),
+        (1456866609, "2016-03-02"),
+        (1456866609000, "2016-03-02"),
+    ],
+)
+def test_a_day_among_the_traits_is_the_shops(written: str | int, day: str) -> None:
+    said = Site().said("identify", call(userId="7", traits={"birthday": written, "anonymousId": "v", "userId": "7"}))
+    assert said.facts == ProfileFacts(attributes={"birth_on": day})
+
+
 def test_a_user_id_that_is_an_address_is_read_as_one() -> None:
     by_mail = Site().said("track", call(event="A", userId="Hanako@example.com")).person
     assert (by_mail.source_customer_id, by_mail.email) == (None, "Hanako@example.com")
@@ -344,6 +378,17 @@ def test_people_and_the_shops_own_server_are_not(agent: str) -> None:
     said = Site().said("page", call(properties={"url": "/a"}), user_agent=agent).facts
     assert isinstance(said, PageFacts)
     assert not said.machine
+
+
+def test_what_an_app_or_the_shops_server_sends_with_is_nobodys_browser() -> None:
+    app = call(name="Home", context={"library": {"name": "@segment/analytics-react-native", "version": "2.19.1"}})
+    crawler = {**app, "context": {**app["context"], "userAgent": "Googlebot/2.1"}}
+    said = [
+        Site().said("screen", app, user_agent="okhttp/4.9.2"),
+        Site().said("page", call(properties={"url": "/a"}), key=SECRET_KEY, user_agent="axios/1.7"),
+        Site().said("screen", crawler, user_agent="okhttp/4.9.2"),
+    ]
+    assert [isinstance(e.facts, PageFacts) and e.facts.machine for e in said] == [False, False, True]
 
 
 @pytest.mark.parametrize("header", ["sec_purpose", "purpose", "x_moz", "x_purpose"])
