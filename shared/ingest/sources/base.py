@@ -96,6 +96,7 @@ def _facts(body: Body) -> OrderFacts:
         raise RejectedError("an order needs 'ordered' and 'total'")
     status = read.word(body, "dispatch_status")
     contract, number = _delivery(body)
+    discount = max(0, _discount(body))
     return OrderFacts(
         order_id=read.required(read.opaque_id(body, "unique_key"), "unique_key"),
         ordered_at=ordered_at,
@@ -105,17 +106,19 @@ def _facts(body: Body) -> OrderFacts:
         cancelled_at=_cancelled_at(body, status),
         lines=_lines(body, subscription=contract is not None),
         refunds=_refunds(body, total),
-        goods_total=sum(_money(item, "total") for item in _kept_items(body)),
-        discount=max(0, _money(read.inner(body, "order_discount") or {}, "discount")),
+        goods_total=max(0, sum(_money(item, "total") for item in _kept_items(body)) - discount),
+        discount=discount,
         subscription_id=contract,
         delivery_number=number,
     )
 
 
 def _cancelled_at(body: Body, status: str) -> datetime | None:
-    if status != CANCELLED:
+    at = read.epoch_time(body, "cancelled")
+    # Orders of before `dispatch_status` say it by the time alone.
+    if status != CANCELLED and (status or at is None):
         return None
-    return read.epoch_time(body, "cancelled") or _modified(body) or read.epoch_time(body, "ordered")
+    return at or _modified(body) or read.epoch_time(body, "ordered")
 
 
 def _kept_items(body: Body) -> list[Body]:
@@ -141,12 +144,14 @@ def _item_id(item: Body) -> str:
 
 def _added(body: Body) -> int:
     """What an order costs beside its items: shipping, 代引き手数料, less discounts."""
-    less = _money(read.inner(body, "order_discount") or {}, "discount") + _money(
-        read.inner(body, "order_header_coin") or {}, "discount"
-    )
     adjusted = _money(read.inner(body, "order_amount_adjustment") or {}, "adjusted_amount")
     by_item = sum(_money(item, "shipping_fee") for item in read.items(body, "order_items"))
-    return _money(body, "shipping_fee") + by_item + _money(body, "cod_fee") + adjusted - less
+    return _money(body, "shipping_fee") + by_item + _money(body, "cod_fee") + adjusted - _discount(body)
+
+
+def _discount(body: Body) -> int:
+    """クーポン and コイン."""
+    return sum(_money(read.inner(body, name) or {}, "discount") for name in ("order_discount", "order_header_coin"))
 
 
 def _money(body: Body, name: str) -> int:

@@ -142,10 +142,20 @@ def _facts(body: Body) -> OrderFacts:
         paid=read.flag(body, "paid"),
         cancelled_at=(_updated_at(body) or ordered_at) if read.flag(body, "canceled") else None,
         lines=tuple(_line(line) for line in read.items(body, "details")),
-        goods_total=max(0, _money(body, "product_total_price") - discount),
+        goods_total=max(0, total - sum(_money(body, name) for name in _BESIDE_GOODS)),
         discount=max(0, discount),
         media=_media(body),
     )
+
+
+_BESIDE_GOODS = (
+    "delivery_total_charge",
+    "fee",
+    "noshi_total_charge",
+    "card_total_charge",
+    "wrapping_total_charge",
+)
+"""What `total_price` holds beside the goods. `product_total_price` is without tax in shops that show prices so."""
 
 
 def _discount(body: Body) -> int:

@@ -81,7 +81,7 @@ NAMES: Mapping[str, Meaning] = {
     "決済処理中": Meaning.CHECKOUT,
     "購入処理中": Meaning.CHECKOUT,
 }
-"""OrderStatus.name → meaning. Preferred to the number, which is unconfirmed; a shop may rename, hence both."""
+"""OrderStatus.name → meaning. Preferred to the number: a shop may rename and renumber, or speak English, hence both."""
 
 IDS: Mapping[str, Meaning] = {
     "1": Meaning.ORDER,
@@ -94,10 +94,11 @@ IDS: Mapping[str, Meaning] = {
     "9": Meaning.RETURNED,
 }
 
-WITHDRAWN_NAME, WITHDRAWN_ID = "退会", "3"
-PRODUCT_ROW_NAME, PRODUCT_ROW_ID = "商品", "1"
-GENDERS = {"男性": "male", "女性": "female", "1": "male", "2": "female"}
-HIDDEN = frozenset({"2", "3", "非公開", "廃止"})
+# As EC-CUBE's own master data name them, in a Japanese and in an English shop.
+WITHDRAWN_NAMES, WITHDRAWN_ID = frozenset({"退会", "Terminated Member"}), "3"
+PRODUCT_ROW_NAMES, PRODUCT_ROW_ID = frozenset({"商品", "Products"}), "1"
+GENDERS = {"男性": "male", "女性": "female", "Male": "male", "Female": "female", "1": "male", "2": "female"}
+HIDDEN = frozenset({"2", "3", "非公開", "廃止", "Hidden", "Discontinued"})
 
 _ACTION = re.compile(r"[a-z_]{1,40}", re.ASCII)
 _ENTITY = re.compile(r"[a-z_]{1,40}", re.ASCII)
@@ -281,7 +282,7 @@ def _lines(body: Body, currency: str) -> tuple[Line, ...]:
 def _is_product(row: Body) -> bool:
     kind = read.inner(row, "OrderItemType") or {}
     name = read.text(kind, "name")
-    return name == PRODUCT_ROW_NAME or (name is None and read.text(kind, "id") == PRODUCT_ROW_ID)
+    return name in PRODUCT_ROW_NAMES or (name is None and read.text(kind, "id") == PRODUCT_ROW_ID)
 
 
 def _line(row: Body, currency: str) -> Line:
@@ -340,7 +341,7 @@ def is_withdrawn(body: Body) -> bool:
     """退会: by name, by number where there is no name, or by the address EC-CUBE puts in place of the real one."""
     status = read.inner(body, "Status") or {}
     name = read.text(status, "name")
-    by_status = name == WITHDRAWN_NAME or (name is None and read.text(status, "id") == WITHDRAWN_ID)
+    by_status = name in WITHDRAWN_NAMES or (name is None and read.text(status, "id") == WITHDRAWN_ID)
     return by_status or (read.text(body, "email") or "").lower().endswith(DUMMY_DOMAIN)
 
 

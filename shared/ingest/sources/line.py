@@ -4,7 +4,8 @@ Who follows, blocks, writes to and links themselves with the shop's LINE officia
 
 - One request carries events of several people: each is an envelope of its own, put once by its `webhookEventId`, which
   a redelivery repeats. Captured bodies from before 2022 have none: the event's own digest names it then.
-- `destination` is the bot's user id and must be the connection's store: the signature covers it.
+- `destination` is the bot's user id and must be the connection's store: the signature covers it. Captured bodies from
+  before 2019 have none: the channel's own secret signed them.
 - `follow` is the consent to messages on LINE and `unfollow` (blocked) its end; both say when. A person who writes just
   配信停止 or STOP is taken at their word.
 - What people write is not kept: the words may name anybody, and LINE wants them gone on `unsend`. Of a message only
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -37,12 +39,14 @@ NAME = "line"
 MAX_EVENTS = 100
 """LINE names no limit; a body with more is no webhook of LINE."""
 
+_LONGEST_STOP = 40
+"""Letters of a message that may be a stop word: a longer one says something else."""
 STOP_WORDS = frozenset({"配信停止", "停止", "解除", "stop", "unsubscribe"})
 
 _USER = re.compile(r"[Uu][0-9a-f]{32}", re.ASCII)
 _EVENT_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}", re.ASCII)
 _NONCE = re.compile(r"[\x21-\x7e]{10,255}", re.ASCII)
-_TYPE = re.compile(r"[A-Za-z]{1,40}", re.ASCII)
+_TYPE = re.compile(r"[A-Za-z0-9_.-]{1,40}", re.ASCII)
 _KEPT = ("type", "mode", "timestamp", "source", "webhookEventId", "follow", "link")
 """Of an event: everything but what a person wrote and tokens to answer with."""
 
@@ -60,7 +64,7 @@ class Line:
     def envelopes(self, request: Request, connection: Connection, now: datetime) -> Sequence[Envelope]:
         """One envelope for each event; none for the Verify button, whose list is empty."""
         body = read.parse_object(request.body)
-        if str(body.get("destination") or "").lower() != connection.store.lower():
+        if str(body.get("destination", connection.store)).lower() != connection.store.lower():
             raise RejectedError("field 'destination' must be the bot user id of this connection")
         events = body.get("events")
         if not isinstance(events, list) or len(events) > MAX_EVENTS:
@@ -124,7 +128,9 @@ def _without_words(each: Mapping[str, Any]) -> dict[str, Any]:
 
 def _says_stop(message: Mapping[str, Any]) -> bool:
     said = message.get("text")
-    return message.get("type") == "text" and isinstance(said, str) and said.strip().lower() in STOP_WORDS
+    if message.get("type") != "text" or not isinstance(said, str) or len(said) > _LONGEST_STOP:
+        return False
+    return unicodedata.normalize("NFKC", said).strip().strip("。.!").lower() in STOP_WORDS
 
 
 def _user(each: Mapping[str, Any]) -> str | None:

@@ -87,15 +87,17 @@ def _facts(body: Body) -> OrderFacts:
         cancelled_at=_cancelled_at(body),
         lines=lines,
         refunds=(Refund(refund_id="cancel", amount=returned),) if returned > 0 else (),
-        goods_total=max(0, total - _shipping(body)),
+        goods_total=max(0, total - _beside_goods(body)),
         discount=max(0, read.amount(body, "sales_discount", CURRENCY) or 0),
         offline=read.word(body, "sales_channel_id") != ONLINE,
     )
 
 
-def _shipping(body: Body) -> int:
-    fees = (read.inner(each, "shipping_fee") or {} for each in read.items(body, "deliveries"))
-    return sum(read.amount(fee, "amount", CURRENCY) or 0 for fee in fees)
+def _beside_goods(body: Body) -> int:
+    """送料 and the shop's own 代引き手数料 (`fee`), both of which `sales_amount` holds."""
+    shipping = [read.inner(each, "shipping_fee") for each in read.items(body, "deliveries")]
+    fees = [read.inner(each, "fee") for each in read.items(body, "transactions")]
+    return sum(read.amount(fee, "amount", CURRENCY) or 0 for fee in (*shipping, *fees) if fee)
 
 
 def _cancelled_at(body: Body) -> datetime | None:

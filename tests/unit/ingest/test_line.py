@@ -57,6 +57,29 @@ def test_another_bots_request_is_refused() -> None:
         envelopes(one("follow"), destination="U" + "0" * 32)
 
 
+def test_a_body_of_before_the_destination_is_believed_by_its_signature() -> None:
+    body = json.dumps({"events": [one("follow")]}).encode()
+    assert len(ADAPTER.envelopes(Request({}, body), CONNECTION, NOW)) == 1
+
+
+@pytest.mark.parametrize("text", ["ＳＴＯＰ", " 配信停止。", "Unsubscribe"])
+def test_a_stop_word_counts_however_it_is_typed(text: str) -> None:
+    said = one("message")
+    (event,) = read({**said, "message": {**said["message"], "text": text}})
+    assert isinstance(event.facts, ConsentFacts)
+
+
+@pytest.mark.parametrize("kind", ["videoPlayComplete", "botSuspended", "message_edited", "pnp.delivery2"])
+def test_a_type_of_tomorrow_does_not_lose_its_neighbours(kind: str) -> None:
+    events = read({**one("follow"), "type": kind}, one("unfollow"))
+    assert [event.event_type for event in events] == [EventType.UNKNOWN, EventType.CONSENT_CHANGED]
+
+
+@pytest.mark.parametrize("source", [{"type": "group", "groupId": "C1", "userId": "U" + "1" * 32}, {"type": "room"}])
+def test_who_writes_in_a_group_is_nobody_of_the_shops(source: dict[str, Any]) -> None:
+    assert [event.event_type for event in read({**one("message@stop"), "source": source})] == [EventType.UNKNOWN]
+
+
 @pytest.mark.parametrize(
     ("name", "granted", "method"),
     [

@@ -73,6 +73,12 @@ def test_a_sale_reads_whole() -> None:
     assert order("colorme", "sale@discounts-and-half-width-kana", "sale").discount == 500
 
 
+def test_goods_are_what_is_left_of_the_total_also_where_prices_are_shown_without_tax() -> None:
+    extra = {"product_total_price": 1000, "tax": 80, "delivery_total_charge": 350, "fee": 300, "card_total_charge": 200}
+    facts = order("colorme", "sale", "sale", **extra, total_price=1930, totals=None)
+    assert (facts.total, facts.goods_total) == (1930, 1080)
+
+
 def test_a_name_in_one_field_is_split_only_where_it_says_how() -> None:
     (event,) = read("colorme", "sale", body("colorme", "sale"))
     assert (event.person.last_name, event.person.first_name) == ("樋口", "一葉")
@@ -133,6 +139,19 @@ def test_a_konbini_order_is_not_paid_yet() -> None:
     assert order("base", "order@coupon-and-text-amounts").discount == 500
 
 
+def test_coupon_and_coin_lower_the_goods() -> None:
+    less: dict[str, Any] = {"order_discount": {"discount": 500}, "order_header_coin": {"discount": 300}}
+    facts = order("base", "order@konbini-unpaid", **less)
+    assert (facts.discount, facts.goods_total) == (800, 4200)
+
+
+@pytest.mark.parametrize(("said", "cancelled"), [({}, True), ({"dispatch_status": "dispatched"}, False)])
+def test_an_order_of_before_the_dispatch_status_is_cancelled_by_its_time(said: dict[str, str], cancelled: bool) -> None:
+    old = {k: v for k, v in body("base", "order@konbini-unpaid").items() if k != "dispatch_status"}
+    (event,) = read("base", "order", {**old, "cancelled": 1_793_600_000, **said})
+    assert (event.event_type is EventType.ORDER_CANCELLED) is cancelled
+
+
 def test_an_item_cancelled_alone_is_subtracted_once() -> None:
     still = order("base", "order@one-item-cancelled-still-in-the-total")
     assert (still.total, [refund.amount for refund in still.refunds], still.cancelled_at) == (6600, [1000], None)
@@ -177,6 +196,11 @@ def test_what_was_taken_back_grows_in_one_refund() -> None:
     whole = order("stores", "order@cancelled")
     assert (whole.refunds[0].amount, whole.cancelled_at) == (3300, datetime(2026, 11, 3, 1, 0, tzinfo=UTC))
     assert not order("stores", "order@cash-on-delivery-unpaid").paid
+
+
+def test_goods_are_without_shipping_and_the_fee_of_cash_on_delivery() -> None:
+    paid_at_the_door = [{"type": "cash_on_delivery", "amount": 3300, "fee": {"amount": 300}, "system_fee": None}]
+    assert order("stores", "order@web", transactions=paid_at_the_door).goods_total == 2400
 
 
 # --- EC-CUBE
@@ -243,6 +267,23 @@ def test_a_withdrawn_member_is_named_by_the_number_only() -> None:
     (event,) = read("eccube", "customer", body("eccube", "objects/customer@withdrawn"))
     assert (event.event_type, event.person.source_customer_id) == (EventType.PERSON_ERASED, "882")
     assert (event.person.email, event.person.last_name) == (None, None)
+
+
+def test_an_english_shop_names_its_master_data_in_english() -> None:
+    rows = body("eccube", "objects/order")["OrderItems"]
+    said = {1: "Products", 2: "Shipping Charge"}
+    english = [{**row, "OrderItemType": {"id": str(n), "name": said[n]}} for n, row in enumerate(rows, 1)]
+    facts = order("eccube", "objects/order", OrderItems=english, OrderStatus={"id": "6", "name": "Paid"})
+    assert ([line.product_id for line in facts.lines], facts.paid) == (["SOAP-1"], True)
+    changed = {"Sex": {"id": "1", "name": "Male"}}
+    profile = read("eccube", "customer", {**body("eccube", "objects/customer"), **changed})[0].facts
+    assert isinstance(profile, ProfileFacts)
+    assert profile.attributes["gender"] == "male"
+    hidden = {**body("eccube", "objects/product"), "Status": {"id": "2", "name": "Hidden"}}
+    product = read("eccube", "product", hidden)[0].facts
+    assert isinstance(product, ProductFacts)
+    assert product.deleted
+    assert is_withdrawn({"Status": {"id": "3", "name": "Terminated Member"}})
 
 
 def test_stock_that_is_not_counted_is_unknown() -> None:

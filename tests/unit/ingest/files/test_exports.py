@@ -128,8 +128,8 @@ def test_makeshop_writes_the_clock_beside_the_date_and_may_end_with_a_row_of_tot
 
 def test_futureshop_bills_a_total_of_its_own_name() -> None:
     row = (
-        'A1,2026/01/05 09:03,"3,630",3300,330,無料,樋口,一葉,ヒグチ,イチヨウ,a@example.jp,愛知県,名古屋市,052-000-0001,,'
-        "山田,S,靴下,1650,2\n"
+        'A1,2026/01/05 09:03,"3,630",3300,330,無料,樋口,一葉,ヒグチ,イチヨウ,a@example.jp,愛知県,名古屋市,'
+        "052-000-0001,,山田,S,靴下,1650,2\n"
     )
     found = read("orders", FUTURESHOP + row, "cp932")
     (order,) = facts(found)
