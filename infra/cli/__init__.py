@@ -76,6 +76,21 @@ def main() -> None:
     """Run the command; what we can explain is one line on stderr and exit status 1."""
     try:
         matakite()
-    except MatakiteError as error:
-        click.echo(f"matakite: {error}", err=True)
+    except _explained() as error:
+        click.echo(f"matakite: {_said(error)}", err=True)
         sys.exit(1)
+
+
+def _explained() -> tuple[type[Exception], ...]:
+    """Our own errors, files that cannot be read, and AWS's answers: asked for only when something went wrong."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return (MatakiteError, OSError, UnicodeDecodeError, BotoCoreError, ClientError)
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "the file is not text in UTF-8: save it as UTF-8 and try again"
+    if isinstance(error, OSError) and error.filename:
+        return f"cannot use {error.filename}: {error.strerror}"
+    return str(error)

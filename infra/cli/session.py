@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+from botocore.exceptions import ClientError
 
 from infra.names import DATA_STACK, PREFIX, STACK
 from shared.core.errors import MisconfiguredError
@@ -38,8 +39,20 @@ class Deployment:
         return outputs
 
     def _outputs_of(self, stack: str) -> dict[str, str]:
-        found = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-        return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+        try:
+            found = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationError":
+                raise
+            raise MisconfiguredError(self._deploy_first(f"stack {stack} does not exist")) from None
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+        if not outputs:
+            raise MisconfiguredError(self._deploy_first(f"stack {stack} is {found['StackStatus']}"))
+        return outputs
+
+    def _deploy_first(self, why: str) -> str:
+        how = "`matakite local up`" if self.local_url else "`cdk deploy --all`"
+        return f"Matakite is not deployed there ({why}): run {how} and wait for its end"
 
 
 def connect() -> Deployment:

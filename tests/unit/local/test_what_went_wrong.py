@@ -1,0 +1,60 @@
+"""What went wrong is a sentence and exit status 1, never a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from infra import cli
+from infra.cli.session import Deployment
+from shared.core.errors import MisconfiguredError
+
+
+class Stacks:
+    """CloudFormation while nothing, or not everything, is deployed."""
+
+    def __init__(self, found: dict[str, Any] | None) -> None:
+        self._found = found
+
+    def client(self, _: str) -> Stacks:
+        return self
+
+    def describe_stacks(self, StackName: str) -> dict[str, Any]:  # noqa: N803
+        if self._found is None:
+            error = {"Error": {"Code": "ValidationError", "Message": f"Stack with id {StackName} does not exist"}}
+            raise ClientError(error, "DescribeStacks")  # type: ignore[arg-type]
+        return {"Stacks": [self._found]}
+
+
+@pytest.mark.parametrize("found", [None, {"StackStatus": "CREATE_IN_PROGRESS"}])
+def test_where_nothing_is_deployed_yet_it_says_what_to_run(found: dict[str, Any] | None) -> None:
+    with pytest.raises(MisconfiguredError, match="matakite local up"):
+        _ = Deployment(Stacks(found), "http://127.0.0.1:4566").outputs  # type: ignore[arg-type]
+    with pytest.raises(MisconfiguredError, match="cdk deploy"):
+        _ = Deployment(Stacks(found)).outputs  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "No such file"), ("名前".encode("cp932"), "not text in UTF-8"), (b"id: [1", "not YAML")],
+)
+def test_a_file_that_cannot_be_read_is_named(
+    content: bytes | None,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "draft.yaml"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setattr("sys.argv", ["matakite", "scenario", "diff", "cart_abandoned", str(file)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert "Traceback" not in printed
