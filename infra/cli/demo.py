@@ -126,17 +126,26 @@ class _Seconds(ProgressColumn):
 
 
 def _progress() -> Progress:
-    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Seconds(), console=_console)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Seconds())
+    return Progress(*columns, console=_console, disable=not _console.is_terminal)
 
 
 @contextmanager
 def _phase(progress: Progress, what: str) -> Iterator[Callable[[int, int], None]]:
-    """A line that is busy until somebody says how much of how many is done, and full when the phase is over."""
+    """A line that is busy until somebody says how much of how many is done, and full when the phase is over.
+
+    In a file or a pipe, where bars cannot move, two plain lines: when it begins and when it is over.
+    """
     task = progress.add_task(what, total=None)
+    if progress.disable:
+        _console.print(f"{what} …")
     yield lambda done, total: progress.update(task, completed=done, total=total)
     total = progress.tasks[task].total or 1
     progress.update(task, completed=total, total=total)
     progress.stop_task(task)
+    if progress.disable:
+        done = f"{total:,.0f} done, " if total > 1 else ""
+        _console.print(f"  {done}{progress.tasks[task].elapsed or 0:.0f} s")
 
 
 def _stay_open() -> None:

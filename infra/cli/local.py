@@ -30,9 +30,8 @@ def up(
 ) -> None:
     """Start the local cloud, deploy into it and print the URLs."""
     with _console.status("…") as line:
-        cloud = lifecycle.up(
-            keep=keep, port=port, wait_scale=wait_scale, synth=synth, page=True, on_progress=line.update
-        )
+        tell = line.update if _console.is_terminal else _console.print
+        cloud = lifecycle.up(keep=keep, port=port, wait_scale=wait_scale, synth=synth, page=True, on_progress=tell)
     _print_addresses(cloud)
 
 
