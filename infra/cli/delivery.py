@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from infra.cli.session import Deployment, connect
+from infra.cli.shop import sender_state
 from infra.cli.which_shop import which_shop
 from shared.core.clock import SystemClock
 from shared.core.errors import RejectedError
@@ -27,11 +28,12 @@ OfShop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); neede
 
 @app.command()
 def status(shop: OfShop = None) -> None:
-    """The account's quota, the shop's bounces and complaints, its warm-up, and whether it is stopped."""
+    """The account's quota, the sender, the shop's bounces and complaints, its warm-up, and whether it is stopped."""
     deployment = connect()
     found = which_shop(deployment, shop)
     today = SystemClock().now().date()
     _console.print(describe_quota(read_quota(deployment.client("sesv2"))))
+    _console.print(sender_state(deployment, found))
     _console.print(describe(_store(deployment).reputation(found.tenant), today))
     if warm_up := contact_policy(found).warm_up:
         _console.print(

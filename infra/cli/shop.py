@@ -5,22 +5,27 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import fields
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from infra.cli.session import Deployment, connect
-from infra.cli.which_shop import which_shop
-from shared.analytics.definitions import definitions_of
+from infra.cli.which_shop import all_shops, which_shop
+from shared.analytics.definitions import Definitions, definitions_of
 from shared.core.errors import MisconfiguredError, RejectedError
 from shared.core.ids import TenantId
 from shared.core.shop import Shop, parameter_name, parse_shop
+from shared.delivery.account import may_send_from
 from shared.delivery.links.link import check_links
 from shared.delivery.policy import SECTION as DELIVERY
 from shared.delivery.policy import contact_policy
 from shared.delivery.sender import sender_of
+from shared.delivery.spend.store import cap_of
 from shared.delivery.staff import staff_of
+from shared.scenarios.waits import usual_hour
 
 app = typer.Typer(name="shop", help="Settings of a shop / ショップ設定", no_args_is_help=True)
 _console = Console(soft_wrap=True, highlight=False)
@@ -34,12 +39,32 @@ LOCAL_SENDER = {
 }
 """On the local cloud no mail leaves the machine, so an invented sender will do."""
 
+FIRST_SHOP = "default"
+"""Id of the first shop when nobody named one; the dashboard opens with it."""
+
+SETTINGS: Mapping[str, frozenset[str]] = {
+    DELIVERY: frozenset({
+        "from_address", "from_name", "company", "postal_address", "contact", "reply_to", "staff_mail",
+        "unsubscribe_mailto", "ses_tenant", "shop_url", "guide_url", "cap_per_day", "cap_per_week", "caps",
+        "quiet_hours", "topics", "warm_up", "worth", "best_hour", "utm", "track_links", "budget", "sms",
+    }),
+    "analytics": frozenset(each.name for each in fields(Definitions)),
+    "sign_up": frozenset({"wording", "version"}),
+    "tracking": frozenset({"page_types"}),
+}  # fmt: skip
+"""Everything that any domain reads from a shop's sections: what nobody reads must not look as if it counted."""
+
 _Text = str | None
 
 
 @app.command("set")
 def set_(
-    shop: Annotated[str, typer.Argument(help="Id of the shop: 1 to 32 of a-z, 0-9 and -. It never changes.")],
+    shop: Annotated[
+        str | None,
+        typer.Argument(
+            help=f"Id of the shop: 1 to 32 of a-z, 0-9 and -; it never changes. Else the only one, or {FIRST_SHOP!r}."
+        ),
+    ] = None,
     name: Annotated[_Text, typer.Option(help="Name as customers know it.")] = None,
     timezone: Annotated[_Text, typer.Option(help="IANA name; default Asia/Tokyo.")] = None,
     currency: Annotated[_Text, typer.Option(help="ISO 4217; default JPY.")] = None,
@@ -72,8 +97,27 @@ def set_(
     }
     given = _given(top) | {f"sections.{DELIVERY}.{field}": text for field, text in _given(sender).items()}
     given |= dict(parse_setting(text) for text in setting or [])
-    saved = save_shop(connect(), shop, given)
+    deployment = connect()
+    saved = save_shop(deployment, shop or _only_shop(deployment), given)
     _console.print_json(json.dumps(document_of(saved), ensure_ascii=False))
+    _console.print(sender_state(deployment, saved))
+
+
+def sender_state(deployment: Deployment, shop: Shop) -> str:
+    """One line: may the shop's mail leave? On the local cloud none leaves the machine: any sender will do there."""
+    ses, address = deployment.client("sesv2"), sender_of(shop).from_address
+    if deployment.local_url and not may_send_from(ses, address):
+        ses.create_email_identity(EmailIdentity=address.rpartition("@")[2])
+    if may_send_from(ses, address):
+        return f"送信元 {address}: SES で確認済みです / verified"
+    return (
+        f"注意: 送信元 {address} は SES で未確認です。確認が済むまで、メールは送られません（SES の「ID」で登録）"
+        " / SES has not verified the sender: no mail leaves until then"
+    )
+
+
+def _only_shop(deployment: Deployment) -> str:
+    return which_shop(deployment, None).tenant if all_shops(deployment) else FIRST_SHOP
 
 
 @app.command()
@@ -114,6 +158,9 @@ def check(tenant: TenantId, document: Mapping[str, Any]) -> Shop:
         raise MisconfiguredError(f"public_url must be an address like https://mail.example.com: {shop.public_url!r}")
     sender_of(shop)
     contact_policy(shop)
+    for channel in shop.section(DELIVERY).get("budget") or ():
+        cap_of(channel, shop)
+    usual_hour(shop)
     check_links(shop)
     staff_of(shop)
     definitions_of(shop)
@@ -137,10 +184,20 @@ def parse_setting(text: str) -> tuple[str, Any]:
     path, equals, value = text.partition("=")
     if not equals or not re.fullmatch(r"[a-z_]+(\.[a-z0-9_]+)+", path):
         raise RejectedError(f"a setting looks like delivery.cap_per_day=2, got {text!r}")
+    _check_known(*path.split(".")[:2])
     try:
         return f"sections.{path}", json.loads(value)
     except ValueError:
         return f"sections.{path}", value
+
+
+def _check_known(section: str, setting: str) -> None:
+    known = {f"{group}.{name}" for group, names in SETTINGS.items() for name in names}
+    wanted = f"{section}.{setting}"
+    if wanted not in known:
+        near = "".join(f"; did you mean {each}?" for each in get_close_matches(wanted, known, 1))
+        there = ", ".join(sorted(SETTINGS.get(section, SETTINGS)))
+        raise RejectedError(f"there is no setting {wanted}{near} (there are {there})")
 
 
 def _given(options: Mapping[str, str | None]) -> dict[str, Any]:

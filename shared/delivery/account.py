@@ -28,6 +28,20 @@ def read_quota(ses: SESV2Client) -> Quota:
     )
 
 
+def may_send_from(ses: SESV2Client, address: str) -> bool:
+    """Has SES verified this sender: the address itself, its domain, or a domain above that?"""
+    labels = address.rpartition("@")[2].split(".")
+    domains = (".".join(labels[start:]) for start in range(len(labels) - 1))
+    return any(_verified(ses, identity) for identity in (address, *domains))
+
+
+def _verified(ses: SESV2Client, identity: str) -> bool:
+    try:
+        return ses.get_email_identity(EmailIdentity=identity)["VerifiedForSendingStatus"]
+    except ses.exceptions.NotFoundException:
+        return False
+
+
 def live_turns(deliveries_table: str) -> MailTurns:
     """The queue every worker of this deployment stands in."""
     store = DynamoPaceStore(deliveries_table, client("dynamodb"))

@@ -35,7 +35,6 @@ from shared.customers.model import PersonState
 from shared.delivery.context import NOTHING, Drawn
 from shared.delivery.coupons.issue import Coupon, NoCouponError, coupon_context
 from shared.delivery.model import Outcome, Reason, SendKey, SendRequest, SendState, send_id
-from shared.delivery.policy import SECTION
 from shared.delivery.rules import latest_store, reaches
 from shared.delivery.send import SendDeps, deliver, hold_back, quiet_seconds
 from shared.scenarios import entries, rules
@@ -51,7 +50,7 @@ from shared.scenarios.store import EnrolmentStore
 from shared.scenarios.sweep import BATCH_SIZE
 from shared.scenarios.tags import Tags
 from shared.scenarios.trigger import load_again
-from shared.scenarios.waits import EVENING, moment_of, next_moment
+from shared.scenarios.waits import moment_of, next_moment, usual_hour
 
 _NOT_THEIRS = (UnavailableError, MisconfiguredError)
 """Errors that no person causes."""
@@ -343,8 +342,7 @@ class _Step:
         if at is None or person is None:
             return call.arrived_at
         shop = self.deps.sending.read_shop(call.tenant)
-        hour = int(shop.section(SECTION).get("best_hour", EVENING))
-        return moment_of(at, person, call.arrived_at, shop.timezone, hour)
+        return moment_of(at, person, call.arrived_at, shop.timezone, usual_hour(shop))
 
     def _patience(self, enrolment: Enrolment) -> int:
         """Seconds until somebody who waits is to be looked at again."""

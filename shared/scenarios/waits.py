@@ -6,7 +6,10 @@ from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from shared.core.errors import MisconfiguredError
+from shared.core.shop import Shop
 from shared.customers.model import PersonState
+from shared.delivery.policy import SECTION as DELIVERY
 from shared.scenarios.holidays import is_business_day
 from shared.scenarios.language.steps import LONGEST_MOMENT, Moment, WaitUntil
 
@@ -34,6 +37,14 @@ ENOUGH = 3
 """Orders and visits from which an hour of one's own is told."""
 EVENING = 20
 """The hour of a shop that sets none (`delivery.best_hour`): people are home, and it is not night yet."""
+
+
+def usual_hour(shop: Shop) -> int:
+    """The shop's `delivery.best_hour`. Raises MisconfiguredError."""
+    hour = shop.section(DELIVERY).get("best_hour", EVENING)
+    if isinstance(hour, bool) or not isinstance(hour, int) or not 0 <= hour <= 23:
+        raise MisconfiguredError(f"{DELIVERY}.best_hour must be an hour from 0 to 23: {hour!r}")
+    return hour
 
 
 def best_hour(person: PersonState, timezone: str, otherwise: int = EVENING) -> int:

@@ -13,7 +13,7 @@ from email.header import Header
 from typing import TYPE_CHECKING, TypedDict
 
 from shared.delivery.certainty import Codes, certainty
-from shared.delivery.channels.channel import Accepted, Message
+from shared.delivery.channels.channel import Accepted, Message, RefusedError, StoppedError
 from shared.delivery.model import Purpose
 from shared.delivery.render import printable
 from shared.delivery.sender import Sender
@@ -32,6 +32,9 @@ _CODES = Codes(
     refused=frozenset({"MessageRejected", "BadRequestException", "ValidationException", "InvalidParameterValue"}),
     check="identity, configuration set and grants",
 )
+
+_UNVERIFIED = "identities failed the check"
+"""What SES says before the identities it does not know."""
 
 SUBJECT, HTML, TEXT = "subject.txt", "mail.html", "mail.txt"
 """What a mail is made of."""
@@ -59,7 +62,15 @@ class SesChannel:
         self._client = client
 
     def send(self, message: Message) -> Accepted:
-        """See Channel."""
+        """See Channel. A sender whom SES has not verified (yet) stops everything: nobody's message is lost by it."""
+        try:
+            return self._sent(message)
+        except RefusedError as error:
+            if _sender_unverified(error.__cause__, message.sender):
+                raise StoppedError("SES has not verified the sender: verify its domain (SES, identities)") from error
+            raise
+
+    def _sent(self, message: Message) -> Accepted:
         apart: Apart = {"TenantName": message.sender.ses_tenant} if message.sender.ses_tenant else {}
         with certain():
             answer = self._client.send_email(
@@ -81,6 +92,12 @@ class SesChannel:
                 **apart,
             )
         return Accepted(answer["MessageId"])
+
+
+def _sender_unverified(answer: BaseException | None, sender: Sender) -> bool:
+    """SES names every identity that failed; in its sandbox that is the recipient, who is then refused alone."""
+    said = str(answer)
+    return _UNVERIFIED in said and sender.from_address in said.partition(_UNVERIFIED)[2]
 
 
 def certain() -> AbstractContextManager[None]:

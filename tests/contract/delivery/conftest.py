@@ -37,7 +37,9 @@ def local_ses(cloud: LocalSession) -> Iterator[LocalSes]:
     known = [found["IdentityName"] for found in client.list_email_identities()["EmailIdentities"]]
     if "shop.example.jp" not in known:
         client.create_email_identity(EmailIdentity="shop.example.jp")
-    yield LocalSes(cloud)
+    found = LocalSes(cloud)
+    yield found
+    found.sandbox(False)
     internal(cloud.emulator, "DELETE", "/_matakite/faults")
     internal(cloud.emulator, "POST", "/_matakite/ses", {"sending_paused": False})
 

@@ -97,7 +97,7 @@ class LocalSes:
             case Fault.UNREACHABLE:
                 self.channel = self.through(endpoint_url="http://127.0.0.1:9")
             case Fault.REJECT:
-                self.cloud.client("sesv2").delete_email_identity(EmailIdentity="shop.example.jp")
+                self.sandbox(True)
             case Fault.NONE:
                 pass
             case _:
@@ -109,6 +109,11 @@ class LocalSes:
 
     def message(self) -> Message:
         return a_mail()
+
+    def sandbox(self, inside: bool) -> None:
+        """In SES's sandbox every recipient who is not verified is refused."""
+        site = {"WebsiteURL": "https://shop.example.jp", "MailType": "MARKETING"}
+        self.cloud.client("sesv2").put_account_details(ProductionAccessEnabled=not inside, **site)
 
     def outbox(self, send: SendId) -> list[dict[str, Any]]:
         """Every mail the local SES took for a send, in full."""

@@ -12,7 +12,7 @@ import pytest
 
 from infra.local.session import LocalSession
 from shared.core.errors import MisconfiguredError
-from shared.delivery.channels.channel import Message
+from shared.delivery.channels.channel import Message, StoppedError
 from shared.delivery.channels.ses import HTML, SUBJECT, TEXT, SesChannel
 from shared.delivery.model import Purpose
 from tests.contract.delivery.providers import LocalSes
@@ -44,6 +44,14 @@ def test_marketing_mail_carries_the_one_click_headers(local_ses: LocalSes, messa
 def test_transactional_mail_offers_no_way_out_of_itself(local_ses: LocalSes, message: Message) -> None:
     mail = sent(local_ses, replace(message, purpose=Purpose.TRANSACTIONAL))
     assert {header["name"] for header in mail["headers"]} == {"Feedback-ID"}
+
+
+def test_a_sender_whom_ses_has_not_verified_stops_everything_and_refuses_nobody(
+    local_ses: LocalSes, message: Message
+) -> None:
+    local_ses.cloud.client("sesv2").delete_email_identity(EmailIdentity="shop.example.jp")
+    with pytest.raises(StoppedError, match="not verified the sender"):
+        local_ses.channel.send(message)
 
 
 def test_who_it_is_from_and_to(local_ses: LocalSes, message: Message) -> None:

@@ -13,6 +13,7 @@ from infra.cli.session import Deployment
 from shared.core.errors import MatakiteError, MisconfiguredError, RejectedError
 from shared.core.ids import TenantId
 from shared.core.shop import parse_shop
+from shared.delivery.account import may_send_from
 from shared.delivery.policy import contact_policy
 from shared.delivery.sender import sender_of
 
@@ -102,6 +103,8 @@ def test_what_is_not_given_stays(local: LocalDeployment) -> None:
         ({"sections.delivery.quiet_hours": {"email": ["22:00"]}}, "quiet_hours"),
         ({"sections.delivery.utm": {"source": "{person}"}}, "utm"),
         ({"sections.delivery.track_links": ["email"]}, "track_links"),
+        ({"sections.delivery.best_hour": "20"}, "best_hour"),
+        ({"sections.delivery.budget": {"line": "much"}}, "budget.line"),
         ({"sections.analytics.loyal": 3}, "loyal"),
     ],
 )
@@ -136,6 +139,49 @@ def test_settings_are_json_or_text(text: str, parsed: tuple[str, Any]) -> None:
 def test_what_is_no_setting_says_how_one_looks(text: str) -> None:
     with pytest.raises(RejectedError, match="looks like"):
         command.parse_setting(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("delivery.capperday=3", "did you mean delivery.cap_per_day"),
+        ("delivery.zzz=1", "there are best_hour, budget"),
+        ("delivry.cap_per_day=3", "did you mean delivery.cap_per_day"),
+    ],
+)
+def test_a_setting_that_nobody_reads_is_refused(text: str, complaint: str) -> None:
+    with pytest.raises(RejectedError, match=complaint):
+        command.parse_setting(text)
+
+
+@dataclass
+class Ses:
+    """Which identities are verified."""
+
+    known: set[str]
+
+    class exceptions:  # noqa: N801 - boto3's name
+        NotFoundException = ParameterNotFoundError
+
+    def get_email_identity(self, EmailIdentity: str) -> dict[str, Any]:  # noqa: N803
+        if EmailIdentity not in self.known:
+            raise ParameterNotFoundError
+        return {"VerifiedForSendingStatus": not EmailIdentity.startswith("new.")}
+
+
+@pytest.mark.parametrize(
+    ("address", "may"),
+    [
+        ("news@shop.example.jp", True),
+        ("news@a.shop.example.jp", True),
+        ("only@example.com", True),
+        ("other@example.com", False),
+        ("news@new.example.com", False),
+    ],
+)
+def test_a_sender_may_be_verified_by_address_or_by_domain(address: str, may: bool) -> None:
+    ses: Any = Ses({"shop.example.jp", "only@example.com", "new.example.com"})
+    assert may_send_from(ses, address) is may
 
 
 def test_the_stored_document_is_json_for_people(local: LocalDeployment) -> None:
