@@ -23,7 +23,7 @@ from shared.delivery.links.link import check_links
 from shared.delivery.policy import SECTION as DELIVERY
 from shared.delivery.policy import contact_policy
 from shared.delivery.sender import sender_of
-from shared.delivery.spend.store import cap_of
+from shared.delivery.spend.budget import cap_of
 from shared.delivery.staff import staff_of
 from shared.scenarios.waits import usual_hour
 
