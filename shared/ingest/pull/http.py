@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import ssl
 import time
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ SILENT_SECONDS = 15.0
 TOTAL_SECONDS = 30.0
 MAX_ANSWER_BYTES = 20_000_000
 _PIECE = 65_536
+_AFTER_WARNINGS = re.compile(r">\s*[\[{]")
 _PATH_CHARACTERS = "/:@!$&'()*+,;=-._~%"
 
 
@@ -95,7 +97,7 @@ def _read(response: http.client.HTTPResponse, ends_at: float) -> bytes:
 def _document(status: int, raw: bytes) -> Mapping[str, Any]:
     """The JSON of an answer; a list is `{"items": …}`. Errors may say what they like; an answer must be whole."""
     try:
-        said = json.loads(raw.decode("utf-8-sig")) if raw.strip() else {}
+        said = _parsed(raw.decode("utf-8-sig")) if raw.strip() else {}
     except (ValueError, RecursionError):
         if 200 <= status < 300:
             # `from None`: the decoder's message holds the body.
@@ -104,6 +106,12 @@ def _document(status: int, raw: bytes) -> Mapping[str, Any]:
     if isinstance(said, list):
         return {"items": said}
     return said if isinstance(said, dict) else {}
+
+
+def _parsed(text: str) -> Any:
+    """The JSON, also behind the warnings in HTML that some plugins of WordPress print before it."""
+    begins = _AFTER_WARNINGS.search(text) if text.lstrip().startswith("<") else None
+    return json.loads(text[begins.end() - 1 :] if begins else text)
 
 
 def form(fields: Mapping[str, str]) -> bytes:

@@ -181,8 +181,10 @@ class _Run:
     # a feed
 
     def _walk(self, feed: Feed) -> None:
+        if not feed.applies(self.connection):
+            return
         cursor = self.deps.store.cursor(self.connection, feed.name)
-        if not feed.applies(self.connection) or not rules.is_due(feed, cursor, self.now):
+        if not rules.is_due(feed, cursor, self.now):
             return
         cursor = rules.begun(feed, cursor, self.now)
         while cursor.walk is not None:

@@ -405,13 +405,12 @@ def _refunded(body: Body, currency: str) -> int:
     An unpaid order's removed line moves no money and still lowers what was ordered; its tax is not added, because
     `subtotal` holds it where prices include tax, and refunds/create does not say whether they do.
     """
-    moved = [
-        read.amount(transaction, "amount", currency) or 0
+    done = (
+        transaction
         for transaction in read.items(body, "transactions")
-        if read.word(transaction, "kind") == "refund"
-        and read.word(transaction, "status") in REFUNDED
-        and read.currency(transaction) in (None, currency)
-    ]
+        if read.word(transaction, "kind") == "refund" and read.word(transaction, "status") in REFUNDED
+    )
+    moved = [amount for each in done if (amount := _moved(each, body, currency)) is not None]
     if moved:
         return sum(moved)
     lines = sum(_money(line, "subtotal", currency) or 0 for line in read.items(body, "refund_line_items"))
@@ -419,6 +418,28 @@ def _refunded(body: Body, currency: str) -> int:
     # Adjustments are negative where money goes back (a shipping refund is "-600").
     adjusted = sum(_money(entry, "amount", currency) or 0 for entry in adjustments)
     return lines - adjusted + (0 if any(map(_is_shipping, adjustments)) else _refunded_shipping(body, currency))
+
+
+def _moved(transaction: Body, refund: Body, currency: str) -> int | None:
+    """What a transaction moved, in the shop's currency; it may be told in the buyer's."""
+    paid_in = read.currency(transaction)
+    if paid_in in (None, currency):
+        return _money(transaction, "amount", currency) or 0
+    rate = _rate(refund, paid_in)
+    return read.rounded((read.number(transaction, "amount") or Decimal(0)) * rate, currency) if rate else None
+
+
+def _rate(refund: Body, paid_in: str | None) -> Decimal | None:
+    """What the buyer's money is in the shop's, by the parts of a refund that are told in both."""
+    shops = buyers = Decimal(0)
+    for name, amount in _REFUND_PARTS:
+        for part in read.items(refund, name):
+            told = read.inner(part, f"{amount}_set") or {}
+            ours, theirs = read.inner(told, "shop_money") or {}, read.inner(told, "presentment_money") or {}
+            if read.currency(theirs, "currency_code") == paid_in:
+                shops += abs(read.number(ours, "amount") or Decimal(0))
+                buyers += abs(read.number(theirs, "amount") or Decimal(0))
+    return shops / buyers if buyers else None
 
 
 def _is_shipping(adjustment: Body) -> bool:
@@ -430,9 +451,15 @@ def _refunded_shipping(body: Body, currency: str) -> int:
     return sum(_money(line, "subtotal_amount", currency) or 0 for line in read.items(body, "refund_shipping_lines"))
 
 
+_REFUND_PARTS = (
+    ("refund_line_items", "subtotal"),
+    ("refund_shipping_lines", "subtotal_amount"),
+    ("order_adjustments", "amount"),
+)
+
+
 def _refund_currency(body: Body) -> str | None:
-    parts = (("refund_line_items", "subtotal"), ("refund_shipping_lines", "subtotal_amount"))
-    for found in (_shop_currency(line, amount) for name, amount in parts for line in read.items(body, name)):
+    for found in (_shop_currency(line, amount) for name, amount in _REFUND_PARTS for line in read.items(body, name)):
         if found:
             return found
     for transaction in read.items(body, "transactions"):
@@ -492,16 +519,17 @@ def _buyer(body: Body) -> Person:
     """
     customer = read.inner(body, "customer") or {}
     billing = read.inner(body, "billing_address") or {}
+    place = billing or read.inner(customer, "default_address") or {}
     last = read.text(customer, "last_name") or read.text(billing, "last_name")
     first = read.text(customer, "first_name") or read.text(billing, "first_name")
     return Person(
         source_customer_id=read.identifier(customer, gid=GID),
         email=read.email(body) or read.email(body, "contact_email") or read.email(customer),
-        phone=read.text(body, "phone") or read.text(customer, "phone") or read.text(billing, "phone"),
-        last_name=last_or_company(last, first, read.text(billing, "company")),
+        phone=read.text(body, "phone") or read.text(customer, "phone") or read.text(place, "phone"),
+        last_name=last_or_company(last, first, read.text(place, "company")),
         first_name=first,
         anonymous_ids=_anonymous_ids(read.text(body, "checkout_token"), _cart_token(body, "cart_token")),
-        **_address(billing or read.inner(customer, "default_address") or {}),
+        **_address(place),
     )
 
 

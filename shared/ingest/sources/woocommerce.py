@@ -251,6 +251,8 @@ def _thing(topic: str, body: Body) -> tuple[str, str | None]:
     key = _known_id(body)
     if known and key is None and isinstance(body.get(kind), dict):
         raise RejectedError("this is the Legacy API: set the webhook's API version to WP REST API Integration v3")
+    if known and key is None and {"code", "message"} <= body.keys():
+        raise RejectedError(f"WooCommerce sent an error for the {kind}: the user who saved the webhook may not read it")
     if known and key is None:
         raise RejectedError(f"the body of {topic} has no id of its {kind}")
     return kind, key

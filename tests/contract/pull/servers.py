@@ -360,7 +360,11 @@ class Square(Api):
         body = json.loads(asked.body)
         narrowed = body["query"]["filter"]
         since = utc(narrowed.get("date_time_filter", narrowed)["updated_at"]["start_at"])
+        places = body.get("location_ids")
+        if places is not None and not 0 < len(places) <= 10:
+            return Said(400, {"errors": [{"category": "INVALID_REQUEST_ERROR", "code": "ARRAY_LENGTH_TOO_LONG"}]})
         rows = [row for row in self.lists[name].values() if utc(row["updated_at"]) >= since]
+        rows = [row for row in rows if places is None or row["location_id"] in places]
         start, limit = int(body.get("cursor", 0)), body["limit"]
         said: dict[str, Any] = {name: rows[start : start + limit]} if rows else {}
         if start + limit < len(rows):

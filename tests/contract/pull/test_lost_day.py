@@ -109,7 +109,13 @@ class OfWooCommerce(Shopkeeper):
 
 class OfSquare(Shopkeeper):
     def open(self, world: Make, store: PullStore | None) -> World:
-        return world("square", Square(), store, store_name="msample00000a", locations="L1, L2")
+        return world(
+            "square",
+            Square(),
+            store,
+            store_name="msample00000a",
+            locations="L1, " + ",".join(f"L{n}" for n in range(2, 13)),
+        )
 
     def key(self, number: int) -> str:
         return f"ORDER{number:04d}"
@@ -117,7 +123,7 @@ class OfSquare(Shopkeeper):
     def order(self, number: int) -> Any:
         return {
             "id": self.key(number),
-            "location_id": "L1",
+            "location_id": f"L{1 + number % 12}",
             "state": "COMPLETED",
             "version": 4,
             "created_at": iso(at(number)),

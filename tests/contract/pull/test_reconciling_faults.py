@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,8 +13,8 @@ import pytest
 from shared.ingest.pull import rules
 from shared.ingest.pull.store import PullStore
 from tests.contract.pull.conftest import START, Make, World, sample
-from tests.contract.pull.servers import Asked, EcCube, Said, Stripe
-from tests.contract.pull.test_lost_day import ORDERS, SHOPKEEPERS, TOLD, OfShopify, Shopkeeper, a_day
+from tests.contract.pull.servers import Asked, EcCube, Said, Stripe, WooCommerce
+from tests.contract.pull.test_lost_day import ORDERS, SHOPKEEPERS, TOLD, OfShopify, OfWooCommerce, Shopkeeper, a_day
 
 MANY = 120
 """More than a page of every cart."""
@@ -66,6 +68,26 @@ def test_a_passing_fault_is_survived_within_the_poll(world: Make, keeper: Any, f
     tally = shop.poll()
     assert (tally.finished, tally.problem, tally.repaired) == (True, None, len(ORDERS) - len(TOLD))
     assert set(shop.totals()) == everything(owner)
+
+
+class Noisy(WooCommerce):
+    """A shop whose plugins print warnings of PHP before what its API says."""
+
+    def serve(self, asked: Asked) -> Said:
+        said = super().serve(asked)
+        warning = b'<br />\n<b>Warning</b>:  Undefined key ["x"] in <b>/wp/a.php</b> on line <b>12</b><br />\n'
+        return replace(said, document=warning + json.dumps(said.document).encode())
+
+
+class OfNoisyWooCommerce(OfWooCommerce):
+    def open(self, world: Make, store: PullStore | None) -> World:
+        return world("woocommerce", Noisy(), store, token="ck_x:cs_x")
+
+
+def test_warnings_of_plugins_before_an_answer_are_passed_over(world: Make) -> None:
+    shop = a_day(OfNoisyWooCommerce(world))
+    tally = shop.poll()
+    assert (tally.finished, tally.problem, tally.repaired) == (True, None, len(ORDERS) - len(TOLD))
 
 
 @every_cart

@@ -309,6 +309,24 @@ def test_a_failed_refund_transaction_moved_nothing(read: Any) -> None:
     assert event.facts.refunds[0].amount == 0
 
 
+def test_a_refund_paid_in_the_buyers_currency_is_worth_what_it_is_in_the_shops(read: Any) -> None:
+    def told(shops: str, buyers: str) -> dict[str, Any]:
+        pair = {"shop_money": (shops, "JPY"), "presentment_money": (buyers, "USD")}
+        return {name: {"amount": amount, "currency_code": code} for name, (amount, code) in pair.items()}
+
+    line = {**sample("refunds-create").body["refund_line_items"][0], "subtotal_set": told("15000", "100.00")}
+    moved = {"kind": "refund", "status": "pending", "amount": "110.00", "currency": "USD"}
+    # Not yet settled: the whole of it, with its tax, is said to be missing.
+    missing = {"kind": "refund_discrepancy", "amount": "16500", "amount_set": told("16500", "110.00")}
+    (event,) = read(
+        sample("refunds-create"), refund_line_items=[line], transactions=[moved], order_adjustments=[missing]
+    )
+    assert event.facts.refunds[0].amount == 16_500
+    elsewhere = {**moved, "currency": "EUR"}
+    (event,) = read(sample("refunds-create"), refund_line_items=[line], transactions=[elsewhere])
+    assert event.facts.refunds[0].amount == 15_000, "without a rate, what was taken back"
+
+
 def test_a_number_among_strings_is_read_like_its_neighbours(read: Any) -> None:
     body = sample("refunds-create").body
     line = {**body["refund_line_items"][0], "subtotal_set": None, "subtotal": 1800}

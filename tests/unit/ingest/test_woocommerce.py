@@ -256,3 +256,9 @@ def test_a_webhook_of_the_legacy_api_is_told_what_to_set() -> None:
     legacy = b'{"order": {"id": 645, "order_number": 645, "created_at": "2026-11-02T01:15:30Z", "total": "2580.00"}}'
     with pytest.raises(RejectedError, match="WP REST API Integration v3"):
         ADAPTER.envelopes(CART.ask("order.created", legacy), CART.connection, NOW)
+
+
+def test_an_error_in_the_place_of_an_order_is_told_what_to_do() -> None:
+    error = b'{"code": "woocommerce_rest_cannot_view", "message": "...", "data": {"status": 403}}'
+    with pytest.raises(RejectedError, match="user who saved the webhook"):
+        ADAPTER.envelopes(CART.ask("order.updated", error), CART.connection, NOW)

@@ -1,7 +1,6 @@
 """Square API v2, for what webhooks did not tell, and for the orders that its webhooks only name.
 
-Orders are searched by location: a
-connection without `locations` polls customers only.
+Orders are searched by location: a connection without `locations` polls customers only.
 """
 
 from __future__ import annotations
@@ -20,6 +19,9 @@ from shared.ingest.sources.square import NAME, is_thin
 
 VERSION = "2026-01-22"
 LIMIT = 100
+LOCATIONS = 10
+"""A search is of at most so many locations; a shop with more has a feed for each group of them."""
+GROUPS = 10
 
 
 def _headers(connection: Connection, token: str) -> Mapping[str, str]:
@@ -37,15 +39,29 @@ def _customers(connection: Connection, window: Window, position: str | None) -> 
     return _post("/customers/search", {"query": query}, position)
 
 
-def _orders(connection: Connection, window: Window, position: str | None) -> Call:
-    changed = {"date_time_filter": {"updated_at": {"start_at": second(window.since)}}}
-    query = {"filter": changed, "sort": {"sort_field": "UPDATED_AT", "sort_order": "ASC"}}
-    asked = {"location_ids": _locations(connection), "query": query, "return_entries": False}
-    return _post("/orders/search", asked, position)
+def _orders(group: int) -> Feed:
+    """The orders of one group of locations."""
+
+    def call(connection: Connection, window: Window, position: str | None) -> Call:
+        changed = {"date_time_filter": {"updated_at": {"start_at": second(window.since)}}}
+        query = {"filter": changed, "sort": {"sort_field": "UPDATED_AT", "sort_order": "ASC"}}
+        asked = {"location_ids": _locations(connection, group), "query": query, "return_entries": False}
+        return _post("/orders/search", asked, position)
+
+    return Feed(
+        name=f"orders-{group}" if group else "orders",
+        call=call,
+        page=_page("orders"),
+        request=_request("order"),
+        initial=timedelta(days=3),
+        applies=lambda connection: bool(_locations(connection, group)),
+        known_from_webhooks=True,
+    )
 
 
-def _locations(connection: Connection) -> list[str]:
-    return [each.strip() for each in (connection.locations or "").split(",") if each.strip()]
+def _locations(connection: Connection, group: int) -> list[str]:
+    named = [each.strip() for each in (connection.locations or "").split(",") if each.strip()]
+    return named[group * LOCATIONS : (group + 1) * LOCATIONS]
 
 
 def _page(listed: str) -> Callable[[Answer, str | None], Page]:
@@ -87,15 +103,7 @@ VENDOR = Vendor(
             initial=timedelta(days=3),
             known_from_webhooks=True,
         ),
-        Feed(
-            name="orders",
-            call=_orders,
-            page=_page("orders"),
-            request=_request("order"),
-            initial=timedelta(days=3),
-            applies=lambda connection: bool(_locations(connection)),
-            known_from_webhooks=True,
-        ),
+        *map(_orders, range(GROUPS)),
     ),
     requests_per_second=5,
     every=timedelta(hours=1),
