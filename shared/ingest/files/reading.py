@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import islice
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
 from shared.core.clock import from_iso, shop_day
+from shared.core.errors import RejectedError
 from shared.ingest.files.headings import layout
 from shared.ingest.files.mapping import FileMapping
-from shared.ingest.files.model import BadRow, Context, FileOptions, Kind, Refused, Row
+from shared.ingest.files.model import BadRow, Context, FileOptions, Kind, Layout, Refused, Row
 from shared.ingest.files.sheet import Sheet
 from shared.ingest.model import ConsentFacts, Event, OrderFacts, SubscriptionFacts
+
+ABOVE_THE_HEADINGS = 10
+"""Rows that may stand above them."""
 
 
 @dataclass(slots=True)
@@ -61,11 +67,23 @@ class Reading:
         self.kind, self.options = kind, options
         self._sheet = Sheet(stream, encoding)
         self.encoding, self.heading, self.digest = self._sheet.encoding, self._sheet.heading, self._sheet.digest
-        self.layout = layout(self.heading, kind, mapping or FileMapping())
+        self.layout = self._headed(mapping or FileMapping())
         as_of = options.as_of or _start_of_day(now, options.timezone)
         self._context = Context(options, now, self.digest, as_of)
         self.figures = Figures()
         self.bad: list[BadRow] = []
+
+    def _headed(self, mapping: FileMapping) -> Layout:
+        """Where the columns stand. Some exports write a title and a date above their headings."""
+        try:
+            return layout(self.heading, self.kind, mapping)
+        except RejectedError:
+            for _, cells in islice(self._sheet, ABOVE_THE_HEADINGS):
+                with suppress(RejectedError):
+                    found = layout(cells, self.kind, mapping)
+                    self.heading = cells
+                    return found
+            raise
 
     def events(self) -> Iterator[Event]:
         """Every event of the file, once; afterwards `bad` and `figures` are complete."""

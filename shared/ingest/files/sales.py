@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -112,17 +113,7 @@ MONEY = (
 _CANCELLED = frozenset({"キャンセル", "キャンセル済", "取消", "取消済", "cancelled", "canceled"})
 _CANCELLED_STATES = frozenset(
     {
-        "注文取消し",
-        "注文取消",
-        "取消",
-        "取消し",
-        "取り消し",
-        "キャンセル",
-        "キャンセル済",
-        "キャンセル済み",
         "キャンセル確定待ち",
-        "キャンセル確定",
-        "注文キャンセル",
         "返送",
         "返品",
         "返品済",
@@ -134,6 +125,8 @@ _CANCELLED_STATES = frozenset(
     }
 )
 """800 and 900 are 楽天RMS's キャンセル確定待ち and キャンセル確定, `voided` is Shopify's, 返送 is MakeShop's."""
+_CANCELLED_WORDS = re.compile(r"(?!.*(?:一部|待ち|依頼|申請|不可)).*(?:キャンセル|取消|取り消し).*")
+"""A shop's own word for it; a part, or a wish, is not yet the order's end."""
 _NOT_YET = frozenset({"購入処理中", "決済処理中", "カート", "仮注文", "仮受注"})
 _ADDED = (("shipping", "送料"), ("fee", "手数料"))
 _AGREED = (
@@ -212,7 +205,7 @@ def _said(row: Row, context: Context) -> _Said:
             f"まだ注文になっていません（{status}）。受注として数えません", "not an order yet by its own status"
         )
     cancelled_at, cancelled = _cancelled(row, context)
-    cancelled = cancelled or status in _CANCELLED_STATES
+    cancelled = cancelled or status in _CANCELLED_STATES or _CANCELLED_WORDS.fullmatch(status) is not None
     line_total = cells.amount(row, "line_total", "明細金額", code)
     return _Said(
         ordered_at=_ordered_at(row, context),

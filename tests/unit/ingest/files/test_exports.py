@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from shared.core.errors import RejectedError
 from shared.ingest.files import report
 from shared.ingest.files.mapping import FileMapping
 from shared.ingest.model import OrderFacts
@@ -198,3 +199,30 @@ def test_a_member_who_left_is_not_taken_in_and_an_id_loses_its_apostrophe() -> N
     assert [event.person.source_customer_id for event in found.events] == ["7012345678901", "883"]
     assert found.events[1].person.email is None
     assert [row.line for row in found.bad] == [3]
+
+
+@pytest.mark.parametrize(
+    ("said", "cancelled"),
+    [
+        ("ご注文キャンセル", True),
+        ("取消済", True),
+        ("キャンセル確定待ち", True),
+        ("キャンセル依頼", False),
+        ("一部キャンセル", False),
+    ],
+)
+def test_a_shops_own_word_for_a_cancelled_order(said: str, cancelled: bool) -> None:
+    (order,) = facts(read("orders", f"注文番号,注文日,メールアドレス,合計,状態\n1,2026/1/5,a@example.jp,1,{said}\n"))
+    assert (order.cancelled_at is not None) is cancelled
+
+
+def test_a_title_may_stand_above_the_headings() -> None:
+    found = read(
+        "orders",
+        '受注一覧,,,\n"出力日:",2026/1/9,,\n\n注文番号,注文日,電話番号,合計\n1,2026/1/5,090-0000-0001,1\n2,x,1,1\n',
+    )
+    assert [event.subject[-1] for event in found.events] == ["1"]
+    assert ([row.line for row in found.bad], found.rows) == ([6], 2)
+    assert "注文番号" in report.rejected_csv(found.reading).decode("utf-8-sig")
+    with pytest.raises(RejectedError, match="見出し行に次の列がありません"):
+        read("orders", "受注一覧,\n1,2\n" * 20)
