@@ -35,6 +35,7 @@ add = typer.Typer(help="Connect a cart and print the URL and secret to give it."
 app.add_typer(add, name="add")
 _console = Console(soft_wrap=True, highlight=False)
 
+TRACKING = "track"
 _CART_MAKES_SECRET = frozenset({"stripe", "square"})
 _SECRET_BEGINS = {"stripe": "whsec_"}
 
@@ -219,7 +220,7 @@ def website(
     deployment = connect()
     tenant = which_shop(deployment, shop).tenant
     connection = add_connection(
-        deployment, tenant, "track", store, users_of=_users_of(users_of), proven_users=proven_users
+        deployment, tenant, TRACKING, store, users_of=_users_of(users_of), proven_users=proven_users
     )
     _console.print(f"write key (public, in pages)     {connection.connection_id}")
     _console.print(f"write key (secret, for servers)  {connection.connection_id}_{connection.secret}")
@@ -378,6 +379,7 @@ def _add_polled(
 ) -> tuple[Deployment, Connection]:
     deployment = connect()
     made = new_connection(which_shop(deployment, shop).tenant, source, store, secret)
+    _check_new(deployment, made)
     connection = cart_api.with_key(made, key)
     _book(deployment).save(connection)
     _console.print(f"id     {connection.connection_id}")
@@ -425,6 +427,7 @@ def add_connection(
     """Create a connection and store it. `url`: as registered, or what makes it; for carts whose signature covers it."""
     _check_secret(source, secret)
     connection = new_connection(tenant, source, store, secret)
+    _check_new(deployment, connection)
     connection = replace(connection, users_of=users_of, proven_users=proven_users)
     if url is not None:
         connection = replace(connection, url=url if isinstance(url, str) else url(deployment, connection))
@@ -441,6 +444,19 @@ def add_amazon(deployment: Deployment, tenant: str, seller: str) -> Connection:
         raise RejectedError(f"the seller {seller} is connected already: see `matakite connection list`")
     book.save(connection)
     return connection
+
+
+def _check_new(deployment: Deployment, made: Connection) -> None:
+    """A store is connected once: its webhooks would come twice, and nobody knew which secret counts. Keys for tracking
+    may be several: a site and its apps.
+    """
+    mine = (made.tenant, made.source, made.store)
+    known = [each for each in _book(deployment).all() if (each.tenant, each.source, each.store) == mine]
+    if known and made.source != TRACKING:
+        raise RejectedError(
+            f"{made.source} {made.store} is connected already: `matakite connection rotate {known[0].connection_id}` "
+            "shows its URL and gives it a new secret, `matakite connection remove` disconnects it"
+        )
 
 
 def _check_secret(source: str, secret: str | None) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
+from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
 import typer
@@ -47,7 +48,7 @@ _console = Console(soft_wrap=True, highlight=False)
 
 POLL_SECONDS = 0.5
 _LOADED = frozenset({"LambdaFunctionSucceeded", "TaskSucceeded"})
-_KINDS = "、".join(f"{each.name}（{each.title}）" for each in kinds())
+_KINDS = " ・ ".join(f"{each.name}（{each.title}）" for each in kinds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +210,12 @@ def _day(written: str | None, timezone: str) -> datetime | None:
     if written is None:
         return None
     try:
-        return datetime.strptime(written, "%Y-%m-%d").replace(tzinfo=ZoneInfo(timezone)).astimezone(UTC)
+        day = datetime.strptime(normalize("NFKC", written), "%Y-%m-%d").replace(tzinfo=ZoneInfo(timezone))
     except ValueError:
         raise RejectedError(f"--as-of は 2026-01-31 のように書いてください: {written[:20]!r}") from None
+    if day > SystemClock().now():
+        raise RejectedError(f"--as-of が未来の日付です。以後の変更が取り込めなくなります / in the future: {written}")
+    return day.astimezone(UTC)
 
 
 def _open(file: Path) -> BinaryIO:

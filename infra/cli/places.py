@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ from shared.scenarios.sweep import SweepDeps
 from shared.scenarios.trigger import entry_rules
 
 app = typer.Typer()
+_ID = re.compile(r"[a-z2-7]{26}", re.ASCII)
 _console = Console(soft_wrap=True, highlight=False)
 
 
@@ -99,10 +101,23 @@ def enrol(
     scenario = preset_of(scenario_id)
     if scenario.entry.event is not Trigger.BROADCAST:
         raise RejectedError(f"{scenario_id} lets people in by {scenario.entry.event.value}, not by a list")
-    ids = [line.split(",")[0].strip() for line in file.read_text("utf-8").splitlines()]
-    wanted = [CustomerId(each) for each in dict.fromkeys(ids) if each and each != "customer_id"]
+    wanted = listed(file)
     number = places(shop).enrol(scenario, wanted, name, at)
-    _console.print(f"{number} of {len(wanted)} people are due for {scenario_id} ({name})", markup=False)
+    left = len(wanted) - number
+    why = f"; {left} are in this broadcast already, or were too lately in another" if left else ""
+    _console.print(f"{number} of {len(wanted)} people are due for {scenario_id} ({name}){why}", markup=False)
+
+
+def listed(file: Path) -> list[CustomerId]:
+    """The ids in the first column of a list, its heading left out. Raises RejectedError where the file is another."""
+    words = [line.partition(",")[0].strip(' "') for line in file.read_text("utf-8-sig").splitlines()]
+    rows = [(number, word) for number, word in enumerate(words, 1) if word]
+    strange = [number for number, word in rows if not _ID.fullmatch(word)]
+    ids = [CustomerId(word) for _, word in rows if _ID.fullmatch(word)]
+    if not ids or strange not in ([], [1]):
+        where = f"line {strange[-1]} begins with none" if ids else "there is none"
+        raise RejectedError(f"{file.name} is no list of customer ids ({where}): `matakite segment export` writes one")
+    return list(dict.fromkeys(ids))
 
 
 @app.command()
@@ -172,8 +187,10 @@ class Places:
         (rule,) = entry_rules([scenario]) or (None,)
         if rule is None:
             raise RejectedError(f"{scenario.id} is off: nobody enters")
-        tenant, zone = self.desk.shop.tenant, ZoneInfo(self.desk.shop.timezone)
-        due = at.replace(tzinfo=zone).astimezone(UTC) if at else SystemClock().now()
+        tenant, zone, now = self.desk.shop.tenant, ZoneInfo(self.desk.shop.timezone), SystemClock().now()
+        due = at.replace(tzinfo=zone).astimezone(UTC) if at else now
+        if due < now:
+            raise RejectedError(f"{at:%Y-%m-%d %H:%M} is over: everybody would be held back as too late")
         return sum(
             trigger.enrol(tenant, each, broadcast(name, each, due, scenario.entry), rule, self.store) for each in people
         )

@@ -49,7 +49,7 @@ def _find(
     by_ref: Callable[[Ref], CustomerId | None],
     by_id: Callable[[CustomerId], Profile | StoredPerson | None],
 ) -> CustomerId:
-    wanted = text.strip()
+    wanted = unicodedata.normalize("NFKC", text).strip()
     if "@" in wanted:
         return _by_email(wanted, tenant, keys, by_ref)
     known = by_id(CustomerId(wanted)) if wanted else None

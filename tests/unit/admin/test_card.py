@@ -168,6 +168,12 @@ def test_every_row_has_as_many_cells_as_its_table_has_columns() -> None:
         assert {len(row) for row in section.rows} <= {len(section.columns) or 2}
 
 
+def test_what_was_typed_in_full_width_is_the_same(customers: MemoryCustomerStore) -> None:
+    known = find_customer("hanako@example.com", TENANT, customers, KEYS, STORES)
+    assert find_customer("ｈａｎａｋｏ＠ｅｘａｍｐｌｅ．ｃｏｍ", TENANT, customers, KEYS, STORES) == known
+    assert find_customer("a.example.jp／７", TENANT, customers, KEYS, STORES) == known
+
+
 def test_of_two_who_are_read_as_one_each_is_found_by_what_is_theirs(customers: MemoryCustomerStore) -> None:
     typed = ("hanako@example.com", "taro@example.com")
     hanako, taro = (find_customer(each, TENANT, customers, KEYS, STORES) for each in typed)

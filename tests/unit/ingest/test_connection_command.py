@@ -60,6 +60,14 @@ def test_woocommerce_gets_a_secret_of_ours(deployed: Deployed) -> None:
     assert "order.updated" in shown
 
 
+def test_a_store_is_connected_once_and_the_second_time_says_which_it_is(deployed: Deployed) -> None:
+    run("add", "shopify", "--store", "a.myshopify.com")
+    known = deployed.only().connection_id
+    with pytest.raises(RejectedError, match=f"connection rotate {known}"):
+        run("add", "shopify", "--store", "A.myshopify.com")
+    assert deployed.only().connection_id == known
+
+
 def test_stripe_makes_its_secret_when_it_knows_the_url(deployed: Deployed) -> None:
     shown = run("add", "stripe", "--store", "acct_1Sample")
     made = deployed.only()

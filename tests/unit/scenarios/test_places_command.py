@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.cli.customer import Desk
-from infra.cli.places import Places
+from infra.cli.places import Places, listed
 from infra.cli.session import Deployment
 from infra.names import scenario_machine
 from shared.core.clock import FixedClock, SystemClock
@@ -95,6 +96,29 @@ def test_the_people_of_the_shop_are_seeded_once() -> None:
     assert list(desk.places.seed(scenario())) == [Seeded(2, 0)]
     due = [each.due_at for each in desk.store.people(SHOP.tenant, scenario().scenario_id)]
     assert all(at and at > SystemClock().now() - timedelta(days=2) for at in due)
+
+
+ONE, OTHER = "a2" * 13, "b3" * 13
+
+
+@pytest.mark.parametrize("text", [f"\ufeff顧客ID\r\n{ONE}\r\n{OTHER}\r\n", f"{ONE},見本\n\n{OTHER}\n{ONE}\n"])
+def test_a_list_is_its_first_column_without_the_heading_each_id_once(text: str, tmp_path: Path) -> None:
+    (file := tmp_path / "people.csv").write_text(text, "utf-8")
+    assert listed(file) == [ONE, OTHER]
+
+
+@pytest.mark.parametrize("text", ["", "顧客ID\n", f"注文番号\nW1\n{ONE}\n", f"{ONE}\nhanako@example.com\n"])
+def test_another_file_is_no_list_and_nobody_is_enrolled(text: str, tmp_path: Path) -> None:
+    (file := tmp_path / "orders.csv").write_text(text, "utf-8")
+    with pytest.raises(RejectedError, match="no list of customer ids"):
+        listed(file)
+
+
+def test_a_broadcast_for_a_moment_that_is_over_is_refused() -> None:
+    desk, news = ShopDesk(scenario()), scenario("{event: broadcast}")
+    with pytest.raises(RejectedError, match="is over"):
+        desk.places.enrol(news, list(desk.ids.values()), "one", datetime(1999, 1, 1))  # noqa: DTZ001 - the shop's time
+    assert desk.places.enrol(news, list(desk.ids.values()), "one", None) == 2
 
 
 def test_a_version_that_is_not_deployed_moves_nobody() -> None:

@@ -14,7 +14,9 @@ from shared.ingest.files.model import Column, Context, Kind, Refused, Row
 from shared.ingest.model import ConsentFacts, Event, EventType
 
 _CHANNELS = {"メール": "email", "eメール": "email", "メルマガ": "email", "email": "email", "mail": "email",
-             "sms": "sms", "ショートメッセージ": "sms", "line": "line", "ライン": "line"}  # fmt: skip
+             "sms": "sms", "ショートメッセージ": "sms", "line": "line", "ライン": "line",
+             "郵送": "postal", "dm": "postal", "郵送dm": "postal", "はがき": "postal", "postal": "postal",
+             "電話": "call", "架電": "call", "call": "call"}  # fmt: skip
 _BASES = {
     "同意": "explicit",
     "本人同意": "explicit",
@@ -75,7 +77,7 @@ def _events(rows: Sequence[Row], context: Context) -> Iterator[Event]:
     yield build.person_event(
         EventType.CONSENT_CHANGED,
         ConsentFacts(
-            channel=cast('Literal["email", "sms", "line"]', channel),
+            channel=cast('Literal["email", "sms", "line", "postal", "call"]', channel),
             granted=granted,
             method=f"import:{context.digest}",
             basis=cast('Literal["explicit", "business_relation", "written_notice", "published_address"]', basis),

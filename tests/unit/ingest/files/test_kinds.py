@@ -318,6 +318,13 @@ def test_a_permission_without_its_basis_is_refused_and_a_refusal_without_one_goe
     assert not facts.granted
 
 
+@pytest.mark.parametrize(("written", "channel"), [("郵送DM", "postal"), ("はがき", "postal"), ("電話", "call")])
+def test_who_refused_letters_or_calls_comes_in_too(written: str, channel: str) -> None:
+    facts = one("consents", f"{CONSENTS}7,,{written},不可,,2026-01-01\n").facts
+    assert isinstance(facts, ConsentFacts)
+    assert (facts.channel, facts.granted) == (channel, False)
+
+
 def test_the_basis_may_be_said_once_for_the_whole_file() -> None:
     facts = one(
         "consents",
