@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from shared.ingest.files import cells
@@ -13,7 +13,18 @@ COLUMNS = (
     Column(
         "product_id",
         "商品ID",
-        ("商品コード", "商品番号", "商品管理番号", "品番", "型番", "sku", "lineitemsku", "jan", "janコード"),
+        (
+            "商品コード",
+            "商品番号",
+            "商品管理番号",
+            "品番",
+            "型番",
+            "sku",
+            "lineitemsku",
+            "jan",
+            "janコード",
+            "購入商品(商品コード)",
+        ),
     ),
     Column("variant_id", "商品規格ID", ("規格id", "バリエーションid", "variantid", "オプションコード", "種類id")),
     Column("product_title", "商品名", ("商品", "購入商品名", "producttitle", "productname", "lineitemname", "品名")),
@@ -46,6 +57,18 @@ def line_of(row: Row, currency: str) -> Line | None:
         category=row.get("category") or None,
         subscription=bool(cells.flag(row, "line_subscription", "定期購入", frozenset({"定期", "定期購入"}))),
     )
+
+
+def lines_of(row: Row, currency: str) -> Iterator[Line]:
+    """The products of an order's row: ecforce writes the codes of all of them into one cell."""
+    line = line_of(row, currency)
+    if line is None:
+        return
+    codes = line.product_id.split(",") if not line.title else ()
+    if len(codes) > 1:
+        yield from (replace(line, product_id=code.strip()) for code in codes if code.strip())
+    else:
+        yield line
 
 
 def priced(lines: Sequence[Line], total: int) -> tuple[Line, ...]:

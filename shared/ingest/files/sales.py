@@ -90,7 +90,9 @@ MONEY = (
     Column("adjustment", "調整金額", ("調整額",)),
     Column("refunded", "返金額", ("返金合計", "合計返金額", "返金金額", "refundedamount")),
     Column("coupon", "クーポンコード", ("クーポン", "discountcode")),
-    Column("media", "広告媒体", ("媒体", "流入元", "広告コード", "広告媒体名", "広告url", "流入経路")),
+    Column(
+        "media", "広告媒体", ("媒体", "流入元", "広告コード", "広告媒体名", "広告url", "流入経路", "広告urlグループ名")
+    ),
     Column("cancelled", "キャンセル", ("取消", "取り消し", "キャンセルフラグ", "canceled", "cancelledat", "取消区分")),
     Column(
         "status",
@@ -184,8 +186,7 @@ def sale(order_id: str, number: str, rows: Sequence[Row], context: Context, *, o
             order = _agreed(order, said) if order else said
             if said.lines_total is not None and said.cancelled:
                 continue
-            if line := lines.line_of(row, order.currency):
-                found.append(line)
+            found.extend(lines.lines_of(row, order.currency))
         except Refused as error:
             raise _of_line(error, row.line) from None
     assert order is not None  # noqa: S101 - a group has at least one row

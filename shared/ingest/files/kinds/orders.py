@@ -17,7 +17,7 @@ _NUMBER = Column(
 )
 _SUBSCRIPTION = (
     Column("subscription_id", "定期番号", ("定期受注番号", "定期id", "定期注文番号", "定期購入番号")),
-    Column("delivery_number", "定期回数", ("お届け回数", "お届け回", "配送回数", "回数")),
+    Column("delivery_number", "定期回数", ("お届け回数", "お届け回", "配送回数", "回数", "定期内受注(n番目)")),
 )
 
 _SUMS = frozenset({"合計", "総合計", "総計", "小計", "計", "total", "totals"})

@@ -138,6 +138,19 @@ def test_futureshop_bills_a_total_of_its_own_name() -> None:
     assert (found.events[0].person.prefecture, found.events[0].person.phone) == ("愛知県", "052-000-0001")
 
 
+def test_ecforce_writes_all_product_codes_of_an_order_into_one_cell() -> None:
+    heading = (
+        "受注ID,受注番号,顧客番号,購入URL,定期受注番号,メールアドレス,小計,支払い合計,受注日,購入商品（商品コード）,"
+        "広告URLグループ名,定期ステータス,定期回数\n"
+    )
+    row = '9,bdbf,5f20,lp1,1f76,a@example.jp,8500,8500,2026/01/05 23:15,"teiki_3w, guide-1",Google,有効,2\n'
+    found = read("orders", heading + row, "cp932")
+    (order,) = facts(found)
+    assert (order.order_id, order.total, order.media) == ("9", 8500, "Google")
+    assert (order.subscription_id, order.delivery_number) == ("1f76", 2)
+    assert [line.product_id for line in order.lines] == ["teiki_3w", "guide-1"]
+
+
 def test_a_refund_in_a_file_lowers_the_total_for_it_has_no_id_of_its_own() -> None:
     found = read(
         "orders",
