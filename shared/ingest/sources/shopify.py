@@ -479,7 +479,8 @@ def _money(body: Body, name: str, currency: str) -> int | None:
     """
     amounts = read.inner(body, f"{name}_set")
     shop_money = read.inner(amounts, "shop_money") if amounts else None
-    value = read.number(shop_money, "amount") if shop_money else read.number(body, name)
+    told = read.number(shop_money, "amount") if shop_money else None
+    value = read.number(body, name) if told is None else told
     return None if value is None else read.rounded(value, currency)
 
 

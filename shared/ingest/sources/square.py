@@ -208,7 +208,7 @@ def _about(topic: str, data: Body) -> tuple[str, str | None]:
     if kind == "order":
         # `data.id` was seen to be the event's own id.
         return kind, read.opaque_id(_inside(data, *_NOTICES), "order_id") or read.opaque_id(data)
-    return kind, read.opaque_id(data)
+    return kind, read.opaque_id(data) or read.opaque_id(_inside(data, kind))
 
 
 _NOTICES = ("order_created", "order_updated", "order_fulfillment_updated")
@@ -357,7 +357,8 @@ def _whole_order(envelope: Envelope, order: Body) -> Sequence[Event]:
         refunds=_by_payment(each for each in read.items(order, "refunds") if _has_refunded(each)),
         goods_total=max(0, amount - beside),
         discount=_amount(order, "total_discount_money"),
-        offline="point of sale" in read.word(read.inner(order, "source") or {}, "name"),
+        offline="point of sale" in read.word(read.inner(order, "source") or {}, "name")
+        or any(map(_is_offline, read.items(order, "tenders"))),
     )
     said = EventType.ORDER_CANCELLED if state == "canceled" else EventType.ORDER_UPDATED
     person = _buyer(order)
@@ -455,10 +456,11 @@ def _payment(envelope: Envelope, data: Body) -> Sequence[Event]:
 
 
 def _is_offline(payment: Body) -> bool:
+    """Was it paid in a shop? Of a payment, or of the tender an order has of it."""
     card, application = (read.inner(payment, name) or {} for name in ("card_details", "application_details"))
     return (
         read.word(card, "entry_method") in AT_THE_COUNTER
-        or read.word(payment, "source_type") == "cash"
+        or "cash" in (read.word(payment, "source_type"), read.word(payment, "type"))
         or read.word(application, "square_product") in REGISTERS
     )
 

@@ -268,6 +268,20 @@ def test_a_price_holds_its_options_and_a_weight_is_sold_once() -> None:
     assert [(each.quantity, each.unit_amount) for each in facts.lines] == [(2, 600), (1, 750)]
 
 
+@pytest.mark.parametrize(
+    ("tender", "offline"),
+    [
+        ({"type": "CASH"}, True),
+        ({"type": "CARD", "card_details": {"entry_method": "CONTACTLESS"}}, True),
+        ({"type": "CARD", "card_details": {"entry_method": "KEYED"}}, False),
+    ],
+)
+def test_how_an_order_was_paid_says_where_it_was_bought(tender: dict[str, Any], offline: bool) -> None:
+    facts = whole(source={"name": "レジ"}, tenders=[tender]).facts
+    assert isinstance(facts, OrderFacts)
+    assert facts.offline is offline
+
+
 def test_who_fetches_a_guests_order_ordered_it_and_who_a_parcel_goes_to_need_not() -> None:
     who = {"display_name": "樋口 一葉", "email_address": "ichiyo.higuchi@example.jp", "phone_number": "+819000000001"}
     fetched = whole(customer_id=None, fulfillments=[{"type": "PICKUP", "pickup_details": {"recipient": who}}]).person
