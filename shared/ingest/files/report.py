@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from shared.core.money import format_amount
 from shared.core.spreadsheet import safe_cell
+from shared.ingest.files.headings import plain
 from shared.ingest.files.reading import Reading
 
 SHOWN_BAD_ROWS = 20
+_ELSEWHERE = (
+    (
+        re.compile(r"メルマガ|メール(?:受信|配信)|accepts\w*marketing"),
+        "consents",
+        "配信の許諾（同意した日と根拠が要ります）",
+    ),
+    (re.compile(r"ポイント残高|保有ポイント|^ポイント$|会員ランク"), "points", "ポイント・会員ランク"),
+)
+"""Headings that belong to another kind of file, which one, and what it takes."""
 _ENCODINGS = {"utf-8-sig": "UTF-8", "cp932": "Shift_JIS (CP932)", "utf-16": "UTF-16", "euc_jp": "EUC-JP"}
 
 
@@ -35,6 +46,7 @@ def lines(reading: Reading) -> Iterator[str]:
     yield "  読む列 " + "、".join(_used(reading))
     if reading.layout.unused:
         yield "  使わない列 " + "、".join(reading.layout.unused)
+        yield from _hints(reading)
     for row in reading.bad[:SHOWN_BAD_ROWS]:
         yield f"  {row.line:,} 行目: {row.reason}"
     if len(reading.bad) > SHOWN_BAD_ROWS:
@@ -51,6 +63,14 @@ def _used(reading: Reading) -> Iterator[str]:
     for name, value in sorted(reading.layout.constants.items()):
         column = reading.kind.column(name)
         yield f"（全行）{column.title if column else name}={value}"
+
+
+def _hints(reading: Reading) -> Iterator[str]:
+    """What to do with columns that another kind of file reads."""
+    for words, kind, what in _ELSEWHERE:
+        found = [heading for heading in reading.layout.unused if words.search(plain(heading))]
+        if found and kind != reading.kind.name:
+            yield f"  {'、'.join(found)} は{what}として別に取り込めます: matakite import {kind}"
 
 
 def document(reading: Reading) -> dict[str, Any]:

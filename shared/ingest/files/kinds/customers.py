@@ -35,6 +35,7 @@ _COLUMNS = (
     Column("media", "広告媒体", ("媒体", "流入元", "登録経路", "きっかけ")),
     Column("tags", "タグ", ("顧客タグ", "会員タグ", "ラベル")),
     Column("state", "会員ステータス", ("会員ステータス(名称)", "会員状態", "顧客ステータス")),
+    Column("left_on", "退会日", ("退会日時",)),
     Column("updated_at", "更新日時", ("更新日", "最終更新日")),
 )
 _MAX_TAGS = 50
@@ -43,7 +44,7 @@ _LEFT = frozenset({"退会", "退会済", "退会済み", "退会会員", "termi
 
 def _events(rows: Sequence[Row], context: Context) -> Iterator[Event]:
     (row,) = rows
-    if cells.nfkc(row.get("state")).lower() in _LEFT:
+    if cells.nfkc(row.get("state")).lower() in _LEFT or cells.day(row, "left_on", "退会日", context):
         raise Refused("退会した会員です（取り込みません）", "a member who left is not taken in")
     yield build.person_event(
         EventType.CUSTOMER_UPDATED,

@@ -24,8 +24,15 @@ _COLUMNS = (
     Column("url", "商品URL", ("商品ページurl", "link")),
     Column("image_url", "画像URL", ("商品画像url", "imagesrc", "メイン画像url")),
     Column("deleted", "削除", ("廃番", "販売終了", "商品削除フラグ")),
+    Column(
+        "state", "公開ステータス", ("公開ステータス(名称)", "公開状態", "掲載設定", "表示設定", "販売状態", "status")
+    ),
     Column("updated_at", "更新日時", ("更新日",)),
 )
+_HIDDEN = frozenset(
+    {"非公開", "廃止", "非掲載", "掲載しない", "非表示", "販売停止", "hidden", "discontinued", "draft", "archived"}
+)
+"""Not for sale: such a product is not put into a mail."""
 
 
 def _key(row: Row) -> str:
@@ -50,7 +57,7 @@ def _events(rows: Sequence[Row], context: Context) -> Iterator[Event]:
         stock=sum(stocks) if stocks else None,
         url=_link(first, "url"),
         image_url=_link(first, "image_url"),
-        deleted=bool(cells.flag(first, "deleted", "削除", frozenset({"廃番", "販売終了", "削除"}))),
+        deleted=_is_gone(first),
     )
     yield build.thing_event(
         EventType.PRODUCT_UPDATED,
@@ -61,6 +68,11 @@ def _events(rows: Sequence[Row], context: Context) -> Iterator[Event]:
         at=at,
         version=to_iso(at),
     )
+
+
+def _is_gone(row: Row) -> bool:
+    said = cells.flag(row, "deleted", "削除", frozenset({"廃番", "販売終了", "削除"}))
+    return bool(said) or cells.nfkc(row.get("state")).lower() in _HIDDEN
 
 
 def _category(cell: str) -> str | None:

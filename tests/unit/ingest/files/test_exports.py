@@ -9,7 +9,7 @@ import pytest
 from shared.core.errors import RejectedError
 from shared.ingest.files import report
 from shared.ingest.files.mapping import FileMapping
-from shared.ingest.model import OrderFacts
+from shared.ingest.model import OrderFacts, ProductFacts
 from tests.unit.ingest.files.reader import Read, read, read_bytes
 
 COLORME = (
@@ -212,6 +212,24 @@ def test_a_member_who_left_is_not_taken_in_and_an_id_loses_its_apostrophe() -> N
     assert [event.person.source_customer_id for event in found.events] == ["7012345678901", "883"]
     assert found.events[1].person.email is None
     assert [row.line for row in found.bad] == [3]
+
+
+def test_a_till_says_by_a_date_that_a_member_left_and_the_report_where_the_rest_belongs() -> None:
+    found = read(
+        "customers",
+        "会員ID,メールアドレス,退会日,メール受信許可フラグ,ポイント\n1,a@example.jp,,1,5\n2,b@example.jp,2026-01-05,1,5\n",
+    )
+    assert [event.person.source_customer_id for event in found.events] == ["1"]
+    shown = "\n".join(report.lines(found.reading))
+    assert "メール受信許可フラグ は配信の許諾" in shown
+    assert "matakite import points" in shown
+
+
+@pytest.mark.parametrize(("state", "gone"), [("公開", False), ("非公開", True), ("active", False), ("draft", True)])
+def test_a_product_that_is_not_shown_is_not_for_sale(state: str, gone: bool) -> None:
+    (event,) = read("products", f"商品ID,商品名,公開ステータス(ID),公開ステータス(名称)\n1,茶,1,{state}\n").events
+    assert isinstance(event.facts, ProductFacts)
+    assert event.facts.deleted is gone
 
 
 @pytest.mark.parametrize(
