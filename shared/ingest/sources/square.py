@@ -247,13 +247,16 @@ def _profile(customer: Body) -> ProfileFacts:
 
 
 def _placed(person: Person, place: Body) -> Person:
-    parts = (read.text(place, name) for name in ("locality", "address_line_1", "address_line_2", "address_line_3"))
+    parts = (read.text(place, name) for name in _ADDRESS)
     return replace(
         person,
         postal_code=read.text(place, "postal_code"),
         prefecture=prefecture(read.text(place, "administrative_district_level_1")),
         address=" ".join(part for part in parts if part) or None,
     )
+
+
+_ADDRESS = ("locality", "sublocality", "address_line_1", "address_line_2", "address_line_3")
 
 
 def _customer_deleted(envelope: Envelope, data: Body) -> Sequence[Event]:

@@ -127,9 +127,10 @@ def test_a_customer_and_when_it_happened_to_the_microsecond() -> None:
     assert (person.last_name, person.first_name, person.phone) == ("樋口", "一葉", "+819000000001")
     assert event.occurred_at == datetime(2026, 11, 3, 3, 0, 1, 123456, tzinfo=UTC), "it sends nanoseconds"
     data = SAMPLES["customer.created"].body["data"]
-    company = {"id": "SQSAMPLECUSTOMER0009", "company_name": "見本商店"}
+    place = {"locality": "文京区", "sublocality": "本郷", "address_line_1": "0-0-0"}
+    company = {"id": "SQSAMPLECUSTOMER0009", "company_name": "見本商店", "address": place}
     shop = CART.read(changed("customer.created", data={**data, "object": {"customer": company}}))[0].person
-    assert (shop.last_name, shop.first_name) == ("見本商店", None)
+    assert (shop.last_name, shop.first_name, shop.address) == ("見本商店", None, "文京区 本郷 0-0-0")
 
 
 def test_having_unsubscribed_is_an_opt_out_and_not_having_done_so_is_no_consent() -> None:
