@@ -56,10 +56,13 @@ def values_of(survey: Survey, answers: Mapping[str, Any]) -> dict[str, list[str]
         raise RejectedError(f"survey {survey.survey_id} has no question {', '.join(unknown)}")
     values: dict[str, list[str]] = {}
     for name, value in answers.items():
-        given = value if isinstance(value, list) else [value]
-        if not all(isinstance(each, str | int) and not isinstance(each, bool) for each in given):
+        # Form tools write null for what was left open, and 9.0 for a nine.
+        given = [each for each in (value if isinstance(value, list) else [value]) if each is not None]
+        if not all(isinstance(each, str | int | float) and not isinstance(each, bool) for each in given):
             raise RejectedError(f"the answer to {name} must be a choice, a list of choices, a number or a text")
-        values[name] = [str(each) for each in given]
+        values[name] = [
+            str(int(each)) if isinstance(each, float) and each.is_integer() else str(each) for each in given
+        ]
     return values
 
 

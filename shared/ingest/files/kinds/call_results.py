@@ -89,7 +89,7 @@ def _listed(said: str) -> str | None:
 KIND = Kind(
     name="call_results",
     title="架電結果",
-    columns=(*_COLUMNS, people.NUMBER, people.EMAIL, people.PHONE),
+    columns=(*_COLUMNS, people.NUMBER, people.EMAIL, people.PHONE, people.MOBILE),
     needs=(("called_at",), ("outcome",), people.NEEDED),
     events=_events,
     aliases=("calls", "call", "コール結果"),

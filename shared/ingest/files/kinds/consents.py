@@ -111,7 +111,7 @@ def _basis(row: Row, *, granted: bool) -> str:
 KIND = Kind(
     name="consents",
     title="配信許諾",
-    columns=(*_COLUMNS, people.NUMBER, people.EMAIL, people.PHONE, people.LINE_ID),
+    columns=(*_COLUMNS, people.NUMBER, people.EMAIL, people.PHONE, people.MOBILE, people.LINE_ID),
     needs=(("granted",), ("said_at",), people.NEEDED),
     events=_events,
     aliases=("consent", "許諾"),

@@ -41,7 +41,7 @@ def _events(rows: Sequence[Row], context: Context) -> Iterator[Event]:
 KIND = Kind(
     name="points",
     title="ポイント",
-    columns=(*_COLUMNS, people.NUMBER, people.EMAIL, people.PHONE),
+    columns=(*_COLUMNS, people.NUMBER, people.EMAIL, people.PHONE, people.MOBILE),
     needs=(("balance", "rank"), people.NEEDED),
     events=_events,
     aliases=("point", "会員ランク"),

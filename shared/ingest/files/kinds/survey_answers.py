@@ -72,7 +72,7 @@ def _choices(cell: str) -> tuple[tuple[str, ...], bool]:
 KIND = Kind(
     name="survey_answers",
     title="アンケート回答",
-    columns=(*_COLUMNS, people.NUMBER, people.EMAIL, people.PHONE, people.LINE_ID),
+    columns=(*_COLUMNS, people.NUMBER, people.EMAIL, people.PHONE, people.MOBILE, people.LINE_ID),
     needs=(("survey_id",), ("answered_at",), people.NEEDED),
     events=_events,
     prefixes=_PREFIXES,

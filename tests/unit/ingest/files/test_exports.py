@@ -225,6 +225,19 @@ def test_a_till_says_by_a_date_that_a_member_left_and_the_report_where_the_rest_
     assert "matakite import points" in shown
 
 
+@pytest.mark.parametrize(
+    ("kind", "columns", "cells"),
+    [
+        ("customers", "氏名", "見本 花子"),
+        ("points", "ポイント残高", "5"),
+        ("consents", "許諾,同意日時,チャネル,根拠,文言", "同意,2026-01-05,SMS,同意,SMSをお送りします"),
+    ],
+)
+def test_a_mobile_number_alone_names_a_person_in_every_kind(kind: str, columns: str, cells: str) -> None:
+    found = read(kind, f"携帯電話番号,{columns}\n090-0000-0001,{cells}\n")
+    assert ([event.person.phone for event in found.events], found.bad) == (["090-0000-0001"], [])
+
+
 @pytest.mark.parametrize(("state", "gone"), [("公開", False), ("非公開", True), ("active", False), ("draft", True)])
 def test_a_product_that_is_not_shown_is_not_for_sale(state: str, gone: bool) -> None:
     (event,) = read("products", f"商品ID,商品名,公開ステータス(ID),公開ステータス(名称)\n1,茶,1,{state}\n").events

@@ -194,6 +194,14 @@ def test_what_cannot_be_an_answer_is_refused(body: Any, how: dict[str, Any], sta
     assert desk.events() == []
 
 
+def test_form_tools_write_null_for_what_was_left_open_and_nine_as_a_fraction() -> None:
+    desk = Desk()
+    said = {"how": "ad", "nps": 9.0, "voice": None, "why": [None, "taste"]}
+    assert desk.send({**POSTED, "answers": said})["statusCode"] == 200
+    answers = {e.facts.question_id: e.facts for e in desk.events() if isinstance(e.facts, SurveyFacts)}
+    assert (answers["nps"].number, answers["why"].choices, "voice" in answers) == (9, ("taste",), False)
+
+
 def test_where_proof_is_wanted_a_browser_names_nobody() -> None:
     strict = Desk(site=replace(SITE, proven_users=True))
     assert strict.send(POSTED)["statusCode"] == 400
