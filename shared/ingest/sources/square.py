@@ -521,6 +521,8 @@ def _subscription(envelope: Envelope, data: Body) -> Sequence[Event]:
     ends = read.day(contract, "canceled_date")
     cancelled = state is SubscriptionState.CANCELLED or ends is not None
     price = _money(contract, "price_override_money")
+    # Some versions say only until when it is paid, which is the same day once it is.
+    paid_until = read.day(contract, "charged_through_date") or read.day(contract, "paid_until_date")
     plan = read.opaque_id(contract, "plan_variation_id") or read.opaque_id(contract, "plan_id")  # `plan_id`: until 2023
     facts = SubscriptionFacts(
         subscription_id=subscription_id,
@@ -531,7 +533,7 @@ def _subscription(envelope: Envelope, data: Body) -> Sequence[Event]:
         else (),
         currency=price[0] if price else None,
         amount=price[1] if price else None,
-        next_delivery_on=None if cancelled else read.day(contract, "charged_through_date"),
+        next_delivery_on=None if cancelled else paid_until,
         cancelled_at=envelope.occurred_at if cancelled else None,
     )
     person = Person(

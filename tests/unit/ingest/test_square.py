@@ -300,6 +300,15 @@ def test_a_subscription_its_price_and_the_day_it_is_charged_next() -> None:
     assert (facts.state, facts.amount, facts.currency) == (SubscriptionState.ACTIVE, 3_000, "JPY")
     assert (facts.next_delivery_on, facts.lines[0].product_id) == (date(2026, 12, 3), "SQPLANVARIATION01")
     assert CART.read(SAMPLES["subscription.updated"])[0].version == "2026-11-03T03:00:01.123000Z"
+    data = SAMPLES["subscription.updated"].body["data"]
+    older = {
+        **data["object"]["subscription"],
+        "charged_through_date": None,
+        "paid_until_date": "2026-12-03",
+        "version": 3,
+    }
+    (event,) = CART.read(changed("subscription.updated", data={**data, "object": {"subscription": older}}))
+    assert event.facts == facts
 
 
 @pytest.mark.parametrize(
