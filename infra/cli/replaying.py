@@ -10,14 +10,17 @@ from datetime import date, datetime
 from infra.cli.customer import Desk, open_desk
 from infra.cli.session import connect
 from shared.admin.outcomes import outcome
+from shared.analytics.history import loaded_mark
+from shared.analytics.lake import Objects, S3Objects
 from shared.core.clock import SystemClock, shop_day
 from shared.core.errors import MatakiteError, RejectedError
-from shared.core.ids import CustomerId
+from shared.core.ids import CustomerId, TenantId
 from shared.core.keys import KeyRing, parse_key_ring
 from shared.customers.model import Findings
 from shared.customers.rows import encode_item
 from shared.customers.store import read_row
 from shared.delivery.render import TemplateStore
+from shared.ingest.history import PREFIX, read_chunk
 from shared.ingest.model import Event
 from shared.ingest.oversize import S3Oversize
 from shared.ingest.registry import events_of
@@ -34,12 +37,22 @@ def lines(
 ) -> Iterator[str]:
     """Reach, sends a day, who was held back, overlap and cost of each draft."""
     desk = open_desk(connect(), shop)
-    found = replay([*drafts, *_live_beside(drafts)], _recorded(desk), _deps(desk, templates))
+    events = list(_recorded(desk))
+    yield known_of(events, desk.shop.timezone)
+    found = replay([*drafts, *_live_beside(drafts)], events, _deps(desk, templates))
     first = since.date() if since else date.min
     kept = replace(found, decisions=tuple(d for d in found.decisions if shop_day(d.at, desk.shop.timezone) >= first))
     for draft in drafts:
         yield from report(kept, draft, lambda reason: outcome(reason, "ja"))
         yield from cost(kept, draft)
+
+
+def known_of(events: Sequence[Event], timezone: str) -> str:
+    """What the replay can know: who agreed or moved before that did so unheard."""
+    if not events:
+        return "nothing is recorded yet: connect a cart or import files first"
+    since = shop_day(min(event.received_at for event in events), timezone)
+    return f"{len(events):,} events recorded since {since} (kept 30 days; what was said before is not known here)"
 
 
 def cost(replayed: Replayed, scenario: Scenario) -> Iterator[str]:
@@ -72,10 +85,19 @@ def _deps(desk: Desk, templates: TemplateStore) -> ReplayDeps:
     return ReplayDeps(desk.shop, _keys(desk), templates, _known(desk))
 
 
+def imported(tenant: TenantId, work: Objects) -> Iterator[Event]:
+    """What files brought in: who somebody is, and what they agreed to, is often said nowhere else."""
+    kept = {each.key for each in work.list(f"{PREFIX}{tenant}/")}
+    for key in sorted(kept):
+        if loaded_mark(key) in kept:
+            yield from read_chunk(work.get(key))
+
+
 def _recorded(desk: Desk) -> Iterator[Event]:
-    """Every event of the shop that the events table still holds, in our words."""
-    bucket = desk.deployment.outputs["WorkBucket"]
-    oversize = S3Oversize(desk.deployment.client("s3"), bucket)
+    """Every event of the shop that is still kept, in our words: imported, and in the events table."""
+    bucket, s3 = desk.deployment.outputs["WorkBucket"], desk.deployment.client("s3")
+    oversize = S3Oversize(s3, bucket)
+    yield from imported(desk.shop.tenant, S3Objects(bucket, s3))
     pages = (
         desk.deployment.client("dynamodb")
         .get_paginator("scan")

@@ -142,8 +142,9 @@ def replay_(
     since: Annotated[datetime | None, typer.Option("--since", help="Shop day; without, all that is kept.")] = None,
 ) -> None:
     """What scenarios would have sent over the recorded events and at what cost, contacting nobody (リプレイ)."""
-    with compiled_templates() as templates:
-        for line in replaying.lines([read_file(file) for file in files], shop, since, templates):
+    drafts = [read_file(file) for file in files]
+    with compiled_templates() as templates, _console.status("受信データで再現しています / playing …"):
+        for line in replaying.lines(drafts, shop, since, templates):
             _console.print(line, markup=False)
 
 

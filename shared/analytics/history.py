@@ -66,7 +66,7 @@ def _load(import_id: str, key: str, deps: HistoryDeps) -> dict[str, int]:
     events = read_chunk(deps.work.get(key))
     if any(event.tenant != deps.shop.tenant for event in events):
         raise RejectedError(f"chunk {key!r} holds events of another shop")
-    done = f"{key}.done"
+    done = loaded_mark(key)
     if _exists(deps.work, done):
         return {"orders": len(events), "changed": 0}
     refs: Refs = {event.event_id: identity.refs_of(event, deps.keys) for event in events}
@@ -82,6 +82,11 @@ def _load(import_id: str, key: str, deps: HistoryDeps) -> dict[str, int]:
     # Last: until it is there, the chunk counts as not done.
     deps.work.put(done, b"")
     return {"orders": len(events), "changed": changed}
+
+
+def loaded_mark(key: str) -> str:
+    """What lies beside a chunk once everything in it counts."""
+    return f"{key}.done"
 
 
 @contextmanager

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from infra.cli.replaying import cost
+from infra.cli.replaying import cost, imported, known_of
+from shared.analytics.history import loaded_mark
+from shared.analytics.lake import MemoryObjects
 from shared.core.clock import FixedClock
 from shared.core.ids import EventId
 from shared.core.keys import derive_key_ring
@@ -22,6 +24,7 @@ from shared.customers.store import MemoryCustomerStore
 from shared.delivery.channels.fake import FakeChannel
 from shared.delivery.send import SendDeps
 from shared.delivery.store import MemoryLedgerStore
+from shared.ingest.history import chunk_key, write_chunk
 from shared.ingest.model import CartFacts, ConsentFacts, Event, EventType, Line, OrderFacts, PageFacts, Person
 from shared.measurement.cost.prices import read_prices
 from shared.scenarios.cohorts import MemoryCohortFiles
@@ -265,6 +268,17 @@ def test_the_audience_of_two_versions_is_compared_over_the_same_events() -> None
     assert found.after < found.before
     gone = len(found.before) - len(found.after)
     assert str(found) == f"{len(found.before)} people before, {len(found.after)} after: 0 more, {gone} no longer"
+
+
+def test_who_was_imported_is_known_to_the_replay_once_the_chunk_counts() -> None:
+    event = history(3)[0]
+    work = MemoryObjects()
+    for number in (1, 2):
+        work.put(chunk_key(SHOP.tenant, "file", number), write_chunk([event]))
+    work.put(loaded_mark(chunk_key(SHOP.tenant, "file", 2)), b"")
+    assert list(imported(SHOP.tenant, work)) == [event]
+    assert "1 events recorded since 2026-03-02" in known_of([event], SHOP.timezone)
+    assert "connect a cart" in known_of([], SHOP.timezone)
 
 
 def test_nobody_enters_by_imported_history() -> None:
