@@ -19,7 +19,6 @@ from shared.analytics.coupon_codes import write_codes
 from shared.analytics.lake import Objects, S3Objects
 from shared.core.clock import SystemClock, shop_day
 from shared.core.errors import RejectedError
-from shared.core.keys import parse_key_ring
 from shared.core.money import format_amount
 from shared.core.shop import Shop
 from shared.core.spreadsheet import csv_lines
@@ -71,11 +70,9 @@ def make(
     """Make codes nobody can guess, for the cart to import."""
     deployment = connect()
     desk = open_coupons(deployment, shop)
-    secret = deployment.client("secretsmanager").get_secret_value(SecretId=deployment.outputs["KeysSecret"])
     known = desk.store.book(desk.shop.tenant, checked_campaign(campaign))
     start = known.size if known else 0
-    keys = parse_key_ring(secret["SecretString"])
-    codes = make_codes(desk.shop.tenant, campaign, prefix, range(start, start + count), keys)
+    codes = make_codes(desk.shop.tenant, campaign, prefix, range(start, start + count), deployment.keys())
     # The file first: codes that are given out and that no cart knows would be promises nobody keeps.
     out.write_text("".join(csv_lines(["code"], ([code] for code in codes))), "utf-8", newline="")
     book = desk.add(campaign, codes, _terms(benefit, condition, until, days))

@@ -23,7 +23,6 @@ from shared.admin.find import find_customer, find_stored, search
 from shared.core.clock import SystemClock
 from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import CustomerId
-from shared.core.keys import KeyRing, parse_key_ring
 from shared.core.shop import Shop
 from shared.customers.items import StoredPerson
 from shared.customers.links import to_decide
@@ -187,7 +186,7 @@ class Desk:
 
     def person(self, wanted: str) -> tuple[CustomerId, PersonState]:
         """The person meant by what was typed. Raises NotFoundError."""
-        customer_id = find_customer(wanted, self.shop.tenant, self.customers, self._keys(), self._stores())
+        customer_id = find_customer(wanted, self.shop.tenant, self.customers, self.deployment.keys(), self._stores())
         found = self.customers.person(self.shop.tenant, customer_id)
         if found is None:
             raise NotFoundError("that customer was erased or merged a moment ago: ask again")
@@ -214,14 +213,12 @@ class Desk:
     def meant(self, wanted: str) -> StoredPerson:
         """Of some who are read as one, the one whose id, address or number was typed. Raises NotFoundError."""
         tenant = self.shop.tenant
-        found = self.customers.load(tenant, find_stored(wanted, tenant, self.customers, self._keys(), self._stores()))
+        found = self.customers.load(
+            tenant, find_stored(wanted, tenant, self.customers, self.deployment.keys(), self._stores())
+        )
         if found is None:
             raise NotFoundError("that customer was erased or merged a moment ago: ask again")
         return found
-
-    def _keys(self) -> KeyRing:
-        secrets = self.deployment.client("secretsmanager")
-        return parse_key_ring(secrets.get_secret_value(SecretId=self.deployment.outputs["KeysSecret"])["SecretString"])
 
     def ids(self, person: PersonState) -> list[CustomerId]:
         """The person's id and those they had before: rows written then still carry them."""

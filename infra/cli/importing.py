@@ -22,7 +22,6 @@ from infra.cli.which_shop import which_shop
 from infra.names import IMPORT_MACHINE
 from shared.core.clock import SystemClock
 from shared.core.errors import RejectedError, UnavailableError
-from shared.core.keys import parse_key_ring
 from shared.core.shop import Shop
 from shared.ingest import history
 from shared.ingest.connections import ConnectionBook
@@ -92,7 +91,7 @@ def import_(
         whose.store,
         revision,
         _day(as_of, found.timezone),
-        _personal_key(deployment),
+        deployment.keys().personal,
     )
     with _open(file) as stream, history.Pack() as pack, _progress() as progress:
         advance = _advance(progress)
@@ -198,12 +197,6 @@ def _asked(stores: Sequence[tuple[str, str]], otherwise: Home) -> Home:
         return otherwise
     source, store = stores[chosen - 1]
     return Home(source, store, "選ばれたとおり")
-
-
-def _personal_key(deployment: Deployment) -> bytes:
-    secrets = deployment.client("secretsmanager")
-    answer = secrets.get_secret_value(SecretId=deployment.outputs["KeysSecret"])
-    return parse_key_ring(answer["SecretString"]).personal
 
 
 def _day(written: str | None, timezone: str) -> datetime | None:

@@ -16,7 +16,6 @@ from infra.cli.which_shop import which_shop
 from shared.core.clock import SystemClock
 from shared.core.errors import MisconfiguredError, NotFoundError, RejectedError, UnavailableError
 from shared.core.ids import TenantId
-from shared.core.keys import KeyRing, parse_key_ring
 from shared.core.shop import Shop
 from shared.delivery.channels.line import API, LineAccount, parameter_name, parse_account
 from shared.delivery.line_link import link_path
@@ -103,7 +102,7 @@ def link(
     deployment = connect()
     desk = open_desk(deployment, shop)
     customer_id, _ = desk.person(customer)
-    path = link_path(desk.shop.tenant, customer_id, _keys(deployment), SystemClock().now())
+    path = link_path(desk.shop.tenant, customer_id, deployment.keys(), SystemClock().now())
     token = LineApi(load_account(deployment, desk.shop.tenant)).link_token(user) if user else "（LINEのlinkToken）"
     _console.print(f"{desk.shop.public_url}{path}?linkToken={token}", markup=False)
     _console.print("この URL は、ご本人であることを確かめたお客様にだけお渡しください。")
@@ -137,8 +136,3 @@ def _budget(deployment: Deployment, shop: Shop) -> str:
     used = spend.used(shop.tenant, month_of("line", shop, SystemClock().now()))
     cap = cap_of("line", shop)
     return f"{used:,} 通を使用 / {f'{cap:,} 通まで' if cap is not None else '上限なし'}（delivery.budget.line）"
-
-
-def _keys(deployment: Deployment) -> KeyRing:
-    secret = deployment.client("secretsmanager").get_secret_value(SecretId=deployment.outputs["KeysSecret"])
-    return parse_key_ring(secret["SecretString"])

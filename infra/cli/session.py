@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from infra.names import DATA_STACK, PREFIX, STACK
 from shared.core.errors import MisconfiguredError
+from shared.core.keys import KeyRing, parse_key_ring
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,11 @@ class Deployment:
             address = urlsplit(outputs["HooksUrl"]).hostname or ""
             outputs["HooksUrl"] = f"{self.local_url}/_aws/lambda-url/{address.partition('.')[0]}"
         return outputs
+
+    def keys(self) -> KeyRing:
+        """The deployment's own secret keys."""
+        secret = self.client("secretsmanager").get_secret_value(SecretId=self.outputs["KeysSecret"])
+        return parse_key_ring(secret["SecretString"])
 
     def _outputs_of(self, stack: str) -> dict[str, str]:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ from shared.analytics.definitions import Definitions, definitions_of
 from shared.core.errors import MisconfiguredError, RejectedError
 from shared.core.ids import TenantId
 from shared.core.shop import Shop, parameter_name, parse_shop
+from shared.customers import nobodys
 from shared.delivery.account import may_send_from
 from shared.delivery.links.link import check_links
 from shared.delivery.policy import SECTION as DELIVERY
@@ -49,6 +50,7 @@ SETTINGS: Mapping[str, frozenset[str]] = {
         "quiet_hours", "topics", "warm_up", "worth", "best_hour", "utm", "track_links", "budget", "sms",
     }),
     "analytics": frozenset(each.name for each in fields(Definitions)),
+    nobodys.SECTION: frozenset({"nobody"}),
     "sign_up": frozenset({"wording", "version"}),
     "tracking": frozenset({"page_types"}),
 }  # fmt: skip
@@ -76,6 +78,12 @@ def set_(
     postal_address: Annotated[_Text, typer.Option(help="Postal address (住所) in every marketing mail.")] = None,
     contact: Annotated[_Text, typer.Option(help="Where complaints go (苦情・問合せ先): mail, phone or URL.")] = None,
     reply_to: Annotated[_Text, typer.Option(help="Where replies go; default: the sender's address.")] = None,
+    nobody: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A mail address or telephone number typed where none is given (ダミーの宛先). Kept as a digest."
+        ),
+    ] = None,
     staff_mail: Annotated[_Text, typer.Option(help="Who hears of `notify` steps (社内通知): a@…,b@…")] = None,
     setting: Annotated[
         list[str] | None,
@@ -99,6 +107,8 @@ def set_(
     given |= dict(parse_setting(text) for text in setting or [])
     deployment = connect()
     saved = save_shop(deployment, shop or _only_shop(deployment), given)
+    if nobody:
+        saved = add_nobodys(deployment, saved, nobody)
     _console.print_json(json.dumps(document_of(saved), ensure_ascii=False))
     _console.print(sender_state(deployment, saved))
 
@@ -145,6 +155,14 @@ def save_shop(deployment: Deployment, tenant: str, given: Mapping[str, Any]) -> 
     return shop
 
 
+def add_nobodys(deployment: Deployment, shop: Shop, addresses: Sequence[str]) -> Shop:
+    """Say of some addresses that they are nobody's, from what comes next on; the setting holds digests only."""
+    keys = deployment.keys()
+    digests = {nobodys.digest_of(each, shop.tenant, keys) for each in addresses}
+    path = f"sections.{nobodys.SECTION}.nobody"
+    return save_shop(deployment, shop.tenant, {path: sorted(nobodys.named(shop) | digests)})
+
+
 def check(tenant: TenantId, document: Mapping[str, Any]) -> Shop:
     """The shop of a document, read the way every domain will read it. Raises MisconfiguredError naming the field."""
     shop = parse_shop(tenant, json.dumps(document))
@@ -164,6 +182,7 @@ def check(tenant: TenantId, document: Mapping[str, Any]) -> Shop:
     check_links(shop)
     staff_of(shop)
     definitions_of(shop)
+    nobodys.named(shop)
     return shop
 
 

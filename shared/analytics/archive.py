@@ -27,6 +27,7 @@ from shared.core.errors import MatakiteError
 from shared.core.ids import Ref, TenantId, digest
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
+from shared.customers import nobodys
 from shared.customers.identity import refs_of
 from shared.customers.links import as_one, found_by, orders_of, read_as
 from shared.customers.model import Attribute
@@ -96,7 +97,8 @@ def archive_events(
         envelope = decode_image(record["dynamodb"]["NewImage"], oversize)
         return [
             (event.tenant, table, row)
-            for event in events_of(envelope)
+            for said in events_of(envelope)
+            for event in [nobodys.unsaid(said, shop_of(said.tenant), keys)]
             for table, row in rows_of_event(event, refs_of(event, keys), shop_of(event.tenant))
         ]
 
@@ -171,7 +173,9 @@ def _standing(found: ChangedRow, written: Written, customers: CustomerStore) -> 
     people = customers.parts(found.tenant, found.customer_id)
     if not people:
         return
-    yield from link_rows(frozenset(), found_by(people), replace(written, customer_id=as_one(people).customer_id))
+    unowned = frozenset[Ref]().union(*(each.record.nobodys for each in people))
+    as_read = replace(written, customer_id=as_one(people).customer_id)
+    yield from link_rows(unowned, found_by(people) - unowned, as_read)
     # Who became another person by evidence left their rows to them.
     gone = {found.customer_id} - {person.customer_id for person in people}
     yield from id_rows({each: each for each in gone} | read_as(people), written)

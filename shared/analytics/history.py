@@ -12,13 +12,14 @@ from shared.analytics.lake import Objects
 from shared.analytics.person_rows import TableRow, Written, order_rows
 from shared.core.clock import Clock
 from shared.core.errors import NotFoundError, RejectedError
-from shared.core.ids import CustomerId, Ref, TenantId
+from shared.core.ids import Ref, TenantId
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
-from shared.customers import fold, identity, rules
+from shared.customers import fold, identity, nobodys, rules
 from shared.customers.batch import BatchRows, OvertakenError
+from shared.customers.items import is_nobodys, named_in
 from shared.customers.model import Order
-from shared.customers.rows import ConflictError, Put
+from shared.customers.rows import ConflictError, Put, Row
 from shared.customers.store import CustomerStore
 from shared.ingest.history import read_chunk
 from shared.ingest.model import Event
@@ -63,7 +64,7 @@ def load_chunk(import_id: str, key: str, deps: HistoryDeps) -> dict[str, int]:
 
 
 def _load(import_id: str, key: str, deps: HistoryDeps) -> dict[str, int]:
-    events = read_chunk(deps.work.get(key))
+    events = [nobodys.unsaid(event, deps.shop, deps.keys) for event in read_chunk(deps.work.get(key))]
     if any(event.tenant != deps.shop.tenant for event in events):
         raise RejectedError(f"chunk {key!r} holds events of another shop")
     done = loaded_mark(key)
@@ -105,9 +106,9 @@ def _fold(
     """Fold the events into the live state; how many orders changed, and the rows of all."""
     fold.load(events, deps.customers, deps.keys, deps.shop, lambda event, _: refs[event.event_id])
     orders = _orders(events, refs, before)
-    owners = deps.customers.refs(deps.shop.tenant, {ref for some in refs.values() for ref in some})
+    rows = deps.customers.pointers(deps.shop.tenant, {ref for some in refs.values() for ref in some})
     changed = sum(before.get(key) != order for key, (order, _) in orders.items())
-    return changed, list(_states(orders, before, owners, deps))
+    return changed, list(_states(orders, before, rows, deps))
 
 
 def _exists(objects: Objects, key: str) -> bool:
@@ -116,7 +117,7 @@ def _exists(objects: Objects, key: str) -> bool:
 
 def _known_orders(store: CustomerStore, tenant: TenantId, refs: Iterable[Sequence[Ref]]) -> dict[OrderKey, Order]:
     """The orders of the people already known among these refs: none, on a first import."""
-    ids = set(store.refs(tenant, {ref for some in refs for ref in some}).values())
+    ids = {named_in(row) for row in store.pointers(tenant, {ref for some in refs for ref in some}).values()}
     people = (store.person(tenant, customer_id) for customer_id in sorted(ids))
     return {_order_key(order): order for person in people if person for order in person.orders}
 
@@ -143,12 +144,12 @@ def _orders(
 def _states(
     orders: Mapping[OrderKey, tuple[Order, Sequence[Ref]]],
     before: Mapping[OrderKey, Order],
-    owners: Mapping[Ref, CustomerId],
+    rows: Mapping[Ref, Row],
     deps: HistoryDeps,
 ) -> Iterator[TableRow]:
-    now = deps.clock.now()
+    now, unowned = deps.clock.now(), {ref for ref, row in rows.items() if is_nobodys(row)}
     for key, (order, refs) in orders.items():
-        owner = next((owners[ref] for ref in refs if ref in owners), None)
-        if owner is None:
+        row = next((rows[ref] for ref in rules.naming(refs, unowned) if ref in rows), None)
+        if row is None:
             raise NotFoundError(f"order {order.order_id} was folded but names nobody; load the chunk again")
-        yield from order_rows(order, Written(owner, deps.shop, now), before=before.get(key))
+        yield from order_rows(order, Written(named_in(row), deps.shop, now), before=before.get(key))

@@ -5,7 +5,7 @@ However they arrive (any order, twice, replayed), the result is the one of `fold
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -15,9 +15,9 @@ from shared.core.ids import CustomerId, Ref, TenantId
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
 from shared.core.telemetry import logger
-from shared.customers import identity, rules
+from shared.customers import identity, items, nobodys, rules
 from shared.customers.items import StoredPerson, address_of, is_visitor, named_in, refs_in, state_of, suppressible
-from shared.customers.links import People, are_parted, joined_by_evidence, whole
+from shared.customers.links import People, are_parted, having, is_nobodys, joined_by_evidence, whole
 from shared.customers.model import Claim, Evidence, Join, PersonState, Record, Suppressed, Suppression
 from shared.customers.plan import Change
 from shared.customers.rows import ConflictError
@@ -73,6 +73,7 @@ def apply(event: Event, store: CustomerStore, keys: KeyRing, shop: Shop) -> Appl
 
     Raises UnavailableError when the table is busy, NotFoundError when an event of ours names an unknown person.
     """
+    event = nobodys.unsaid(event, shop, keys)
     if event.event_type in _COMMANDS:
         return _queue(event, store)
     if event.event_type in _SAYS_NOTHING:
@@ -92,7 +93,7 @@ def _commit(event: Event, named: CustomerId | None, store: CustomerStore, keys: 
     """What an event says about its person, and then about the browser it happened in."""
     refs, browsers = identity.browsers(identity.refs_of(event, keys))
     for attempt in range(_ATTEMPTS):
-        found = _look_up(store, event.tenant, refs, repeated=attempt > 0)
+        found = _look_up(store, event, refs, repeated=attempt > 0)
         change, shared = _decide(event, named, found, browsers, store, keys, shop)
         try:
             changed = store.commit(change) if change else ()
@@ -100,6 +101,8 @@ def _commit(event: Event, named: CustomerId | None, store: CustomerStore, keys: 
             continue
         person = change.person if change else None
         with_them = _spread(event, person, shared, store, shop) if person else []
+        if person and not _disown(person, shared, store):
+            continue
         erased_at = person.record.erased_at if person else None
         seen = set(browsers)
         if person and erased_at:
@@ -123,7 +126,7 @@ def _seen(event: Event, browser: Ref, refs: Iterable[Ref]) -> Record:
 def _note(event: Event, browser: Ref, said: Record, store: CustomerStore, shop: Shop) -> tuple[str, ...]:
     """Keep what is said of a browser with the browser."""
     for attempt in range(_ATTEMPTS):
-        found = _look_up(store, event.tenant, [browser], repeated=attempt > 0)
+        found = _look_up(store, event, [browser], repeated=attempt > 0)
         people = _each(_people(store, event.tenant, found))
         change = _change(event.tenant, people, replace(said, refs=found.refs), found.fresh, shop, event)
         try:
@@ -164,7 +167,9 @@ def _decide(
     else:
         people, shared = _sides(store, tenant, found)
     said = identity.record_of(event, found.refs - shared.keys(), keys)
-    said = replace(said, visitors=dict.fromkeys(browsers, Claim(event.occurred_at, event.event_id)))
+    said = replace(
+        said, nobodys=found.nobodys, visitors=dict.fromkeys(browsers, Claim(event.occurred_at, event.event_id))
+    )
     if shared:
         said = _sharing(said, people, shared, event, Lookup(store, tenant, *people))
     return _change(tenant, people, said, found.fresh, shop, event), shared
@@ -240,6 +245,19 @@ def _spread(
     return list(reached.values())[1:]
 
 
+def _disown(person: StoredPerson, shared: Iterable[Ref], store: CustomerStore) -> bool:
+    """What too many have in common is nobody's from now on; False when somebody else said so meanwhile."""
+    people = Lookup(store, person.tenant, person)
+    for ref in sorted(shared):
+        together = having(ref, person, people)
+        if is_nobodys(ref, together):
+            try:
+                store.disown(person.tenant, ref, together)
+            except ConflictError:
+                return False
+    return True
+
+
 def _about(record: Record, other: CustomerId) -> dict[str, Evidence]:
     return {key: each for key, each in record.evidence.items() if other in (each.one, each.other)}
 
@@ -268,6 +286,8 @@ class _Found:
     """Was something not as it was read? Then whom the refs would make may be there, left by a worker that died."""
     known: Mapping[CustomerId, frozenset[Ref]]
     """What the rows of the refs say of whoever they lead to."""
+    nobodys: frozenset[Ref]
+    """Refs that name nobody."""
 
     @property
     def ids(self) -> set[CustomerId]:
@@ -279,13 +299,15 @@ class _Found:
         return frozenset(self.claimed) | self.fresh
 
 
-def _look_up(store: CustomerStore, tenant: TenantId, refs: Sequence[Ref], *, repeated: bool) -> _Found:
-    rows = store.pointers(tenant, refs)
-    claimed = {ref: named_in(row) for ref, row in rows.items()}
+def _look_up(store: CustomerStore, event: Event, refs: Sequence[Ref], *, repeated: bool) -> _Found:
+    rows = store.pointers(event.tenant, refs)
+    unowned = frozenset(ref for ref, row in rows.items() if items.is_nobodys(row))
+    naming = identity.naming(event, refs, unowned)
+    claimed = {ref: named_in(rows[ref]) for ref in naming if ref in rows}
     known: dict[CustomerId, frozenset[Ref]] = {}
-    for row in rows.values():
-        known[named_in(row)] = known.get(named_in(row), frozenset()) | refs_in(row)
-    return _Found(claimed, frozenset(refs) - claimed.keys(), repeated, known)
+    for ref, who in claimed.items():
+        known[who] = known.get(who, frozenset()) | refs_in(rows[ref])
+    return _Found(claimed, frozenset(naming) - claimed.keys(), repeated, known, unowned)
 
 
 def _change(
@@ -391,7 +413,7 @@ def load(
     """
     plain: list[Event] = []
     special: list[Event] = []
-    for event in events:
+    for event in (nobodys.unsaid(each, shop, keys) for each in events):
         (plain if _is_plain(event) else special).append(event)
     people, rows, unchanged = 0, 0, 0
     for tenant, group in _by_tenant(plain).items():
@@ -421,8 +443,10 @@ def _load_tenant(
     tenant: TenantId, events: Sequence[Event], store: CustomerStore, keys: KeyRing, shop: Shop, refs_of: RefsOf
 ) -> Loaded:
     refs = [refs_of(event, keys) for event in events]
-    known = store.refs(tenant, {ref for some in refs for ref in some})
-    groups = _components(refs)
+    rows_of = store.pointers(tenant, {ref for some in refs for ref in some})
+    known = {ref: named_in(row) for ref, row in rows_of.items()}
+    unowned = {ref for ref, row in rows_of.items() if items.is_nobodys(row)}
+    groups = _components([identity.naming(event, some, unowned) for event, some in zip(events, refs, strict=True)])
     changes: list[Change] = []
     members: list[list[Event]] = []
     meet: dict[CustomerId, tuple[Record, list[Event]]] = {}
@@ -431,7 +455,7 @@ def _load_tenant(
         group = [events[position] for position in positions]
         names = {ref for position in positions for ref in refs[position]}
         ids = {known[ref] for ref in names if ref in known}
-        if _accounts(names) > 1:
+        if _accounts(names) > 1 or names & unowned:
             alone.append(group)
             continue
         said = rules.join(identity.record_of(events[at], refs[at], keys) for at in positions)
@@ -455,15 +479,15 @@ def _load_tenant(
 
 
 def _load_group(tenant: TenantId, events: Sequence[Event], store: CustomerStore, keys: KeyRing, shop: Shop) -> int:
-    """Persons who are (partly) known already: all their events in one change, where no numbers must be told apart."""
+    """Persons who are (partly) known already: all their events in one change, where nobody must be told apart."""
     refs = [identity.refs_of(event, keys) for event in events]
     names = {ref for some in refs for ref in some}
     said = rules.join(identity.record_of(event, some, keys) for event, some in zip(events, refs, strict=True))
     historical = all(event.historical for event in events)
     for attempt in range(_ATTEMPTS):
-        found = _look_up(store, tenant, sorted(names), repeated=attempt > 0)
+        found = _look_up(store, events[0], sorted(names), repeated=attempt > 0)
         people, shared = _sides(store, tenant, found)
-        if _accounts(names) > 1 or (shared and not all(_accounts(some) for some in refs)):
+        if _accounts(names) > 1 or found.nobodys or (shared and not all(_accounts(some) for some in refs)):
             return sum(len(apply(event, store, keys, shop).changed) for event in events)
         mine = replace(said, refs=found.refs - shared.keys())
         mine = _sharing(mine, people, shared, events[0], Lookup(store, tenant, *people)) if shared else mine
@@ -474,6 +498,8 @@ def _load_group(tenant: TenantId, events: Sequence[Event], store: CustomerStore,
             continue
         if change:
             _spread(events[0], change.person, shared, store, shop)
+            if not _disown(change.person, shared, store):
+                continue
         return rows
     raise ConflictError("too many workers on one person; load the history again")
 
@@ -543,7 +569,7 @@ def fold_all(
     """
     reference = _Reference(keys, shop, refs_of)
     for event in sorted(events, key=lambda e: (e.occurred_at, e.received_at, e.event_id)):
-        reference.add(event)
+        reference.add(nobodys.unsaid(event, shop, keys))
     return reference.people(now or datetime.max.replace(tzinfo=UTC))
 
 
@@ -554,6 +580,7 @@ class _Everybody:
     people: Mapping[Ref, StoredPerson]
     parents: dict[Ref, Ref]
     named: Mapping[CustomerId, Ref]
+    nobodys: Collection[Ref]
 
     def by_id(self, customer_id: CustomerId) -> StoredPerson | None:
         """By any id they ever had."""
@@ -561,7 +588,7 @@ class _Everybody:
 
     def by_ref(self, ref: Ref) -> StoredPerson | None:
         """By a ref."""
-        return self.people.get(_root(self.parents, ref))
+        return self.people.get(_root(self.parents, ref)) if ref not in self.nobodys else None
 
 
 class _Reference:
@@ -574,11 +601,12 @@ class _Reference:
         self._named: dict[CustomerId, Ref] = {}
         self._suppressions: dict[tuple[str, str], Suppression] = {}
         """(channel, address) → what was said of it."""
+        self._nobodys: frozenset[Ref] = frozenset()
 
     def people(self, now: datetime) -> dict[CustomerId, PersonState]:
         """Everybody, as known now."""
         alone = {root: self._person(self._with_erasures(record)) for root, record in self._records.items()}
-        people = _Everybody(alone, self._parents, self._named)
+        people = _Everybody(alone, self._parents, self._named, self._nobodys)
         states = (self._state(whole(person, people), now) for person in alone.values())
         return {state.profile.customer_id: state for state in states}
 
@@ -604,7 +632,9 @@ class _Reference:
             self._add(event, named)
 
     def _add(self, event: Event, named: CustomerId | None) -> None:
-        refs, browsers = identity.browsers(self._refs_of(event, self._keys))
+        unsaid = nobodys.named(self._shop)
+        told, browsers = identity.browsers(ref for ref in self._refs_of(event, self._keys) if ref not in unsaid)
+        refs = identity.naming(event, told, self._nobodys)
         roots, shared = self._roots(event, named, refs)
         if event.event_type in _BLOCKS:
             self._suppress(event, roots)
@@ -616,7 +646,8 @@ class _Reference:
             return
         said = identity.record_of(event, set(refs) - shared.keys(), self._keys)
         claim = Claim(event.occurred_at, event.event_id)
-        self._tell(roots, replace(said, visitors=dict.fromkeys(browsers, claim)), shared, event)
+        said = replace(said, nobodys=self._nobodys.intersection(told), visitors=dict.fromkeys(browsers, claim))
+        self._tell(roots, said, shared, event)
 
     def _tell(self, roots: set[Ref], said: Record, shared: Mapping[Ref, Ref], event: Event) -> None:
         """What is said of somebody, and of those with whom they have something in common."""
@@ -629,7 +660,15 @@ class _Reference:
         for other in set(shared.values()):
             about = _about(said, rules.canonical_id(self._records[other].refs))
             self._join({other}, Record(evidence=about))
+        if shared:
+            self._disown(root, shared)
         self._erase_with(root)
+
+    def _disown(self, root: Ref, shared: Iterable[Ref]) -> None:
+        """What too many have in common is nobody's."""
+        everybody = self._everybody()
+        person = self._person(self._records[root])
+        self._nobodys |= {ref for ref in shared if is_nobodys(ref, having(ref, person, everybody))}
 
     def _erase_with(self, root: Ref) -> None:
         """An erasure reaches everybody who is one by evidence."""
@@ -644,7 +683,7 @@ class _Reference:
 
     def _everybody(self) -> _Everybody:
         alone = {root: self._person(record) for root, record in self._records.items()}
-        return _Everybody(alone, self._parents, self._named)
+        return _Everybody(alone, self._parents, self._named, self._nobodys)
 
     def _join(self, roots: set[Ref], said: Record) -> None:
         for root in roots:

@@ -5,12 +5,14 @@ a link that can be cut (`links.py`):
 
 | ref | from | joins | not when |
 |---|---|---|---|
-| `customer:` | a store's customer number | always | empty, `0` |
+| `customer:` | a store's customer number | always | empty, `0`, `null`, `なし` … |
 | `email:` | normalised mail address | over all stores and malls | masked by a mall: one address is one order there |
 | `line:` | LINE user id of a channel | always | |
 | `phone:` | E.164 number **with** the normalised name | only where the event names nobody otherwise | |
 | `anon:` | cart, checkout, order | until one of the above is known, then for good | |
 | `visitor:` | a browser's cookie | nobody: whoever was seen in it first is shown its history (`links.py`) | |
+
+What too many have in common, or the shop says, is nobody's (ダミーの宛先: `links.py`, `nobodys.py`).
 
 A telephone number alone never joins two who are known otherwise: families and offices share one. That, and the same
 name at the same address, is a match for a person to decide (`matches.py`).
@@ -18,7 +20,7 @@ name at the same address, is a match for a person to decide (`matches.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -69,7 +71,7 @@ MAX_TITLE = 120
 """Characters of a product's title: with them 500 lines stay well below the 400 KB an item may have."""
 
 _ORDER_WITHOUT_BUYER = (RefundFacts, OrderDeletedFacts)
-_NOBODY = frozenset({"", "0"})
+_ORDER_CHANGES = RefundFacts | OrderDeletedFacts | OrderStatusFacts
 _UNVERSIONED = frozenset({"", "0"})
 """Versions of a body without a date of its own, such as a cancelled sale of Color Me whose amounts are gone."""
 _ABOUT_NOBODY = frozenset(
@@ -128,13 +130,21 @@ def refs_of(event: Event, keys: KeyRing) -> tuple[Ref, ...]:
     email = rules.normalise_email(event.person.email)
     if email and rules.names_one_person(email):
         refs.add(address_ref(event.tenant, email, keys))
-    if event.person.line_user_id:
+    if event.person.line_user_id and _is_key(event.person.line_user_id):
         refs.add(line_ref(event.tenant, event.store, event.person.line_user_id, keys))
     phone = rules.normalise_phone(event.person.phone)
     if phone and not refs:
         refs.add(phone_ref(event.tenant, phone, names.name_key(event.person.last_name, event.person.first_name), keys))
     refs |= {anonymous_ref(event.source, event.store, key) for key in _anonymous_keys(event, bool(refs))}
     return tuple(sorted(refs, key=rules.ref_rank))
+
+
+def naming(event: Event, refs: Sequence[Ref], nobodys: Collection[Ref]) -> Sequence[Ref]:
+    """The refs by which an event is somebody's. What says no more than an address that is nobody's is about nobody; an
+    order or contract is kept all the same.
+    """
+    kept = isinstance(event.facts, OrderFacts | SubscriptionFacts | CartFacts | _ORDER_CHANGES)
+    return rules.naming(refs, nobodys) if kept else [ref for ref in refs if ref not in nobodys]
 
 
 def browsers(refs: Iterable[Ref]) -> tuple[tuple[Ref, ...], tuple[Ref, ...]]:
@@ -148,7 +158,11 @@ def browsers(refs: Iterable[Ref]) -> tuple[tuple[Ref, ...], tuple[Ref, ...]]:
 def _customer_ids(event: Event) -> Iterable[str]:
     facts = event.facts
     merged = (facts.kept_customer_id, facts.deleted_customer_id) if isinstance(facts, MergeFacts) else ()
-    return {known for known in (event.person.source_customer_id, *merged) if known} - _NOBODY
+    return {known for known in (event.person.source_customer_id, *merged) if known and _is_key(known)}
+
+
+def _is_key(text: str) -> bool:
+    return text != "0" and not rules.says_nothing(text)
 
 
 def _anonymous_keys(event: Event, known: bool) -> set[str]:
@@ -159,9 +173,10 @@ def _anonymous_keys(event: Event, known: bool) -> set[str]:
     if isinstance(facts, CartFacts):
         kind = "cart" if event.event_type is EventType.CART_UPDATED else "checkout"
         keys |= {f"{kind}/{facts.token}"} | ({f"cart/{facts.cart_token}"} if facts.cart_token else set())
+    keys = {key for key in keys if _is_key(key.partition("/")[2])}
     # Refunds and deletions name the order only, so an order is found by its number too. A file names the buyer in
     # every row: 70,000 refs less to write for a shop's history.
-    if not isinstance(facts, OrderFacts | RefundFacts | OrderDeletedFacts | OrderStatusFacts):
+    if not isinstance(facts, OrderFacts | _ORDER_CHANGES):
         return keys
     if event.source != "import" or not known:
         keys.add(f"order/{facts.order_id}")

@@ -3,8 +3,10 @@
     pk `{tenant}#{customer_id}`               sk `profile` (or an alias: `merged_into`; or a visitor, whose other rows
                                                  are in it), `order#…`, `cart#…`,
                                                  `subscription#…`, `visits`, `claims` (browsers), `link#…`,
-                                                 `evidence#…`, `consent#…` (current), `consentlog#…` (append only)
-    pk `{tenant}#ref#{ref}`                   sk `ref` → `customer_id`, and a `number` of theirs where it had one
+                                                 `evidence#…`, `nobody#…` (what they share with too many),
+                                                 `consent#…` (current), `consentlog#…` (append only)
+    pk `{tenant}#ref#{ref}`                   sk `ref` → `customer_id`, and a `number` of theirs where they had one;
+                                                 `nobody` where too many have it in common
     pk `{tenant}#suppressed#{channel}:{digest}` sk `suppressed`
     pk `{tenant}#command`                     sk `{command}#{event_id}`: what waits for an admin
     pk `{tenant}#review`                      sk `{one}+{other}`: two who may be one person
@@ -161,9 +163,9 @@ def profile_key(tenant: TenantId, customer_id: str) -> Key:
 
 
 def leads_to(row: Row) -> Key | None:
-    """The profile to which a ref or a former id leads; None where a row is neither."""
+    """The profile to which a ref or a former id leads; None where a row is neither, or names nobody."""
     who = row.fields.get("merged_into") or row.fields.get("customer_id")
-    return profile_key(TenantId(row.pk.partition("#")[0]), who) if who else None
+    return profile_key(TenantId(row.pk.partition("#")[0]), who) if who and not is_nobodys(row) else None
 
 
 def ref_key(tenant: TenantId, ref: str) -> Key:
@@ -219,6 +221,7 @@ def _rows(person: StoredPerson, historical: bool) -> dict[Key, Row]:
         *(row(f"consentlog#{key}", "consentlog", dump(each)) for key, each in record.consent_log.items()),
         *(row(f"link#{key}", "link", dump(each)) for key, each in record.decisions.items()),
         *(row(f"evidence#{key}", "link", dump(each), False) for key, each in record.evidence.items()),
+        *(nobodys_row(person, ref) for ref in record.nobodys),
         *(
             row(f"consent#{each.channel}#{each.store}", "consent", dump(each))
             for each in rules.consents(rules.standing(record).consent_log.values())
@@ -229,6 +232,11 @@ def _rows(person: StoredPerson, historical: bool) -> dict[Key, Row]:
     if record.visitors or record.claims:
         rows.append(row(_CLAIMS, _CLAIMS, dump(_Claims(dict(record.visitors), dict(record.claims)))))
     return {each.key: each for each in rows}
+
+
+def nobodys_row(person: StoredPerson, ref: Ref) -> Row:
+    """What somebody used is nobody's (ダミーの宛先)."""
+    return Row(person_pk(person.tenant, person.customer_id), f"nobody#{ref}", "link", rev=1)
 
 
 def _stamp(said: Said) -> str:
@@ -405,6 +413,8 @@ def _record(row: Row) -> Record:
             return Record(decisions={key: parse(Decision, row.body)})
         case "evidence":
             return Record(evidence={key: parse(Evidence, row.body)})
+        case "nobody":
+            return Record(nobodys=frozenset({Ref(key)}))
         case "visits":
             return Record(visits=_unpack_visits(row.body))
         case "claims":
@@ -482,6 +492,16 @@ def suppressible(person: StoredPerson) -> Mapping[str, str]:
 def named_in(row: Row) -> CustomerId:
     """Whom a ref's row names."""
     return CustomerId(row.fields["customer_id"])
+
+
+def as_nobodys(row: Row) -> Row:
+    """A ref's row when too many have it in common: it names nobody any more."""
+    return replace(row, rev=row.rev + 1, fields={**row.fields, "nobody": "yes"})
+
+
+def is_nobodys(row: Row) -> bool:
+    """Does a ref's row name nobody?"""
+    return "nobody" in row.fields
 
 
 def refs_in(row: Row) -> frozenset[Ref]:

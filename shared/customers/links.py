@@ -10,6 +10,9 @@ then on: it names neither. What came without a customer number (a guest's order)
 when it came: who said what by which key is not kept. Where the store itself says that two of its numbers are one, they
 are one for good: that is undone in the store.
 
+What more than ten customer numbers have in common is nobody's (ダミーの宛先): a shop types it where it knows none.
+It joins nobody and names nobody, and nobody is written to there.
+
 A browser (visitor cookie) is seen with whoever signs in, buys or answers in it: a family, a library, somebody who
 means harm. So a cookie joins nobody. What happened in it while nobody was known there is read with the first, by
 (time, event), of those who are known by a strong key; what others did there stays theirs. A cart of nobody known that
@@ -68,21 +71,45 @@ def joined_by_evidence(person: StoredPerson, people: People) -> list[StoredPerso
 
 
 def _sharing(person: StoredPerson, people: People) -> Iterator[tuple[Ref, StoredPerson]]:
-    """What a person has in common with whom: of three with one address each with each, whoever it was seen with."""
+    """What a person has in common with whom."""
     for ref in sorted(_shared(person)):
-        reached, pending = {person.customer_id}, [person]
-        while pending:
-            evidence = pending.pop().record.evidence.values()
-            ends = {end for each in evidence if ref in each.refs for end in (each.one, each.other)}
-            for other in _found(ends, people):
-                if other.customer_id not in reached:
-                    reached.add(other.customer_id)
-                    pending.append(other)
-                    yield ref, other
+        together = having(ref, person, people)
+        if not is_nobodys(ref, together):
+            yield from ((ref, other) for other in together[1:])
+
+
+def having(ref: Ref, person: StoredPerson, people: People) -> list[StoredPerson]:
+    """Everybody who has a ref in common with a person, the person first: of three each with each, whoever it was seen
+    with.
+    """
+    reached, pending = {person.customer_id: person}, [person]
+    while pending:
+        evidence = pending.pop().record.evidence.values()
+        ends = {end for each in evidence if ref in each.refs for end in (each.one, each.other)}
+        new = {each.customer_id: each for each in _found(ends, people) if each.customer_id not in reached}
+        reached |= new
+        pending += new.values()
+    return list(reached.values())
+
+
+def is_nobodys(ref: Ref, together: Sequence[StoredPerson]) -> bool:
+    """Do more customer numbers have this in common than may be one family (ダミーの宛先)?
+
+    Numbers only ever become more, and of those who come after it is known (`CustomerStore.disown`) each keeps that it
+    is nobody's: so the answer is the same in any order of arrival.
+    """
+    numbers = {each for person in together for each in person.record.refs if rules.has_account([each])}
+    return len(numbers) > rules.SHARED_BY_MOST or any(ref in each.record.nobodys for each in together)
+
+
+def nobodys(person: StoredPerson, people: People) -> set[Ref]:
+    """What a person used that is nobody's."""
+    shared = {ref for ref in _shared(person) if is_nobodys(ref, having(ref, person, people))}
+    return shared | person.record.nobodys
 
 
 def _shared(person: StoredPerson) -> set[Ref]:
-    return {ref for each in person.record.evidence.values() for ref in each.refs}
+    return {ref for each in person.record.evidence.values() for ref in each.refs} - person.record.nobodys
 
 
 def _found(ids: Iterable[CustomerId], people: People) -> list[StoredPerson]:
@@ -174,9 +201,10 @@ def whole(person: StoredPerson, people: People) -> StoredPerson:
     """A person with everybody who is read as one with them.
 
     What they have in common with somebody they were parted from names neither; and who refused mail to a shared address
-    refused it for both.
+    refused it for both. What is nobody's names nobody, and nobody is written to there.
     """
     together = read_with(person, people)
+    not_theirs = {ref for each in together for ref in nobodys(each, people)}
     one, ids = as_one(together), {each.customer_id for each in together}
     apart = [
         (ref, other)
@@ -184,12 +212,13 @@ def whole(person: StoredPerson, people: People) -> StoredPerson:
         for ref, other in _sharing(each, people)
         if other.customer_id not in ids and are_parted(each, other, people)
     ]
-    if not apart:
+    if not (apart or not_theirs):
         return one
     weak = {ref for ref, _ in apart}
     refused = [_refusals(each, weak) for _, other in apart for each in read_with(other, people)]
     refusing = rules.join([one.record, *(Record(consent_log=said) for said in refused)])
-    return replace(one, record=replace(refusing, refs=one.record.refs - weak))
+    named = replace(refusing, refs=one.record.refs - weak - not_theirs)
+    return replace(one, record=rules.without_addresses(named, not_theirs))
 
 
 def _refusals(person: StoredPerson, refs: Iterable[Ref]) -> dict[str, ConsentEntry]:

@@ -314,6 +314,8 @@ class Record:
     """By pair of persons."""
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     """By pair of persons, with both."""
+    nobodys: frozenset[Ref] = frozenset()
+    """What they used and so many customer numbers have in common that it is nobody's (ダミーの宛先)."""
     visitors: Mapping[str, Claim] = field(default_factory=dict)
     """The browsers this person was seen in, by visitor ref: the earliest claim of each."""
     claims: Mapping[str, Claim] = field(default_factory=dict)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from shared.core.ids import CustomerId, Ref, digest
 from shared.customers.model import (
@@ -38,6 +38,13 @@ VISITS_KEPT = 50
 CLAIMS_KEPT = 200
 """Browsers of a person, and persons of a browser: a terminal in a library must not grow without end."""
 
+SHARED_BY_MOST = 10
+"""Customer numbers that may have an address or a cart in common: what more of them share is nobody's (ダミーの宛先).
+
+A family in each of a shop's carts and malls stays below it, and one that is taken for nobody's loses a mail, while one
+that is taken for somebody's makes one person of thousands.
+"""
+
 VISITOR = "visitor"
 """Kind of the ref of a visitor's cookie. It never joins anybody: see `links.py`."""
 
@@ -56,9 +63,14 @@ _MASKED_DOMAINS = ("marketplace.amazon.co.jp", "marketplace.amazon.com", "fw.rak
 """Malls forward these to the buyer; one address is one order there, not one person."""
 
 
+_NOTHING = frozenset({"", "-", "none", "null", "nil", "nan", "undefined", "n/a", "なし", "無し", "不明", "未登録"})
+"""What forms, exports and scripts write where there is nothing."""
+_LONG = 20
+
+
 # --- addresses -------------------------------------------------------------------------------------------------------
 def normalise_email(text: str | None) -> str | None:
-    """The address as it is written to, or None when nobody can be reached there (empty, `@dummy.dummy`).
+    """The address as it is written to, or None when nobody can be reached there (empty, `@dummy.dummy`, `.invalid`).
 
     Only the domain is lower-cased: old docomo and au addresses (`a..b@docomo.ne.jp`) break RFC 5321 and are real.
     """
@@ -67,7 +79,7 @@ def normalise_email(text: str | None) -> str | None:
     plain = unicodedata.normalize("NFKC", text) if _FULL_WIDTH.search(text) else text
     local, _, domain = plain.strip().rpartition("@")
     domain = domain.lower()
-    if not local or not _DOMAIN.fullmatch(domain) or domain == "dummy.dummy":
+    if not local or not _DOMAIN.fullmatch(domain) or domain == "dummy.dummy" or domain.endswith(".invalid"):
         return None
     if len(local) + len(domain) >= _MAX_EMAIL or " " in local or not local.isprintable():
         return None
@@ -101,11 +113,19 @@ def normalise_phone(text: str | None) -> str | None:
 def _international(digits: str) -> str | None:
     if digits.startswith("81"):
         return _japanese(digits[2:].removeprefix("0"))
-    return f"+{digits}" if 8 <= len(digits) <= 15 and not digits.startswith("0") else None
+    return f"+{digits}" if 8 <= len(digits) <= 15 and not digits.startswith("0") and len(set(digits)) > 1 else None
 
 
 def _japanese(national: str) -> str | None:
-    return f"+81{national}" if len(national) in {9, 10} and not national.startswith("0") else None
+    if len(national) not in {9, 10} or national.startswith("0"):
+        return None
+    # 0999999999 is typed where there is no number.
+    return f"+81{national}" if len(set(national)) > 1 else None
+
+
+def says_nothing(text: str) -> bool:
+    """Is this what stands where there is nothing (`null`, `なし`)? As a key it would make one person of everybody."""
+    return len(text) < _LONG and unicodedata.normalize("NFKC", text).strip().casefold() in _NOTHING
 
 
 # --- who -------------------------------------------------------------------------------------------------------------
@@ -127,6 +147,14 @@ def is_strong(ref: Ref) -> bool:
 def has_account(refs: Iterable[str]) -> bool:
     """Is there a customer number of a store among them? Two of those become one by a link that can be cut."""
     return any(ref.startswith("customer:") for ref in refs)
+
+
+def naming(refs: Sequence[Ref], nobodys: Collection[Ref]) -> Sequence[Ref]:
+    """The refs by which an order is somebody's: not what is nobody's (ダミーの宛先), unless it says nothing else.
+
+    Then it stays with whoever said that first, so that nothing is lost.
+    """
+    return [ref for ref in refs if ref not in nobodys] or refs
 
 
 def is_visitor_ref(ref: str) -> bool:
@@ -259,6 +287,7 @@ def join(records: Iterable[Record]) -> Record:
         consent_log=_merged(merge_entries, (record.consent_log for record in records)),
         decisions=_merged(latest, (record.decisions for record in records)),
         evidence=_merged(_shown, (record.evidence for record in records)),
+        nobodys=frozenset().union(*(record.nobodys for record in records)),
         visitors=earliest_claims(record.visitors for record in records),
         claims=earliest_claims(record.claims for record in records),
         erased_at=erased_at,
@@ -361,6 +390,18 @@ _CARD_FIELDS = {
     "phone": "phone_ref",
     "line_user_id": "line_ref",
 }
+
+
+def without_addresses(record: Record, refs: Collection[str]) -> Record:
+    """A record without the addresses behind these refs: nobody is reached there, and nothing is sent."""
+    beside = {name: ref for name, ref in _CARD_FIELDS.items() if ref}
+
+    def kept(card: Card) -> Card:
+        gone = {name: ref for name, ref in beside.items() if getattr(card, ref) in refs}
+        without: dict[str, Any] = {**dict.fromkeys(gone), **dict.fromkeys(gone.values(), "")}
+        return replace(card, **without) if gone else card
+
+    return replace(record, cards={key: kept(card) for key, card in record.cards.items()})
 
 
 def _weight(item: tuple[str, Said]) -> tuple[bool, datetime, str, str]:

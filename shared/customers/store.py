@@ -18,12 +18,15 @@ from shared.customers.items import (
     ChangedRow,
     StoredPerson,
     address_of,
+    as_nobodys,
     cards_in,
     content_rows,
     dump,
+    is_nobodys,
     ledger_entry,
     named_by,
     named_in,
+    nobodys_row,
     person_of,
     person_pk,
     profile_key,
@@ -284,11 +287,21 @@ class CustomerStore:
     # --- what the fold reads and writes ---
     def refs(self, tenant: TenantId, refs: Iterable[Ref]) -> dict[Ref, CustomerId]:
         """Whom these refs name; refs that name nobody are missing."""
-        return {ref: named_in(row) for ref, row in self.pointers(tenant, refs).items()}
+        return {ref: named_in(row) for ref, row in self.pointers(tenant, refs).items() if not is_nobodys(row)}
 
     def pointers(self, tenant: TenantId, refs: Iterable[Ref]) -> dict[Ref, Row]:
-        """The same as the rows that say it."""
+        """The rows that say it, also of refs that name nobody any more."""
         return {named_by(row): row for row in self.rows.get(ref_key(tenant, ref) for ref in refs).values()}
+
+    def disown(self, tenant: TenantId, ref: Ref, holders: Iterable[StoredPerson]) -> None:
+        """A ref names nobody from now on: that stands with the ref and with everybody who has it in common, at once.
+
+        Raises ConflictError when somebody else did it meanwhile.
+        """
+        row = self._one(ref_key(tenant, ref))
+        if row is not None and not is_nobodys(row):
+            marks = [Put(nobodys_row(each, ref)) for each in holders]
+            self.rows.transact([Put(as_nobodys(row), expected=row.rev), *marks[: MAX_WRITES - 1]])
 
     def load(self, tenant: TenantId, customer_id: CustomerId) -> StoredPerson | None:
         """A person with all rows, by any id they ever had; None when there is none.

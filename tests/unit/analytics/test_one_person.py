@@ -15,9 +15,10 @@ from shared.analytics.archive import archive_states
 from shared.analytics.definitions import Definitions
 from shared.analytics.lake import MemoryObjects
 from shared.analytics.meaning import every_analysis
-from shared.analytics.schema import ORDER_STATES, PERSON_IDS
+from shared.analytics.schema import ORDER_STATES, PERSON_IDS, PERSON_LINKS
 from shared.core.ids import CustomerId
 from shared.customers.fold import apply
+from shared.customers.rules import SHARED_BY_MOST
 from shared.customers.store import MemoryCustomerStore
 from shared.ingest.model import Event
 from tests.amount import amount
@@ -124,3 +125,17 @@ def test_an_order_that_went_from_one_number_to_another_is_one_order_until_they_a
         archive.catch_up()
         assert archive.told() == archive.live()
         assert len(archive.live()) == (1 if joined else 2)
+
+
+def test_whoever_was_one_by_an_address_that_turns_out_to_be_nobodys_is_told_apart_in_the_lake_too() -> None:
+    archive, chance = Archive(), random.Random(2)
+    keyed = [an_order(f"o{n}", n, person=a_person(f"b{n}", "dummy@shop.example")) for n in range(SHARED_BY_MOST + 2)]
+    archive.hear(keyed[:SHARED_BY_MOST], chance)
+    archive.catch_up()
+    assert len(archive.told()) == 1
+    archive.hear(keyed[SHARED_BY_MOST:], chance)
+    archive.catch_up()
+    assert archive.told() == archive.live()
+    assert len(archive.told()) == len(keyed)
+    links = [each for each in held(archive.lake, PERSON_LINKS, TENANT).to_pylist() if each["ref"].startswith("email:")]
+    assert max(links, key=lambda each: (each["written_at"], each["sequence"]))["removed"]

@@ -53,6 +53,7 @@ def test_an_address_is_kept_as_it_is_written_to(written: str, kept: str) -> None
 @pytest.mark.parametrize(
     "written",
     [
+        *("none", "n/a", "なし", "不明", "dummy@shop.invalid"),
         *("", " ", None, "taro", "taro@", "@example.jp", "taro@localhost", "12345@dummy.dummy", "x@DUMMY.dummy"),
         *("ta ro@example.jp", "taro@example..jp", "taro@exa mple.jp", "ta\nro@example.jp", "a" * 250 + "@example.jp"),
     ],
@@ -85,7 +86,13 @@ def test_a_phone_number_is_read_as_japanese_unless_it_says_otherwise(written: st
     assert rules.normalise_phone(written) == kept
 
 
-@pytest.mark.parametrize("written", ["", None, "12345", "0", "000-0000-0000", "1" * 200, "なし", "+0123456789"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("", None, "12345", "0", "000-0000-0000", "1" * 200, "なし", "+0123456789"),
+        *("00000000000", "11111111111", "0999999999", "+99999999999"),
+    ],
+)
 def test_what_rings_nowhere_is_no_phone_number(written: str | None) -> None:
     assert rules.normalise_phone(written) is None
 
@@ -95,6 +102,12 @@ def test_normalising_any_text_twice_is_normalising_it_once(text: str) -> None:
     email, phone = rules.normalise_email(text), rules.normalise_phone(text)
     assert email is None or rules.normalise_email(email) == email
     assert phone is None or rules.normalise_phone(phone) == phone
+
+
+@pytest.mark.parametrize("written", ["", "0", "null", "None", " undefined ", "ｎｕｌｌ", "なし", "不明", "N/A", "-"])
+def test_what_stands_where_there_is_nothing_is_no_key(written: str) -> None:
+    person = a_person(written, written, phone=written, line_user_id=written, anonymous_ids=(f"cart/{written}",))
+    assert refs_of(an_order("o1", 1, person=person, cart=written), KEYS) == refs_of(an_order("o1", 1), KEYS)
 
 
 # --- joining ---------------------------------------------------------------------------------------------------------

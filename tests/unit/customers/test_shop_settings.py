@@ -12,10 +12,13 @@ from infra.cli import shop as command
 from infra.cli.session import Deployment
 from shared.core.errors import MatakiteError, MisconfiguredError, RejectedError
 from shared.core.ids import TenantId
+from shared.core.keys import KeyRing
 from shared.core.shop import parse_shop
+from shared.customers.nobodys import named
 from shared.delivery.account import may_send_from
 from shared.delivery.policy import contact_policy
 from shared.delivery.sender import sender_of
+from tests.unit.customers.world import KEYS
 
 
 class ParameterNotFoundError(Exception):
@@ -43,9 +46,12 @@ class Parameters:
 
 @dataclass(frozen=True)
 class LocalDeployment(Deployment):
-    """A deployment whose only service is SSM."""
+    """A deployment whose only service is SSM, and its keys."""
 
     parameters: Parameters = field(default_factory=Parameters)
+
+    def keys(self) -> KeyRing:
+        return KEYS
 
     def client(self, service: str) -> Any:
         assert service == "ssm"
@@ -89,6 +95,16 @@ def test_what_is_not_given_stays(local: LocalDeployment) -> None:
     assert "喫茶みほん" in local.parameters.kept["/matakite/shops/kissa"]
 
 
+def test_what_is_nobodys_is_kept_as_a_digest_beside_what_was_said_before(local: LocalDeployment) -> None:
+    shop = command.save_shop(local, "kissa", {})
+    for said in (["dummy@shop.example"], ["090-1234-5678", "dummy@shop.example"]):
+        shop = command.add_nobodys(local, shop, said)
+    assert len(named(shop)) == 2
+    assert "dummy@" not in local.parameters.kept["/matakite/shops/kissa"]
+    with pytest.raises(RejectedError, match="somebody could have"):
+        command.add_nobodys(local, shop, ["なし"])
+
+
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
@@ -106,6 +122,7 @@ def test_what_is_not_given_stays(local: LocalDeployment) -> None:
         ({"sections.delivery.best_hour": "20"}, "best_hour"),
         ({"sections.delivery.budget": {"line": "much"}}, "budget.line"),
         ({"sections.analytics.loyal": 3}, "loyal"),
+        ({"sections.customers.nobody": "dummy@shop.example"}, "customers.nobody"),
     ],
 )
 def test_a_wrong_setting_is_named_and_nothing_stored(
@@ -127,6 +144,7 @@ def test_an_id_that_could_not_be_a_key_is_refused(local: LocalDeployment, tenant
     [
         ("delivery.cap_per_day=2", ("sections.delivery.cap_per_day", 2)),
         ("delivery.cap_per_week=null", ("sections.delivery.cap_per_week", None)),
+        ("customers.nobody=[]", ("sections.customers.nobody", [])),
         ('delivery.quiet_hours.email=["22:00","08:00"]', ("sections.delivery.quiet_hours.email", ["22:00", "08:00"])),
         ("delivery.shop_url=https://x.example.com", ("sections.delivery.shop_url", "https://x.example.com")),
     ],

@@ -17,6 +17,7 @@ from shared.analytics.lake import MemoryObjects
 from shared.analytics.parquet import decode
 from shared.analytics.schema import COUPON_CODES
 from shared.core.errors import RejectedError
+from shared.core.keys import KeyRing, derive_key_ring
 from shared.delivery.coupons.codes import make_codes, read_codes
 from shared.delivery.coupons.issue import Book, Coupons, Terms, checked_campaign
 from shared.delivery.coupons.store import MemoryCoupons
@@ -110,13 +111,8 @@ def test_made_codes_are_in_the_carts_file_before_anybody_gets_one(
     desk: CouponDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Cloud:
-        outputs = {"KeysSecret": "keys"}  # noqa: RUF012
-
-        def client(self, _service: str) -> Any:
-            return self
-
-        def get_secret_value(self, **_: str) -> dict[str, str]:
-            return {"SecretString": '{"master": "a master key that exists in tests only"}'}
+        def keys(self) -> KeyRing:
+            return derive_key_ring("a master key that exists in tests only")
 
     monkeypatch.setattr(coupon, "connect", Cloud)
     monkeypatch.setattr(coupon, "open_coupons", lambda _deployment, _shop: desk)
