@@ -138,8 +138,8 @@ ABOUT = About(
     carts="購入処理中 orders, with the mail address once it is typed; without a link back",
     signature="hex HMAC-SHA256 of the raw body; a connection without a secret is refused",
     dedupe="none sent: digest of connection, notice and minute of receipt; then `update_date`",
-    limits="never retries, and tells nothing that a batch or SQL changed: the hourly poll finds it; numbers of the "
-    "order statuses are unconfirmed, names are preferred",
+    limits="never retries, and tells nothing that a batch or SQL changed: the hourly poll finds it; the name of "
+    "an order status goes before its number",
     webhook=True,
 )
 
