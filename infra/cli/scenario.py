@@ -36,6 +36,7 @@ from shared.scenarios.language.words import format_duration
 from shared.scenarios.model import Scenario
 from shared.scenarios.move import movable
 from shared.scenarios.read import PRESETS, InvalidScenarioError, read_file, read_presets
+from shared.scenarios.sense import nearest
 
 app = typer.Typer(name="scenario", help="Check and list scenarios / シナリオ", no_args_is_help=True)
 app.add_typer(places.app)
@@ -55,7 +56,9 @@ _PARTS = {
 
 @app.command()
 def check(
-    files: Annotated[list[Path] | None, typer.Argument(help="Scenario files; without, all presets.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(exists=True, dir_okay=False, help="Scenario files; without, all presets.")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show examples that pass, too.")] = False,
 ) -> None:
     """Read, compile, look for the templates and run the examples. Exit status 1 when anything is wrong."""
@@ -91,7 +94,7 @@ def show(scenario_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
 
 
 @app.command()
-def test(file: Annotated[Path, typer.Argument(exists=True)]) -> None:
+def test(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) -> None:
     """Play the examples of one file and show each."""
     with compiled_templates() as templates:
         if not _check(file, templates, verbose=True):
@@ -109,7 +112,7 @@ def diff(scenario_id: Annotated[str, typer.Argument(metavar="ID")], file: Path) 
 
 @app.command()
 def publish(
-    file: Annotated[Path, typer.Argument(exists=True)],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
     move: Annotated[bool, typer.Option("--move", help="Show who inside can go on by this version.")] = False,
     audience: Annotated[bool, typer.Option(help="Compare whom both versions reach over the recorded events.")] = True,
     shop: OfShop = None,
@@ -160,10 +163,34 @@ def compiled_templates(source: Path = render.ROOT) -> Iterator[TemplateStore]:
         yield TemplateStore(root)
 
 
-def missing_templates(scenario: Scenario, source: Path = render.ROOT) -> list[str]:
-    """Files of templates that the scenario sends and that do not exist."""
-    wanted = [source / send.template / part for send in scenario.messages() for part in parts_of(send)]
-    return [str(path.relative_to(source)) for path in wanted if not path.exists()]
+def missing_templates(scenario: Scenario, file: Path, source: Path = render.ROOT) -> list[Mistake]:
+    """Templates that the scenario sends and that do not exist, or not for all of its channels."""
+    mistakes = []
+    for send in scenario.messages():
+        if missing := [part for part in parts_of(send) if not (source / send.template / part).exists()]:
+            known = lint.template_names(source)
+            near = nearest(send.template, known) or "`matakite mail list` shows all there are"
+            said = ("there is no such template", near)
+            if send.template in known:
+                said = (f"lacks {', '.join(missing)}", f"Write it, or send by another channel than {send.channel[0]}")
+            mistakes.append(_of_template(send, file, *said))
+    return mistakes
+
+
+def misused(scenario: Scenario, file: Path, source: Path = render.ROOT) -> list[Mistake]:
+    """Templates sent for another purpose than they were written for: an advertisement needs consent."""
+    written = [(send, lint.read_meta(source / send.template).purpose) for send in scenario.sends()]
+    return [
+        _of_template(send, file, f"is written as {purpose}, and sent as {send.purpose}", f"Send it as {purpose}")
+        for send, purpose in written
+        if purpose is not send.purpose
+    ]
+
+
+def _of_template(send: Send, file: Path, reason: str, suggestion: str) -> Mistake:
+    lines = file.read_text("utf-8").splitlines()
+    line = next((number for number, text in enumerate(lines, 1) if send.template in text), 1)
+    return Mistake(file.name, line, f"template {send.template}", reason, suggestion)
 
 
 def parts_of(send: Send) -> list[str]:
@@ -174,16 +201,13 @@ def parts_of(send: Send) -> list[str]:
 def unprovided(scenario: Scenario, file: Path, source: Path = render.ROOT) -> list[Mistake]:
     """Variables of templates that nothing in this scenario brings."""
     mistakes = []
-    lines = file.read_text("utf-8").splitlines()
     for send in scenario.messages():
         given = provided(scenario, send)
         parts = [source / send.template / part for part in parts_of(send)]
         used = set().union(*(lint.used_variables(part) for part in parts if part.exists()))
-        line = next((number for number, text in enumerate(lines, 1) if send.template in text), 1)
         for name in sorted(used - given):
             reason = f"uses {name!r}, which {scenario.entry.event.value} does not bring"
-            known = ", ".join(sorted(given))
-            mistakes.append(Mistake(file.name, line, f"template {send.template}", reason, f"There are {known}"))
+            mistakes.append(_of_template(send, file, reason, f"There are {', '.join(sorted(given))}"))
     return mistakes
 
 
@@ -194,9 +218,9 @@ def naming(scenario: Scenario, source: Path = render.ROOT) -> list[Mistake]:
 
 
 def _check_templates(scenario: Scenario, file: Path) -> None:
-    if missing := missing_templates(scenario):
-        raise RejectedError(f"templates are missing: {', '.join(missing)}")
-    if mistakes := [*unprovided(scenario, file), *naming(scenario)]:
+    if missing := missing_templates(scenario, file):
+        raise InvalidScenarioError(missing)
+    if mistakes := [*misused(scenario, file), *unprovided(scenario, file), *naming(scenario)]:
         raise InvalidScenarioError(mistakes)
 
 

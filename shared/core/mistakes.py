@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from shared.core.errors import RejectedError
 
+SHOWN = 20
+"""Mistakes of a file that are told at once: a screen."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
@@ -29,4 +32,6 @@ class InvalidFileError(RejectedError):
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = sorted(set(mistakes), key=lambda each: (each.file, each.line, each.field))
-        super().__init__("\n".join(map(str, self.mistakes)))
+        more = len(self.mistakes) - SHOWN
+        rest = [f"… and {more} more: mend these first"] if more > 0 else []
+        super().__init__("\n".join([*map(str, self.mistakes[:SHOWN]), *rest]))

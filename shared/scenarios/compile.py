@@ -58,8 +58,6 @@ Machine = dict[str, Any]
 PARK_AFTER = 3
 """Attempts after which a person on whom a step breaks is put aside (`attempt` of the step's input)."""
 MAX_STATES = 600
-MAX_WAIT = timedelta(days=360)
-"""A Standard execution lives a year at most."""
 
 MANY = -1
 """What a send answers for `defer_seconds` when it is asked about a whole cohort of many batches."""
@@ -122,8 +120,6 @@ def compile_scenario(
             f"scenario {scenario.id} compiles to {count} states, more than {MAX_STATES}: "
             "every branch repeats what follows it in each arm; put branches last, or use fewer arms"
         )
-    if (wait := longest_wait(scenario.steps)) > MAX_WAIT:
-        raise RejectedError(f"scenario {scenario.id} waits {format_duration(wait)} in all, more than 360d")
     return machine
 
 
@@ -135,22 +131,6 @@ def count_states(machine: Machine) -> int:
         for part in [*state.get("Branches", ()), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])]
     ]
     return len(machine["States"]) + sum(inner)
-
-
-def longest_wait(steps: tuple[Step, ...]) -> timedelta:
-    """The waits on the slowest way through."""
-    total = timedelta(0)
-    for step in steps:
-        match step:
-            case Wait():
-                total += step.longest
-            case WaitFor():
-                total += step.timeout + max(longest_wait(path) for _, path in step.paths())
-            case Branch() | Split():
-                total += max(longest_wait(path) for _, path in step.paths())
-            case _:
-                pass
-    return total
 
 
 @dataclass

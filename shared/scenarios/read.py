@@ -6,20 +6,19 @@ Used where scenarios are written, checked and compiled; no Lambda reads YAML.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
+from shared.core.lined_yaml import Lines, Path_, dotted, read_lined, read_utf8
 from shared.core.mistakes import InvalidFileError, Mistake
-from shared.scenarios.language.steps import (
-    KINDS,
-)
+from shared.scenarios.language.steps import KINDS, Moment
 from shared.scenarios.language.words import Part, format_duration
 from shared.scenarios.model import Scenario
-from shared.scenarios.sense import Path_, nearest, sense
+from shared.scenarios.sense import nearest, sense
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -43,7 +42,11 @@ def read_presets(folder: Path = PRESETS) -> list[Scenario]:
 
 def read_file(path: Path) -> Scenario:
     """The scenario of one file, which is named after its id."""
-    scenario = read_text(path.read_text("utf-8"), str(path.name))
+    try:
+        text = read_utf8(path)
+    except InvalidFileError as error:
+        raise InvalidScenarioError(error.mistakes) from None
+    scenario = read_text(text, path.name)
     if scenario.id != path.stem:
         reason = f"the file is called {path.name}, the scenario {scenario.id}"
         raise InvalidScenarioError([Mistake(path.name, 1, "id", reason, "Give both the same name")])
@@ -52,104 +55,52 @@ def read_file(path: Path) -> Scenario:
 
 def read_text(text: str, file: str = "scenario.yaml") -> Scenario:
     """The scenario a text describes. Raises InvalidScenarioError."""
-    lines, document = _load(text, file)
+    try:
+        lines, document = read_lined(text, file)
+    except InvalidFileError as error:
+        raise InvalidScenarioError(error.mistakes) from None
+    if not isinstance(document, dict):
+        said = Mistake(file, 1, "-", "a scenario is a mapping", "Begin with `id:`, `title:`, `entry:`, `steps:`")
+        raise InvalidScenarioError([said])
     try:
         scenario = Scenario.model_validate(document)
     except ValidationError as error:
-        raise InvalidScenarioError(_mistake(file, lines, item) for item in error.errors()) from None
-    if mistakes := [Mistake(file, lines.at(path), _dotted(path), *said) for path, *said in sense(scenario)]:
+        raise InvalidScenarioError(_mistake(file, lines, item) for item in _causes(error.errors())) from None
+    if mistakes := [Mistake(file, lines.at(path), dotted(path), *said) for path, *said in sense(scenario)]:
         raise InvalidScenarioError(mistakes)
     return scenario
-
-
-# --- YAML, with the line of everything ----------------------------------------------------------------------------
-
-
-class _Words(yaml.SafeLoader):
-    """YAML 1.2's idea of plain words: `on` and `off` are words here, and a date is text until the model reads it."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 - this is how PyYAML is told
-        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":timestamp"))]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-_Words.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(true|false)$"), list("tf"))
-
-
-class _Lines:
-    """Line of every value by its path."""
-
-    def __init__(self) -> None:
-        self._found: dict[Path_, int] = {(): 1}
-
-    def note(self, path: Path_, line: int) -> None:
-        self._found[path] = line
-
-    def at(self, path: Path_) -> int:
-        """The line of a path, or of the nearest thing above it that exists."""
-        while path not in self._found:
-            path = path[:-1]
-        return self._found[path]
-
-    def known(self, path: Path_) -> bool:
-        return path in self._found
-
-
-_PUNCTUATION = "Look at the indentation and brackets; a text with `: ` or `#` in it needs quotes"
-
-
-def _load(text: str, file: str) -> tuple[_Lines, Any]:
-    lines = _Lines()
-    try:
-        node = yaml.compose(text, Loader=_Words)
-        _note(node, (), lines, file)
-        document = yaml.load(text, Loader=_Words)  # noqa: S506 - a subclass of SafeLoader
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InvalidScenarioError([Mistake(file, line, "-", f"not YAML: {error.problem}", _PUNCTUATION)]) from None
-    except yaml.YAMLError as error:
-        raise InvalidScenarioError([Mistake(file, 1, "-", f"not YAML: {error}", _PUNCTUATION)]) from None
-    if not isinstance(document, dict):
-        raise InvalidScenarioError(
-            [Mistake(file, 1, "-", "a scenario is a mapping", "Begin with `id:`, `title:`, `entry:`, `steps:`")]
-        )
-    return lines, document
-
-
-def _note(node: yaml.Node | None, path: Path_, lines: _Lines, file: str) -> None:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            name = str(key.value)
-            if lines.known((*path, name)):
-                said = Mistake(
-                    file, key.start_mark.line + 1, _dotted((*path, name)), "is given twice", "Remove one of them"
-                )
-                raise InvalidScenarioError([said])
-            lines.note((*path, name), key.start_mark.line + 1)
-            _note(value, (*path, name), lines, file)
-    elif isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            lines.note((*path, number), value.start_mark.line + 1)
-            _note(value, (*path, number), lines, file)
 
 
 # --- what pydantic found --------------------------------------------------------------------------------------------
 
 
-def _mistake(file: str, lines: _Lines, error: Any) -> Mistake:
+def _causes(errors: Sequence[Any]) -> Iterator[Any]:
+    """Without the lists that are too short because of a mistake in one of their items."""
+    wrong = [error["loc"] for error in errors]
+    for error in errors:
+        own = error["loc"]
+        if error["type"] != "too_short" or not any(loc[: len(own)] == own and loc != own for loc in wrong):
+            yield error
+
+
+def _mistake(file: str, lines: Lines, error: Any) -> Mistake:
     path = _clean(error["loc"], lines)
     reason, suggestion = _say(error)
-    return Mistake(file, lines.at(path), _dotted(path), reason, suggestion)
+    hint = "" if path[-1:] and path[-1] in _FREE else lines.full_width(lines.at(path))
+    return Mistake(file, lines.at(path), dotted(path), reason, f"{suggestion}. {hint}" if hint else suggestion)
 
 
-def _clean(loc: Path_, lines: _Lines) -> Path_:
+_FREE = ("title", "notes", "note")
+"""Where any sign may stand."""
+
+
+def _clean(loc: Path_, lines: Lines) -> Path_:
     """The path in the file: without the tags pydantic puts in for unions."""
     path: Path_ = ()
     for position, part in enumerate(loc):
         last = position == len(loc) - 1
         after_number = position > 0 and isinstance(loc[position - 1], int)
-        if after_number and (part in KINDS or part in {"ExpectSend", "ExpectSkip"}):
+        if after_number and (part in KINDS or part == "skip"):
             continue
         if part in _TAGS and not lines.known((*path, part)):
             continue
@@ -163,28 +114,50 @@ _TAGS = frozenset({"duration", "until", "moment", "rule", "condition"})
 
 
 def _say(error: Any) -> tuple[str, str]:
+    got = repr(error["input"])[:_SHOWN]
     match error["type"]:
         case "missing":
             return "is missing", f"Add `{error['loc'][-1]}`"
         case "extra_forbidden":
             word = str(error["loc"][-1])
-            return "is not a word of the scenario language", nearest(word, _fields()) or f"Remove `{word}`"
+            hint = nearest(word, _fields() - {word})
+            return "is not a word of the scenario language", hint or f"Remove `{word}`"
         case "enum" | "literal_error":
             allowed = [word.strip(" '") for word in str(error["ctx"]["expected"]).replace(" or ", ", ").split(",")]
             hint = nearest(str(error["input"]), allowed) or "Choose one of them"
-            return f"{error['input']!r} is not one of {', '.join(allowed)}", hint
+            return f"{got} is not one of {', '.join(allowed)}", hint
         case "step":
             keys = list(error["input"]) if isinstance(error["input"], dict) else []
             hints = [hint for key in keys if (hint := nearest(str(key), KINDS))]
             return error["msg"], hints[0] if hints and not set(keys) & set(KINDS) else "Begin each with one of them"
         case "value_error":
-            return str(error["ctx"]["error"]), "Write it like that"
+            return str(error["ctx"]["error"]), nearest(str(error["input"]), Moment) or "Write it like that"
         case "string_pattern_mismatch":
-            return f"{error['input']!r} must match {error['ctx']['pattern']}", "Use small letters, digits and `_`"
+            return f"{got} must match {error['ctx']['pattern']}", "Use small letters, digits and `_`"
+        case "too_short":
+            least, has = error["ctx"]["min_length"], error["ctx"]["actual_length"]
+            return f"needs at least {least} item{'s' * (least > 1)}, has {has}", "Add what belongs here, or remove it"
+        case kind if wanted := next((each for begin, each in _KINDS.items() if kind.startswith(begin)), None):
+            return f"must be {wanted[0]}, got {got}", wanted[1]
         case _:
             said = _TIMEDELTA.sub(lambda found: _span(found[1] or "days", int(found[2])), str(error["msg"]))
             return said, "The words and their limits: `shared/scenarios/model.py`"
 
+
+_SHOWN = 60
+_WORDS = ("words with values", "Write it such as `ordered: {}`")
+_KINDS = {
+    "tuple_type": ("a list", "Write `[a, b]`, or a line that begins with `- ` for each"),
+    "string_type": ("a text", "Put it in quotes"),
+    "int_": ("a whole number", "Write digits, without quotes and without a unit"),
+    "float_": ("a number", "Write digits, without quotes and without a unit"),
+    "bool_": ("true or false", "Write `true` or `false`"),
+    "date_from": ("a day that exists", "Write it such as 2026-12-24"),
+    "datetime_": ("a time that exists", 'Write it such as "2026-12-24 10:00"'),
+    "dict_type": _WORDS,
+    "model_": _WORDS,
+}
+"""How pydantic calls what was not one → what it must be, and how that is written."""
 
 _TIMEDELTA = re.compile(r"datetime\.timedelta\((?:(days|seconds)=)?(\d+)\)")
 
@@ -195,7 +168,3 @@ def _span(unit: str, number: int) -> str:
 
 def _fields() -> set[str]:
     return {field.alias or name for part in Part.__subclasses__() for name, field in part.model_fields.items()}
-
-
-def _dotted(path: Path_) -> str:
-    return ".".join(map(str, path)) or "-"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from difflib import get_close_matches
 
-from shared.scenarios.language.conditions import Condition
+from shared.core.lined_yaml import Path_
+from shared.scenarios.language.conditions import AttributeIs, Condition, Numbers
 from shared.scenarios.language.entries import BELONGS, NEEDS, Entry, Trigger
 from shared.scenarios.language.examples import ENTRY, ExpectSend, ExpectSkip
 from shared.scenarios.language.steps import (
@@ -28,9 +30,8 @@ from shared.scenarios.language.steps import (
     walk,
 )
 from shared.scenarios.language.words import format_duration
-from shared.scenarios.model import REASONS, ExitRule, Scenario
+from shared.scenarios.model import REASONS, ExitRule, Period, Scenario
 
-Path_ = tuple[str | int, ...]
 Said = tuple[Path_, str, str]
 """Where, what is wrong, and what to do."""
 
@@ -38,14 +39,76 @@ Said = tuple[Path_, str, str]
 def sense(scenario: Scenario) -> Iterator[Said]:
     """Everything in a file that no one word is wrong about."""
     yield from _entry(scenario)
+    if (places := count_places(scenario.steps)) > MAX_PLACES:
+        reason = f"comes to {places} steps, more than {MAX_PLACES}: every branch repeats what follows it in each arm"
+        yield ("steps",), reason, "Put branches last, or use fewer arms"
+        return
+    if (wait := longest_wait(scenario.steps)) > MAX_WAIT:
+        yield ("steps",), f"waits {wait.days}d in all, more than {MAX_WAIT.days}d", "Shorten the waits"
     yield from _names(scenario.steps, ("steps",), {})
     yield from _path(scenario.steps, ("steps",), ends=True)
     yield from _reactions(scenario)
     if not scenario.sends():
         yield ("steps",), "nothing is ever sent", "Add a `send` step"
-    if (period := scenario.period) and period.from_ and period.until and period.from_ > period.until:
-        yield ("period",), "ends before it begins", "Exchange `from` and `until`"
+    for number, rule in enumerate(scenario.exit_when):
+        if rule in scenario.exit_when[:number]:
+            yield ("exit_when", number), "is given twice", "Remove one of them"
+    yield from _period(scenario.period)
+    for at, condition in _conditions(scenario):
+        yield from _condition(condition, at)
     yield from _examples(scenario)
+
+
+def _period(period: Period | None) -> Iterator[Said]:
+    if period and not period.model_fields_set:
+        yield ("period",), "says nothing", "Give it `from`, `until` or both"
+    if period and period.from_ and period.until and period.from_ > period.until:
+        yield ("period",), "ends before it begins", "Exchange `from` and `until`"
+
+
+def _conditions(scenario: Scenario) -> Iterator[tuple[Path_, Condition]]:
+    """Those that no step asks."""
+    if scenario.entry.where:
+        yield ("entry", "where"), scenario.entry.where
+    if scenario.goal:
+        yield ("goal",), scenario.goal
+    for number, rule in enumerate(scenario.exit_when):
+        if isinstance(rule, Condition):
+            yield ("exit_when", number), rule
+
+
+MAX_PLACES = 600
+"""Steps of a scenario, what follows a fork counted in each of its arms: each becomes a state at least."""
+MAX_WAIT = timedelta(days=360)
+"""A Standard execution lives a year at most."""
+
+
+def count_places(steps: tuple[Step, ...], after: int = 0) -> int:
+    """Steps that they become, with what follows each fork in every arm; `after` them come so many more."""
+    for step in reversed(steps):
+        if isinstance(step, FORKS):
+            looks = step.checks if isinstance(step, WaitFor) else 1
+            arms = {arm: count_places(path, after) for arm, path in step.paths()}
+            after = looks * (1 + sum(arms.values())) - (looks - 1) * arms.get(OTHERWISE, 0)
+        else:
+            after += 1
+    return after
+
+
+def longest_wait(steps: tuple[Step, ...]) -> timedelta:
+    """The waits on the slowest way through."""
+    total = timedelta(0)
+    for step in steps:
+        match step:
+            case Wait():
+                total += step.longest
+            case WaitFor():
+                total += step.timeout + max(longest_wait(path) for _, path in step.paths())
+            case Branch() | Split():
+                total += max(longest_wait(path) for _, path in step.paths())
+            case _:
+                pass
+    return total
 
 
 def _entry(scenario: Scenario) -> Iterator[Said]:
@@ -66,6 +129,10 @@ def _entry(scenario: Scenario) -> Iterator[Said]:
             "must be greater than 0: a cart is abandoned when it was left alone",
             "Give it a time such as 1h",
         )
+    if entry.expires_after < scenario.sweep_every:
+        reason = f"is shorter than `sweep_every` ({format_duration(scenario.sweep_every)}): most would be too late"
+        yield (*at, "expires_after"), reason, "Make it longer, or collect more often"
+    yield from _paths(entry.path, at)
     rules = {ExitRule.CART_COMPLETED, ExitRule.CART_EMPTIED} & {
         r for r in scenario.exit_when if isinstance(r, ExitRule)
     }
@@ -79,6 +146,8 @@ _OF_EVERY_ENTRY = ("event", "after", "expires_after", "where")
 def _names(steps: tuple[Step, ...], at: Path_, seen: dict[str, Path_]) -> Iterator[Said]:
     for number, step in enumerate(steps):
         here = (*at, number)
+        if isinstance(step, Send) and len(set(step.channel)) < len(step.channel):
+            yield (*here, "channel"), "names a channel twice", "Name each once, the first choice first"
         if isinstance(step, (Send, *HANDOVERS, *FORKS)):
             name = step_name(step)
             if name in seen or name in RESERVED:
@@ -187,9 +256,30 @@ def _arm(fork: Fork, arm: str) -> Path_:
 def _condition(condition: Condition, at: Path_) -> Iterator[Said]:
     if not condition.model_fields_set:
         yield at, "says nothing", "Name what it looks at, such as `ordered: {}`"
+    if condition.orders:
+        yield from _limits(condition.orders, (*at, "orders"))
+    if condition.attribute:
+        yield from _limits(condition.attribute, (*at, "attribute"))
+    if condition.viewed:
+        yield from _paths(condition.viewed.path, (*at, "viewed"))
     for word, inner in (("all", condition.all_), ("any", condition.any_), ("none", condition.none_)):
         for number, each in enumerate(inner):
             yield from _condition(each, (*at, word, number))
+
+
+def _limits(asked: Numbers | AttributeIs, at: Path_) -> Iterator[Said]:
+    if not asked.model_fields_set - {"name"}:
+        words = [field.alias or name for name, field in type(asked).model_fields.items() if name != "name"]
+        yield at, "asks nothing", f"Give it one of {', '.join(words)}"
+    if asked.at_least is not None and asked.at_most is not None and asked.at_least > asked.at_most:
+        yield at, "can never hold: `at_least` is more than `at_most`", "Exchange them"
+
+
+def _paths(paths: tuple[str, ...] | None, at: Path_) -> Iterator[Said]:
+    """Of pages: as the tracking snippet tells them."""
+    for path in paths or ():
+        if not path.startswith(("/", "*")):
+            yield (*at, "path"), f"{path!r} is no path of a page", "Begin it with `/`, as in /products/*"
 
 
 def _reactions(scenario: Scenario) -> Iterator[Said]:
@@ -217,11 +307,8 @@ def _reactions(scenario: Scenario) -> Iterator[Said]:
             before |= {each.send for each in walk((step,)) if isinstance(each, Send)}
 
     yield from way(scenario.steps, ("steps",), set())
-    if scenario.entry.where:
-        yield from asked(scenario.entry.where, ("entry", "where"), set())
-    for at, condition in [(("goal",), scenario.goal), *((("exit_when",), rule) for rule in scenario.exit_when)]:
-        if isinstance(condition, Condition):
-            yield from asked(condition, at, sends)
+    for at, condition in _conditions(scenario):
+        yield from asked(condition, at, set() if at[0] == "entry" else sends)
 
 
 def _examples(scenario: Scenario) -> Iterator[Said]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from shared.analytics.segments.model import (
@@ -24,15 +23,13 @@ from shared.analytics.segments.model import (
     Numbers,
     Segment,
 )
+from shared.core.lined_yaml import Lines, Path_, dotted, read_lined, read_utf8
 from shared.core.mistakes import InvalidFileError, Mistake
 
 PRESETS = Path(__file__).parent / "presets"
 
-Path_ = tuple[str | int, ...]
-
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _FIELDS = ("name", "title", "description", "as_of", "known", "members")
-_MAX_CHARACTERS = 200_000
 
 
 class InvalidSegmentError(InvalidFileError):
@@ -46,36 +43,32 @@ def read_presets(folder: Path = PRESETS) -> list[Segment]:
 
 def read_file(path: Path) -> Segment:
     """The segment of one file. Raises InvalidSegmentError."""
-    return read_text(path.read_text("utf-8"), path.name)
+    try:
+        return read_text(read_utf8(path), path.name)
+    except InvalidFileError as error:
+        raise InvalidSegmentError(error.mistakes) from None
 
 
 def read_text(text: str, file: str = "segment.yaml") -> Segment:
     """The segment a text describes (JSON is YAML). Raises InvalidSegmentError."""
-    lines, document = _load(text, file)
+    try:
+        lines, document = read_lined(text, file)
+    except InvalidFileError as error:
+        raise InvalidSegmentError(error.mistakes) from None
     return _read(document, file, lines)
 
 
 def read_document(document: Mapping[str, Any], file: str = "segment") -> Segment:
     """The segment of a document as it was kept. Raises InvalidSegmentError; every mistake is on line 1."""
-    return _read(dict(document), file, {(): 1})
+    return _read(dict(document), file, Lines(""))
 
 
-def _read(document: Any, file: str, lines: Mapping[Path_, int]) -> Segment:
+def _read(document: Any, file: str, lines: Lines) -> Segment:
     found: list[tuple[Path_, str, str]] = []
     segment = _segment(document, found)
     if found or segment is None:
-        raise InvalidSegmentError(Mistake(file, _line(lines, path), _dotted(path), *said) for path, *said in found)
+        raise InvalidSegmentError(Mistake(file, lines.at(path), dotted(path), *said) for path, *said in found)
     return segment
-
-
-def _line(lines: Mapping[Path_, int], path: Path_) -> int:
-    while path not in lines:
-        path = path[:-1]
-    return lines[path]
-
-
-def _dotted(path: Path_) -> str:
-    return ".".join(map(str, path)) or "-"
 
 
 # --- what a definition says -------------------------------------------------------------------------------------------
@@ -203,51 +196,3 @@ def _say(error: Any, fields: Iterable[str] = ()) -> tuple[str, str]:
 def _nearest(word: str, words: Iterable[str]) -> str:
     found = get_close_matches(word, list(words), n=1)
     return f"Did you mean {str(found[0])!r}?" if found else ""
-
-
-# --- YAML, with the line of everything --------------------------------------------------------------------------------
-class _Words(yaml.SafeLoader):
-    """YAML 1.2's idea of plain words: `on` and `off` are words, and a date is text until the model reads it."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 - this is how PyYAML is told
-        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":timestamp"))]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-_Words.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(true|false)$"), list("tf"))
-
-
-def _load(text: str, file: str) -> tuple[dict[Path_, int], Any]:
-    if len(text) > _MAX_CHARACTERS:
-        raise InvalidSegmentError([Mistake(file, 1, "-", f"is longer than {_MAX_CHARACTERS} letters")])
-    lines: dict[Path_, int] = {(): 1}
-    try:
-        # An alias would let a few lines stand for millions of conditions.
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader=_Words)):
-            raise InvalidSegmentError([Mistake(file, 1, "-", "aliases (*name) are not read", "Write it out")])
-        node = yaml.compose(text, Loader=_Words)
-        for path, line, twice in _noted(node, ()):
-            if twice:
-                raise InvalidSegmentError([Mistake(file, line, _dotted(path), "is given twice")])
-            lines[path] = line
-        return lines, yaml.load(text, Loader=_Words)  # noqa: S506 - a subclass of SafeLoader
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InvalidSegmentError([Mistake(file, line, "-", f"not YAML: {error.problem}")]) from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise InvalidSegmentError([Mistake(file, 1, "-", f"not YAML: {error}")]) from None
-
-
-def _noted(node: yaml.Node | None, path: Path_) -> Iterator[tuple[Path_, int, bool]]:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            name = str(key.value)
-            yield (*path, name), key.start_mark.line + 1, name in seen
-            seen.add(name)
-            yield from _noted(value, (*path, name))
-    elif isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            yield (*path, number), value.start_mark.line + 1, False
-            yield from _noted(value, (*path, number))

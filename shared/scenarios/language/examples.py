@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from shared.customers.model import LtvTier, Status
 from shared.scenarios.language.words import Duration, Part
@@ -91,6 +91,12 @@ class ExpectSkip(Part):
     reason: str
 
 
+Expect = Annotated[
+    Annotated[ExpectSend, Tag("send")] | Annotated[ExpectSkip, Tag("skip")],
+    Discriminator(lambda value: "skip" if isinstance(value, ExpectSkip) or "skip" in value else "send"),
+]
+
+
 class Example(Part):
     """A case that the file itself promises; `matakite scenario check` runs them all (例)."""
 
@@ -98,4 +104,4 @@ class Example(Part):
     person: ExamplePerson = ExamplePerson()
     cart: ExampleCart = ExampleCart()
     then: tuple[ExampleEvent, ...] = ()
-    expect: tuple[ExpectSend | ExpectSkip, ...] = Field(min_length=1)
+    expect: tuple[Expect, ...] = Field(min_length=1)

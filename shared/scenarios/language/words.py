@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from shared.customers.model import LtvTier, Status
 from shared.ingest.model import SubscriptionState
 
+_DURATION = re.compile("".join(f"([0-9]{{1,6}}{unit})?" for unit in "wdhms"))
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -18,7 +19,7 @@ def parse_duration(text: object) -> timedelta:
     """`90s`, `30m`, `1h`, `1h30m`, `2d`, `1w`: whole numbers with a unit, largest first."""
     if isinstance(text, timedelta):
         return text
-    if not isinstance(text, str) or not re.fullmatch(r"(\d+[wdhms])+", text):
+    if not isinstance(text, str) or not text or not _DURATION.fullmatch(text):
         raise ValueError("a duration is a whole number with a unit: 30m, 1h, 1h30m, 2d or 1w")
     return timedelta(seconds=sum(int(n) * _UNITS[unit] for n, unit in re.findall(r"(\d+)([wdhms])", text)))
 
@@ -40,7 +41,7 @@ def one_or_more(value: object) -> object:
 def _time_of_day(value: object) -> object:
     if isinstance(value, time):
         return value
-    if not isinstance(value, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d(:00)?", value):
+    if not isinstance(value, str) or not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9](:00)?", value):
         raise ValueError('a time of day in quotes is needed, such as "10:00"')
     return time.fromisoformat(value)
 

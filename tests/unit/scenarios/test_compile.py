@@ -192,11 +192,13 @@ def test_children_can_be_standard_executions() -> None:
     assert '"MaxConcurrency": 3' in text
 
 
-def test_a_scenario_that_grows_with_every_branch_is_refused_with_advice() -> None:
+@pytest.mark.parametrize("branches", [7, 8, 30])
+def test_a_scenario_that_grows_with_every_branch_is_refused_with_advice(branches: int) -> None:
     steps = f"  - {ONE}\n" + "".join(
-        f"  - branch: b{n}\n    on: buyer\n    arms: {{repeat: []}}\n    else: []\n  - wait: 1h\n" for n in range(8)
+        f"  - branch: b{n}\n    on: buyer\n    arms: {{repeat: []}}\n    else: []\n  - wait: 1h\n"
+        for n in range(branches)
     )
-    with pytest.raises(RejectedError, match=rf"more than {MAX_STATES}.*put branches last"):
+    with pytest.raises(RejectedError, match=rf"more than {MAX_STATES}.*[Pp]ut branches last"):
         compile_scenario(a_scenario(steps + f"  - {TWO}"), ARN)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from infra.cli import scenario as command
 from shared.core.errors import RejectedError
-from shared.scenarios.read import PRESETS, InvalidScenarioError, read_presets, read_text
+from shared.scenarios.read import PRESETS, InvalidScenarioError, read_file, read_presets, read_text
 
 WHOLE = """id: sample
 title: 見本
@@ -61,7 +61,7 @@ BROKEN = {
         "steps: []\n",
         8,
         "at least 1 item",
-        "model.py",
+        "Add what belongs here",
     ),
     "an unknown event": ("page_viewed", "page_seen", 4, "is not one of", "'page_viewed'"),
     "an event nobody knows": ("page_viewed", "xyz", 4, "is not one of", "Choose one"),
@@ -117,6 +117,30 @@ BROKEN = {
     "a key given twice": ("priority: 5", "priority: 5\npriority: 6", 7, "given twice", "Remove one"),
     "a bracket that does not close": ("[order_placed, unsubscribed]", "[order_placed", 8, "not YAML", "brackets"),
     "a list": (WHOLE, "- a\n- b\n", 1, "is a mapping", "Begin with"),
+    "digits in full width": (
+        "wait: 1d",
+        "wait: １d",
+        12,
+        "a whole number with a unit",
+        "'１' in line 12 is full-width",
+    ),
+    "a colon in full width": ("title: 見本", "title：見本", 3, "not YAML", "'：' in line 2 is full-width (全角)"),
+    "more days than there are": ("wait: 1d", f"wait: {'9' * 20}d", 12, "a whole number with a unit", "Write it"),
+    "a day that does not exist": ("priority: 5", "period: {from: 2026-02-30}", 6, "a day that exists", "2026-12-24"),
+    "an alias of itself": ("priority: 5", "priority: &a [*a]", 6, "aliases (*) are not read", "Write it out"),
+    "aliases of aliases": ("id: sample", "a: &a [x, x]\nb: [*a, *a]\nid: sample", 2, "aliases", "Write it out"),
+    "a tag": ("priority: 5", "priority: !!timestamp 2026-13-45", 6, "tags (!) are not read", "Write the value alone"),
+    "brackets without end": ("priority: 5", f"priority: {'[' * 3000}", 6, "nested more than 60 deep", "flatter"),
+    "more than anybody writes": ("title: 見本", f"title: {'見' * 200_000}", 1, "is longer than 200,000", "Shorten it"),
+    "a condition that cannot hold": (
+        "{ordered: {}}",
+        "{orders: {at_least: 5, at_most: 2}}",
+        19,
+        "can never hold",
+        "Exchange",
+    ),
+    "who is collected too late": ("after: 1h", "expires_after: 1m", 4, "is shorter than `sweep_every` (15m)", "longer"),
+    "an example's time": ("[{send: one}]", "[{send: one, at: 明日}]", 30, "a time that exists", '10:00"'),
 }
 
 
@@ -138,6 +162,23 @@ def test_a_broken_file_is_told_its_line_a_reason_and_what_to_do(name: str) -> No
     found = caught.value.mistakes
     assert all(mistake.line >= 1 and mistake.reason and mistake.suggestion for mistake in found)
     assert any(m.line == line and reason in m.reason and suggestion in m.suggestion for m in found), str(caught.value)
+
+
+def test_one_mistake_is_told_once_and_five_hundred_fit_the_screen() -> None:
+    """What is wrong within an example does not make the list of examples too short."""
+    with pytest.raises(InvalidScenarioError) as caught:
+        read_text(broken("an example's time"), "sample.yaml")
+    assert len(caught.value.mistakes) == 1
+    with pytest.raises(InvalidScenarioError) as caught:
+        read_text(WHOLE.replace("  - wait: 1d\n", "  - wiat: 1d\n" * 500), "sample.yaml")
+    assert str(caught.value).endswith("… and 480 more: mend these first")
+
+
+def test_a_file_of_another_encoding_is_refused_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "sample.yaml"
+    file.write_bytes(WHOLE.encode("cp932"))
+    with pytest.raises(InvalidScenarioError, match=r"sample.yaml:2: -: is not UTF-8. Save the file in UTF-8"):
+        read_file(file)
 
 
 def test_nothing_is_deployed_while_one_file_is_broken(tmp_path: Path) -> None:

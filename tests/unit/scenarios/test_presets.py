@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from infra.cli.scenario import compiled_templates, missing_templates
+from infra.cli.scenario import compiled_templates, missing_templates, misused
 from shared.scenarios.examples import ExampleResult, run_examples
 from shared.scenarios.model import LiveStatus, Scenario
 from shared.scenarios.read import PRESETS, read_presets
@@ -29,9 +29,10 @@ def test_an_example_holds(scenario: Scenario, result: ExampleResult) -> None:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.id)
 def test_a_preset_is_complete(scenario: Scenario) -> None:
-    assert (PRESETS / f"{scenario.id}.yaml").exists()
+    file = PRESETS / f"{scenario.id}.yaml"
+    assert file.exists()
     assert len(scenario.examples) >= 6
-    assert missing_templates(scenario) == []
+    assert missing_templates(scenario, file) == misused(scenario, file) == []
     assert scenario.notes
 
 
