@@ -60,7 +60,6 @@ PROFILE = "profile"
 _VISITS = "visits"
 _CLAIMS = "claims"
 _COMMON = {"common": "yes"}
-_IN_PROFILE = frozenset({"account", "form", "line"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +300,9 @@ def loses_a_card(before: Row, after: Row) -> bool:
 
 def _kept_in_profile(thing: str, record: Record) -> bool:
     """Also what was said with a cart that was erased since: its row is gone."""
-    return thing in _IN_PROFILE or (thing.startswith("cart#") and thing.removeprefix("cart#") not in record.carts)
+    return thing in rules.ABOUT_THEMSELVES or (
+        thing.startswith("cart#") and thing.removeprefix("cart#") not in record.carts
+    )
 
 
 def with_findings(row: Row, found: Findings, on: date, comparable: Collection[str]) -> Row | None:

@@ -35,6 +35,9 @@ Latest = TypeVar("Latest", Said, Attribute, Decision)
 
 VISITS_KEPT = 50
 
+CARDS_KEPT = 100
+"""Names and addresses of one person, the latest: those of a thousand guests with one address would not fit a row."""
+
 CLAIMS_KEPT = 200
 """Browsers of a person, and persons of a browser: a terminal in a library must not grow without end."""
 
@@ -359,9 +362,17 @@ def standing(record: Record, cards: Iterable[Card] = ()) -> Record:
 
 
 def _referred(cards: Mapping[str, Card], said: Mapping[str, Said]) -> dict[str, Card]:
-    """The cards that are somebody's last word about something."""
-    wanted = {each.card for each in said.values()}
+    """The cards that are somebody's last word about something: about themselves, and about the latest hundred things.
+
+    A thing only ever becomes later, so what was left out once is never missed: the same in any order.
+    """
+    latest = sorted(said, key=lambda thing: (said[thing].at, said[thing].event_id, thing))[-CARDS_KEPT:]
+    wanted = {said[thing].card for thing in (*latest, *(said.keys() & ABOUT_THEMSELVES))}
     return {key: card for key, card in cards.items() if key in wanted}
+
+
+ABOUT_THEMSELVES = frozenset({"account", "form", "line"})
+"""What somebody says of themselves without an order, cart, contract or consent."""
 
 
 def _naming(refs: Iterable[Ref]) -> frozenset[Ref]:
