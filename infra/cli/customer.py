@@ -26,7 +26,9 @@ from shared.core.ids import CustomerId
 from shared.core.shop import Shop
 from shared.customers.items import StoredPerson
 from shared.customers.links import to_decide
+from shared.customers.matches import Match
 from shared.customers.model import PersonState, Profile
+from shared.customers.rules import contact
 from shared.customers.store import CustomerStore
 from shared.delivery.model import LedgerRow
 from shared.delivery.store import DynamoLedgerStore
@@ -142,13 +144,35 @@ def _word(joined: bool, voice: Voice) -> str:
 
 
 @app.command()
-def review(shop: OfShop = None) -> None:
-    """Who may be one person (名寄せ候補): looks through the whole shop and lists what nobody has decided yet."""
+def review(
+    shop: OfShop = None,
+    limit: Annotated[int, typer.Option(min=1, help="So many of those who share an address, the newest.")] = 20,
+) -> None:
+    """Who may be one person (名寄せ候補): looks through the whole shop and lists what nobody has decided yet.
+
+    And who is one because they share an address: `merge` keeps them so, `part` or `undo` tells them apart.
+    """
     desk = open_desk(connect(), shop)
     found = desk.customers.find_matches(desk.shop.tenant)
     rows = tuple((match.one, match.other, match.because) for match in found)
     columns = ("customer", "customer", "in common")
     _print_section(Section("名寄せ候補", columns, rows, "候補はありません (nothing to decide)"))
+    _print_section(sharing(islice(desk.customers.to_ask_about(desk.shop.tenant), limit)))
+
+
+def sharing(found: Iterable[tuple[Match, StoredPerson, StoredPerson]]) -> Section:
+    """Who is one because they share an address, each under their own name (家族か同一人物か)."""
+    rows = tuple(
+        (one.customer_id, _name(one), other.customer_id, _name(other), match.because) for match, one, other in found
+    )
+    columns = ("customer", "お名前", "customer", "お名前", "in common")
+    title = "連絡先が同じなので 1 人とみなした方（このままなら merge、別の方なら undo）"
+    return Section(title, columns, rows, "確かめることはありません (nothing to decide)")
+
+
+def _name(person: StoredPerson) -> str:
+    card = contact(person.record)
+    return " ".join(filter(None, (card.last_name, card.first_name))) or "–"
 
 
 @app.command()

@@ -230,6 +230,8 @@ def _spread(
     for other in {each.customer_id: each for each in shared.values()}.values():
         about = _about(person.record, other.customer_id)
         if about != _about(other.record, person.customer_id):
+            for evidence in about.values():
+                store.ask_about(event.tenant, evidence)
             _tell(event, other, Record(evidence=about), store, shop)
     erased_at = person.record.erased_at
     if erased_at is None or not person.record.evidence:

@@ -10,6 +10,7 @@
     pk `{tenant}#suppressed#{channel}:{digest}` sk `suppressed`
     pk `{tenant}#command`                     sk `{command}#{event_id}`: what waits for an admin
     pk `{tenant}#review`                      sk `{one}+{other}`: two who may be one person
+    pk `{tenant}#shared`                      sk `{time}#{one}+{other}`: two who are one by what they have in common
 
 Names and addresses are cards in the profile. The other rows say in `said` when which card was shown with them, so an
 order of somebody known is one small write.
@@ -181,6 +182,24 @@ def review_row(tenant: TenantId, match: Match) -> Row:
     """Two who may be one person, waiting for somebody to look."""
     key = (f"{tenant}#review", f"{match.one}+{match.other}")
     return Row(*key, "review", dump(match), rev=1)
+
+
+def shared_pk(tenant: TenantId) -> str:
+    """Where it stands who became one by what they have in common."""
+    return f"{tenant}#shared"
+
+
+def shared_row(tenant: TenantId, evidence: Evidence) -> Row:
+    """Two who are one by what they have in common, for a person to look at."""
+    kinds = sorted({ref.partition(":")[0] for ref in evidence.refs})
+    match = Match(evidence.one, evidence.other, "+".join(kinds))
+    return Row(shared_pk(tenant), f"{to_iso(evidence.at)}#{match.one}+{match.other}", "shared", dump(match), rev=1)
+
+
+def match_of(row: Row) -> Match:
+    """The two a row of either list is about."""
+    found: Match = parse(Match, row.body)
+    return found
 
 
 def suppressed_key(tenant: TenantId, channel: str, address_ref: str) -> Key:

@@ -283,7 +283,7 @@ def to_decide(
     Raises RejectedError where a decision about the two would change nothing.
     """
     together = other.customer_id in {each.customer_id for each in read_together}
-    if joined and together:
+    if joined and together and not _may_be_kept(one, other):
         raise RejectedError("those two are one person already")
     if one.customer_id == other.customer_id:
         raise RejectedError("those two are one customer in the shop's own data: it is undone there")
@@ -293,6 +293,18 @@ def to_decide(
     if not pairs:
         raise RejectedError(f"those two are one through others: undo one of {', '.join(_links(read_together))}")
     return sorted(pairs)
+
+
+def is_undecided(one: StoredPerson, other: StoredPerson, people: People) -> bool:
+    """Are two one by what they have in common, and nobody has said whether they are?"""
+    if one.record.erased_at or other.record.erased_at or not _may_be_kept(one, other):
+        return False
+    return other.customer_id in {each.customer_id for each in joined_by_evidence(one, people)}
+
+
+def _may_be_kept(one: StoredPerson, other: StoredPerson) -> bool:
+    """May somebody say of two that they have looked, and they are one (このまま)? Only of what evidence says."""
+    return bool(_shared(one) & _shared(other)) and not _standing(one, other)
 
 
 def _links(people: Iterable[StoredPerson]) -> list[str]:

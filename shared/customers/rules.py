@@ -366,8 +366,10 @@ def _referred(cards: Mapping[str, Card], said: Mapping[str, Said]) -> dict[str, 
 
     A thing only ever becomes later, so what was left out once is never missed: the same in any order.
     """
-    latest = sorted(said, key=lambda thing: (said[thing].at, said[thing].event_id, thing))[-CARDS_KEPT:]
-    wanted = {said[thing].card for thing in (*latest, *(said.keys() & ABOUT_THEMSELVES))}
+    wanted = {each.card for each in said.values()}
+    if len(said) > CARDS_KEPT:
+        latest = sorted(said, key=lambda thing: (said[thing].at, said[thing].event_id, thing))[-CARDS_KEPT:]
+        wanted = {said[thing].card for thing in (*latest, *(said.keys() & ABOUT_THEMSELVES))}
     return {key: card for key, card in cards.items() if key in wanted}
 
 

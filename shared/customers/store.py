@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from datetime import date, datetime
@@ -24,6 +25,7 @@ from shared.customers.items import (
     dump,
     is_nobodys,
     ledger_entry,
+    match_of,
     named_by,
     named_in,
     nobodys_row,
@@ -33,6 +35,8 @@ from shared.customers.items import (
     read_row,
     ref_key,
     review_row,
+    shared_pk,
+    shared_row,
     shown,
     state_of,
     suppressed_key,
@@ -41,9 +45,18 @@ from shared.customers.items import (
     with_card,
     with_findings,
 )
-from shared.customers.links import as_one, found_by, joined_by_evidence, read_with, whole
+from shared.customers.links import as_one, found_by, is_undecided, joined_by_evidence, read_with, whole
 from shared.customers.matches import Match, matches, open_matches
-from shared.customers.model import ConsentEntry, Findings, PersonState, Profile, Record, Suppressed, Suppression
+from shared.customers.model import (
+    ConsentEntry,
+    Evidence,
+    Findings,
+    PersonState,
+    Profile,
+    Record,
+    Suppressed,
+    Suppression,
+)
 from shared.customers.plan import Change, guards_itself, pack, single_puts, transactions, written
 from shared.customers.rows import MAX_WRITES, ConflictError, Delete, DynamoRows, Key, MemoryRows, Put, Row, Rows
 
@@ -259,6 +272,24 @@ class CustomerStore:
         for key in kept.keys() - wanted.keys():
             self.rows.transact([Delete(key)])
         return found
+
+    def ask_about(self, tenant: TenantId, evidence: Evidence) -> None:
+        """Keep that two are one by what they have in common: staff may know better. Safe to repeat."""
+        with suppress(ConflictError):
+            self.rows.put(Put(shared_row(tenant, evidence), expected=0))
+
+    def to_ask_about(self, tenant: TenantId) -> Iterator[tuple[Match, StoredPerson, StoredPerson]]:
+        """Who is one because they have something in common, and nobody said whether they are (家族か同一人物か): the
+        newest first, each pair by themselves. Costs two reads a pair that is asked for, and looks through nobody else.
+        """
+        seen: set[frozenset[CustomerId]] = set()
+        for row in reversed(self.rows.partition(shared_pk(tenant))):
+            match = match_of(row)
+            one, other = self.load(tenant, match.one), self.load(tenant, match.other)
+            if one and other and (pair := frozenset({one.customer_id, other.customer_id})) not in seen:
+                seen.add(pair)
+                if is_undecided(one, other, Lookup(self, tenant, one, other)):
+                    yield match, one, other
 
     def everybody(self, tenant: TenantId) -> Generator[Profile]:
         """Everybody with each of their cards, one look through the whole table: names and addresses, nothing else.
