@@ -28,10 +28,14 @@ COLUMNS = (
     ),
     Column("variant_id", "商品規格ID", ("規格id", "バリエーションid", "variantid", "オプションコード", "種類id")),
     Column("product_title", "商品名", ("商品", "購入商品名", "producttitle", "productname", "lineitemname", "品名")),
-    Column("category", "カテゴリ", ("商品カテゴリ", "商品カテゴリ(名称)", "カテゴリー", "分類", "部門", "producttype")),
+    Column(
+        "category",
+        "カテゴリ",
+        ("商品カテゴリ", "商品カテゴリ(名称)", "カテゴリー", "分類", "部門", "部門名", "producttype"),
+    ),
     Column("quantity", "数量", ("個数", "点数", "購入数", "購入数量", "販売個数", "lineitemquantity", "qty")),
-    Column("unit_price", "単価", ("商品単価", "価格", "販売価格", "商品価格", "販売単価", "price", "lineitemprice")),
-    Column("line_type", "明細区分", ("明細区分(名称)",)),
+    Column("unit_price", "単価", ("販売単価", "商品単価", "価格", "販売価格", "商品価格", "price", "lineitemprice")),
+    Column("line_type", "明細区分", ("明細区分(名称)", "取引明細区分")),
     Column("line_subscription", "定期購入", ("定期フラグ", "定期商品")),
 )
 _PRODUCT = frozenset({"", "商品", "1", "product"})

@@ -193,6 +193,46 @@ def test_tills_of_square_and_smaregi() -> None:
     assert taken_back.cancelled_at is not None
 
 
+SMAREGI = (
+    "取引ID,取引日時,取引区分,取消区分,小計,小計値引き,合計,店舗ID,会員ID,端末取引ID,"
+    "取引明細区分 （1：通常、2：返品、3：部門売り）,商品ID,商品名,商品単価,販売単価,数量,部門名,打消取引ID,"
+    "打消区分(0：通常、1：打消元レコード、2：打消レコード),レシート番号\n"
+)
+
+
+def test_a_till_of_smaregi_keeps_more_than_sales() -> None:
+    def row(number: int, act: int, total: int, line: int = 1, void: int = 0) -> str:
+        sale = f"{number},2026-01-05 19:03:11,{act},0,{total},100,{total},3,77,9"
+        return f"{sale},{line},5,靴下,1200,1100,1,衣料,,{void},1\n"
+
+    found = read(
+        "offline_orders",
+        SMAREGI
+        + row(1, 1, 1000)
+        + row(1, 1, 1000, line=2)
+        + row(2, 1, 1100, void=1)
+        + row(3, 1, -1100, void=2)
+        + row(4, 2, 50000)
+        + row(5, 16, 1100)
+        + row(6, 1, -1100, line=2),
+    )
+    orders = [event.facts for event in found.events if isinstance(event.facts, OrderFacts)]
+    assert [(order.order_id, order.total, order.cancelled_at is not None) for order in orders] == [
+        ("pos/3/1", 1000, False),
+        ("pos/3/2", 1100, True),
+    ]
+    assert [(line.unit_amount, line.category) for line in orders[0].lines] == [(1100, "衣料")], (
+        "what came back is no line"
+    )
+    assert [row.line for row in found.bad] == [5, 6, 7, 8]
+    assert ["打消" in row.reason or "販売ではありません" in row.reason for row in found.bad] == [
+        True,
+        True,
+        True,
+        False,
+    ]
+
+
 @pytest.mark.parametrize(
     ("ordered", "amount"),
     [("令和8年1月5日 9:03", "￥1,100-"), ("R8.1.5 9:03", "1,100円"), ("2026年1月5日(月) 9時03分", "１，１００")],
