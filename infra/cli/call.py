@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from infra.cli.tray import check_encoding, new_batch, open_tray, write
 from shared.delivery.channels.call import KIND
@@ -22,7 +22,7 @@ OfShop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); neede
 @app.command("list")
 def list_(shop: OfShop = None) -> None:
     """What waits to be called, without telephone numbers."""
-    table = Table("タスクID", "顧客ID", "理由", "期限", "シナリオ")
+    table = Table(*(Column(name, overflow="fold") for name in ("タスクID", "顧客ID", "理由", "期限", "シナリオ")))
     for task in open_tray(shop).documents(KIND, None):
         table.add_row(
             *(str(task.get(name, "")) for name in ("task_id", "customer_id", "reason", "deadline", "scenario"))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from infra.cli.postcards import postcards
 from infra.cli.tray import Desk, check_encoding, new_batch, open_tray, write
@@ -24,14 +24,16 @@ OfShop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); neede
 def list_(shop: OfShop = None) -> None:
     """What waits to be printed, and who cannot be reached and why; no addresses are shown."""
     desk = open_tray(shop)
-    table = Table("レスポンスコード", "顧客ID", "シナリオ", "都道府県", "要確認")
+    table = Table(
+        *(Column(name, overflow="fold") for name in ("レスポンスコード", "顧客ID", "シナリオ", "都道府県", "要確認"))
+    )
     for letter in desk.documents(KIND, None):
         names = ("code", "customer_id", "scenario", "prefecture", "note")
         table.add_row(*(str(letter.get(name, "")) for name in names))
     _console.print(table)
     returned = desk.documents(UNDELIVERABLE, None)
     if returned:
-        wrong = Table("顧客ID", "シナリオ", "送れない理由")
+        wrong = Table(*(Column(name, overflow="fold") for name in ("顧客ID", "シナリオ", "送れない理由")))
         for letter in returned:
             wrong.add_row(*(str(letter.get(name, "")) for name in ("customer_id", "scenario", "reason")))
         _console.print(wrong)

@@ -58,7 +58,9 @@ def person_context(profile: Profile) -> dict[str, Any]:
         "name": profile.last_name or profile.first_name,
         "last_name": profile.last_name,
         "first_name": profile.first_name,
+        "full_name": " ".join(filter(None, (profile.last_name, profile.first_name))) or None,
         "order_count": profile.summary.order_count,
+        "total_amount": format_amount(profile.summary.total_amount, profile.summary.currency),
         "ltv_tier": profile.scores.ltv_tier.value if profile.scores else None,
         "status": profile.scores.status.value if profile.scores else None,
     }

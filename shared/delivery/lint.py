@@ -44,7 +44,9 @@ GIVEN: Mapping[str, Any] = {
         "name": "見本",
         "last_name": "見本",
         "first_name": "花子",
+        "full_name": "見本 花子",
         "order_count": 3,
+        "total_amount": "¥12,800",
         "ltv_tier": "high",
         "status": "loyal",
     },
@@ -104,7 +106,7 @@ def sparse(value: Any, name: str = "") -> Any:
         return {key: sparse(inner, str(key)) for key, inner in value.items()}
     if isinstance(value, list):
         return [sparse(inner) for inner in value]
-    unknown = name in {"last_name", "first_name", "ltv_tier", "status"} or name.endswith("url")
+    unknown = name in {"last_name", "first_name", "full_name", "ltv_tier", "status"} or name.endswith("url")
     return None if unknown else value
 
 

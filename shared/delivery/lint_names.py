@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from liquid.static_analysis import Variable
 
 Words = Mapping[str, frozenset[str]]
-_KIND = frozenset({"order_count", "ltv_tier", "status"})
+_KIND = frozenset({"order_count", "total_amount", "ltv_tier", "status"})
 FOR_STAFF: Words = {
     "person": _KIND,
     "cart": frozenset({"lines", "total"}),
@@ -31,7 +31,7 @@ FOR_STAFF: Words = {
 }
 """Variables that say who somebody is, or with which one acts in their name → what a note to the staff may say of them.
 """
-ON_A_CARD: Words = {**FOR_STAFF, "person": _KIND | {"name", "last_name", "first_name"}}
+ON_A_CARD: Words = {**FOR_STAFF, "person": _KIND | {"name", "last_name", "first_name", "full_name"}}
 """The name stands above it, with the address."""
 
 _MAILED = "with the customer's id and how to look them up; a mail stays in mailboxes after an erasure"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -59,11 +60,22 @@ def csv_of(documents: Iterable[Mapping[str, Any]], columns: Mapping[str, str], e
 
 
 def _cell(name: str, value: object) -> str:
-    """A cell that a spreadsheet would run as a formula is made a text; a telephone number keeps its `+` that way."""
+    """A cell that a spreadsheet would run as a formula is made a text."""
     text = "" if value is None else str(value)
+    if name == "phone":
+        text = as_dialled(text)
     if name == "postal_code" and len(text) == 7:
         return f"{text[:3]}-{text[3:]}"
     return str(safe_cell(text))
+
+
+def as_dialled(phone: str) -> str:
+    """`+819012345678` as it is dialled in Japan, 090-1234-5678; a spreadsheet leaves the hyphens and the 0 alone."""
+    if not re.fullmatch(r"\+81[1-9]\d{8,9}", phone):
+        return phone
+    number = f"0{phone[3:]}"
+    first = 2 if number[:2] in ("03", "06") and len(number) == 10 else 3
+    return f"{number[:first]}-{number[first:-4]}-{number[-4:]}"
 
 
 def _check_writable(rows: Sequence[Sequence[str]]) -> None:

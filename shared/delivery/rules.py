@@ -212,8 +212,7 @@ def _refused(person: PersonState, request: SendRequest) -> Decision | None:
 
 
 def _unheard(person: PersonState, channel: str, store: str) -> Decision | None:
-    said = {c.store: c.status for c in person.consents if c.channel == channel}
-    status = said.get(store) or said.get(EVERY_STORE, ConsentStatus.UNKNOWN)
+    status = _heard(person, channel, store)
     match status:
         case ConsentStatus.OPT_IN:
             return None
@@ -223,6 +222,18 @@ def _unheard(person: PersonState, channel: str, store: str) -> Decision | None:
             return None if channel in UNLESS_REFUSED else Decision(Action.HOLD, Reason.NO_CONSENT)
         case _:
             assert_never(status)
+
+
+def _heard(person: PersonState, channel: str, store: str) -> ConsentStatus:
+    """What they last said to this store. A no to letters or calls is one to the whole shop: the call centre that hears
+    it, or the list it stands in, is of no store.
+    """
+    said = {c.store: c for c in person.consents if c.channel == channel}
+    own = said.get(store) or said.get(EVERY_STORE)
+    refusals = [c for c in said.values() if channel in UNLESS_REFUSED and c.status is ConsentStatus.OPT_OUT]
+    if any(own is None or c.at >= own.at for c in refusals):
+        return ConsentStatus.OPT_OUT
+    return own.status if own else ConsentStatus.UNKNOWN
 
 
 def _too_late(request: SendRequest, now: datetime) -> Decision | None:

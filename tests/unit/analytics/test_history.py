@@ -12,11 +12,11 @@ from shared.analytics.history import HistoryDeps, load_chunk
 from shared.analytics.lake import MemoryObjects
 from shared.analytics.parquet import decode
 from shared.core.errors import NotFoundError, RejectedError
-from shared.core.ids import TenantId
+from shared.core.ids import EventId, TenantId
 from shared.customers.fold import apply
 from shared.customers.rows import MemoryRows, Write
 from shared.ingest.history import chunk_key, write_chunk
-from shared.ingest.model import Event
+from shared.ingest.model import ConsentFacts, Event, EventType, Person
 from tests.unit.analytics.world import KEYS, SHOP, TENANT, World, an_order, customer_of
 from tests.unit.customers.test_batch import CountedRows
 
@@ -68,6 +68,22 @@ def test_a_second_import_of_the_same_file_changes_nothing() -> None:
     before, rows = dict(world.lake.bodies), len(world.rows.records)
     assert load_chunk("i1", key, deps(world)) == {"orders": 3, "changed": 0}
     assert (world.lake.bodies, len(world.rows.records)) == (before, rows)
+
+
+def test_what_names_our_own_id_is_theirs_and_what_names_nobody_of_ours_stops_nothing() -> None:
+    world = World()
+    load_chunk("i1", put(world, *HISTORY), deps(world))
+    known = customer_of(world, "a")
+    refusal = ConsentFacts(channel="call", granted=False, method="import:x", by_customer=False)
+    told = [
+        replace(HISTORY[0], event_id=EventId(f"call-{n}"), event_type=EventType.CONSENT_CHANGED, source="callcentre",
+                facts=refusal, person=Person(source_customer_id=customer))
+        for n, customer in enumerate([known, "z9" * 13])
+    ]  # fmt: skip
+    assert load_chunk("i2", put(world, *told, name="i2"), deps(world)) == {"orders": 1, "changed": 0}
+    person = world.customers.person(TENANT, known)
+    assert person
+    assert [consent.channel for consent in person.consents] == ["call"]
 
 
 class DyingLake(MemoryObjects):

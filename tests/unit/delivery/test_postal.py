@@ -31,7 +31,7 @@ from shared.delivery.postal_address import (
     UndeliverableError,
     clean,
 )
-from shared.delivery.printing import CALL_COLUMNS, LETTER_COLUMNS, csv_of
+from shared.delivery.printing import CALL_COLUMNS, LETTER_COLUMNS, as_dialled, csv_of
 from shared.delivery.sender import Sender
 from shared.delivery.tray import MemoryTray, waiting
 from tests.unit.delivery.world import TENANT, a_shop
@@ -188,6 +188,19 @@ def test_a_task_without_a_reason_or_a_script_is_refused() -> None:
         read_task('{"reason": "x", "script": "y", "email": "z"}')
 
 
+@pytest.mark.parametrize(
+    ("kept", "dialled"),
+    [
+        ("+818000000001", "080-0000-0001"),
+        ("+81312345678", "03-1234-5678"),
+        ("+81521234567", "052-123-4567"),
+        ("+12025550100", "+12025550100"),
+    ],
+)
+def test_who_calls_reads_the_number_as_it_is_dialled(kept: str, dialled: str) -> None:
+    assert as_dialled(kept) == dialled
+
+
 def test_a_task_waits_for_the_file_where_no_endpoint_is_connected() -> None:
     tray = MemoryTray()
     message = replace(
@@ -195,6 +208,6 @@ def test_a_task_waits_for_the_file_where_no_endpoint_is_connected() -> None:
     )
     CallChannel(lambda tenant: None, tray).send(message)
     rows = csv_of(waiting(tray, TENANT, "call"), CALL_COLUMNS, "utf-8").decode("utf-8-sig")
-    assert "'+818000000001" in rows
+    assert ",080-0000-0001," in rows
     assert "'=お礼" in rows
     assert with_code("https://shop.example.jp/", "X").endswith("?mtk=X&utm_medium=postal")

@@ -307,6 +307,24 @@ def test_a_refused_letter_or_call_stays_refused(channel: str) -> None:
     assert decide(person, a_request(channel=channel), Contact(), POLICY, NOON).reason is Reason.OPTED_OUT
 
 
+@pytest.mark.parametrize("channel", ["postal", "call"])
+def test_a_no_to_letters_or_calls_holds_for_every_store_until_a_later_yes(channel: str) -> None:
+    refused = Consent(channel, "callcentre.example.jp", ConsentStatus.OPT_OUT, NOON, "callcentre:refused")
+    request = a_request(channel=channel)
+    for days, reason in ((None, Reason.OPTED_OUT), (-1, Reason.OPTED_OUT), (0, Reason.OPTED_OUT), (1, Reason.NONE)):
+        agreed = (
+            []
+            if days is None
+            else [replace(refused, store=STORE, status=ConsentStatus.OPT_IN, at=NOON + timedelta(days=days))]
+        )
+        person = replace(reachable(), consents=(refused, *agreed))
+        assert decide(person, request, Contact(), POLICY, NOON).reason is reason
+    mall = replace(refused, channel="email", store="mall.example.jp")
+    assert (
+        decide(replace(reachable(), consents=(mall,)), a_request(), Contact(), POLICY, NOON).reason is Reason.NO_CONSENT
+    )
+
+
 def test_only_what_rings_or_arrives_keeps_the_night() -> None:
     night = jst("2026-11-20 23:00")
     kept = {

@@ -1,12 +1,19 @@
-"""架電結果: what came of each call, back from the call centre. The centre's own word stays when it is none of ours."""
+"""架電結果: what came of each call, back from the call centre. The centre's own word stays when it is none of ours.
+
+The task's own 顧客ID names the person whatever store they are of; a cart's customer number does too. Who refused is not
+called again.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from shared.ingest.files import build, cells, people
 from shared.ingest.files.model import Column, Context, Kind, Refused, Row
-from shared.ingest.model import CallFacts, Event, EventType
+from shared.ingest.model import CallFacts, ConsentFacts, Event, EventType, Person
+from shared.ingest.sources.callcentre import NAME
 
 _OUTCOMES = {
     "reached": "reached",
@@ -49,6 +56,8 @@ _COLUMNS = (
     Column("reason", "理由", ("解約理由", "理由コード", "不成約理由")),
 )
 _MAX_WORD = 40
+_OURS = re.compile(r"[a-z2-7]{26}", re.ASCII)
+"""Our own customer id, as `matakite call export` writes it."""
 
 
 def _events(rows: Sequence[Row], context: Context) -> Iterator[Event]:
@@ -58,13 +67,20 @@ def _events(rows: Sequence[Row], context: Context) -> Iterator[Event]:
         outcome=_outcome(row),
         reason=_listed(row.get("reason")),
     )
-    yield build.person_event(
-        EventType.CALL_RECORDED,
-        facts,
-        people.person(row),
-        context,
-        at=cells.needed_time(row, "called_at", "架電日時", context),
-    )
+    at = cells.needed_time(row, "called_at", "架電日時", context)
+    who, told = _whose(people.person(row), context)
+    yield build.person_event(EventType.CALL_RECORDED, facts, who, told, at=at)
+    if facts.outcome == "refused":
+        refusal = ConsentFacts(channel="call", granted=False, method=f"import:{context.digest}", by_customer=False)
+        yield build.person_event(EventType.CONSENT_CHANGED, refusal, who, told, at=at)
+
+
+def _whose(said: Person, context: Context) -> tuple[Person, Context]:
+    """The person, and whose number it is: a task's is ours, not a cart's."""
+    if not _OURS.fullmatch(said.source_customer_id or ""):
+        return said, context
+    ours = replace(context, options=replace(context.options, source=NAME))
+    return Person(source_customer_id=said.source_customer_id), ours
 
 
 def _outcome(row: Row) -> str:

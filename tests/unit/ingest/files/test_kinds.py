@@ -9,6 +9,7 @@ import pytest
 
 from shared.core.errors import MisconfiguredError, RejectedError
 from shared.core.ids import TenantId
+from shared.customers.identity import named_person
 from shared.ingest.files import registry
 from shared.ingest.files.mapping import FileMapping
 from shared.ingest.files.model import FileOptions
@@ -427,9 +428,21 @@ CALLS = "依頼番号,会員番号,電話番号,架電日時,架電結果,解約
      ("拒否", "refused"), ("番号違い", "wrong_number"), ("折返し待ち", "折返し待ち")],
 )  # fmt: skip
 def test_outcomes_of_calls(written: str, outcome: str) -> None:
-    event = one("calls", f"{CALLS}K-1,7,,2026-10-01 11:00,{written},価格\n")
+    event = read("calls", f"{CALLS}K-1,7,,2026-10-01 11:00,{written},価格\n").events[0]
     assert event.facts == CallFacts(task_id="K-1", outcome=outcome, reason="価格")
     assert event.occurred_at == datetime(2026, 10, 1, 2, tzinfo=UTC)
+
+
+def test_who_refused_is_not_called_again_and_the_tasks_own_id_names_them() -> None:
+    ours = "a2" * 13
+    called, refused = read(
+        "calls", f"依頼番号,顧客ID,電話番号,架電日時,結果\nT,{ours},090-0000-0001,2026-10-01,拒否\n"
+    ).events
+    assert isinstance(refused.facts, ConsentFacts)
+    assert (refused.facts.channel, refused.facts.granted) == ("call", False)
+    assert {named_person(each) for each in (called, refused)} == {ours}
+    by_number = read("calls", f"{CALLS}K-1,7,,2026-10-01,拒否,\n").events
+    assert [(each.source, named_person(each)) for each in by_number] == [("import", None)] * 2
 
 
 def test_a_note_about_a_person_is_no_outcome() -> None:
