@@ -31,6 +31,7 @@ from shared.ingest.files.importing import (
     Home,
     ImportPorts,
     Wanted,
+    carts,
     home,
     import_name,
     read_into,
@@ -178,7 +179,7 @@ def _home(deployment: Deployment, shop: Shop, mapping: FileMapping, source: str 
     mine = [each for each in book.all() if each.tenant == shop.tenant]
     found = home(mine, mapping, source, store)
     if not found.sure and sys.stdin.isatty():
-        found = _asked(sorted({(each.source, each.store) for each in mine}), found)
+        found = _asked(carts(mine), found)
     _console.print(f"{found.because}、{found.source} / {found.store} の番号として読みます", markup=False)
     if not found.sure:
         _console.print(

@@ -37,7 +37,16 @@ SurveyId = Annotated[str, typer.Argument(help="Id of the survey (`matakite surve
 
 @app.command()
 def add(file: Annotated[Path, typer.Argument(help="The survey as YAML.")], shop: OfShop = None) -> None:
-    """Check a survey's file and put it up; the same id again replaces it."""
+    """Check a survey's file and put it up; the same id again replaces it.
+
+    \b
+    id: first_purchase
+    title: はじめてのお買い物について
+    questions:
+      - {id: reason, title: 決め手は？, kind: multi, choices: {taste: 味, price: 価格}}
+      - {id: nps, title: おすすめ度, kind: rating, from: 0, to: 10, low: 低い, high: 高い}
+      - {id: voice, title: ご意見, kind: text, required: false}
+    """
     deployment = connect()
     survey = read_survey(file)
     SurveyBook(deployment.client("ssm"), deployment.prefix).save(which_shop(deployment, shop).tenant, survey)

@@ -64,8 +64,8 @@ def known_shop(prefix: str, tenant: TenantId) -> Shop:
         return load_shop(prefix, tenant)
     except GetParameterError:
         raise NotFoundError(
-            f"ショップ「{tenant}」の設定が見つかりません。matakite shop set で作成してください。"
-            f" / The settings of shop {tenant!r} cannot be read: matakite shop set makes them."
+            f"ショップ「{tenant}」の設定が見つかりません。上の「ショップ」に matakite shop set の ID を入れてください。"
+            f" / The settings of shop {tenant!r} cannot be read: type the id that matakite shop set gave it."
         ) from None
 
 

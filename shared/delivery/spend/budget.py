@@ -168,7 +168,9 @@ def cap_of(channel: str, shop: Shop) -> int | None:
     if not isinstance(setting, dict):
         raise MisconfiguredError(f'{SECTION}.budget must be an object like {{"line": 5000, "sms": 300}}')
     if channel not in setting and channel not in DEFAULTS:
-        raise MisconfiguredError(f"{SECTION}.budget.{channel} is not set: say how much a month may cost at most")
+        raise MisconfiguredError(
+            f"{SECTION}.budget.{channel} is not set: `matakite shop set --setting {SECTION}.budget.{channel}=300`"
+        )
     cap = setting.get(channel, DEFAULTS.get(channel))
     if cap is None or (isinstance(cap, int) and not isinstance(cap, bool) and cap >= 0):
         return cap

@@ -7,7 +7,7 @@ comes, and a failed one is done again under the next name.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -161,6 +161,15 @@ class Home:
     sure: bool = True
 
 
+_NO_CARTS = frozenset({"callcentre", "line", "track"})
+"""Whose connections bring no orders: a file's numbers are never theirs unless somebody says so."""
+
+
+def carts(connections: Iterable[Connection]) -> list[tuple[str, str]]:
+    """Source and store of every connection that brings orders."""
+    return sorted({(each.source, each.store) for each in connections if each.source not in _NO_CARTS})
+
+
 def home(
     connections: list[Connection], mapping: FileMapping, source: str | None = None, store: str | None = None
 ) -> Home:
@@ -169,15 +178,14 @@ def home(
     It matters: an order imported under another name than the cart's webhooks use is counted twice once it is updated.
     """
     wanted_source, wanted_store = source or mapping.source, store or mapping.store
-    fitting = [
-        each for each in connections if wanted_source in (None, each.source) and wanted_store in (None, each.store)
+    stores = [
+        each for each in carts(connections) if wanted_source in (None, each[0]) and wanted_store in (None, each[1])
     ]
-    stores = sorted({(each.source, each.store) for each in fitting})
     if wanted_source and wanted_store:
         return Home(wanted_source, wanted_store, "指定のとおり" if source or store else "保存した設定のとおり")
     if len(stores) == 1:
         return Home(*stores[0], "接続中のカートが1つなので" if not (wanted_source or wanted_store) else "接続から")
-    known = "、".join(f"{each.source} / {each.store}" for each in connections)
+    known = "、".join(f"{source} / {store}" for source, store in carts(connections))
     if wanted_source or wanted_store:
         raise RejectedError(
             f"--source と --store を両方指定してください（接続中: {known or 'なし'}） / name both --source and --store"

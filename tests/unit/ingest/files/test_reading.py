@@ -133,6 +133,13 @@ def test_the_only_connection_is_whose_numbers_a_file_holds() -> None:
     assert (found.source, found.store, found.sure) == ("shopify", "a", True)
 
 
+def test_a_site_line_and_a_call_centre_bring_no_orders_and_are_nobodys_numbers() -> None:
+    beside = [_connection(source, "z") for source in ("track", "line", "callcentre")]
+    found = home([*beside, _connection("shopify", "a")], FileMapping())
+    assert (found.source, found.store, found.sure) == ("shopify", "a", True)
+    assert home(beside, FileMapping()).sure
+
+
 def test_of_several_connections_nobody_can_know() -> None:
     found = home([_connection("shopify", "a"), _connection("shopify", "b")], FileMapping())
     assert (found.source, found.store, found.sure) == ("import", "history", False)
