@@ -27,7 +27,7 @@ from shared.customers.store import MemoryCustomerStore
 from shared.ingest.model import Event, EventType
 from tests.amount import amount
 from tests.unit.customers.test_batch import fold_batch
-from tests.unit.customers.test_fold import DyingRows, apply_all, everyone
+from tests.unit.customers.test_fold import DyingRows, InterleavingRows, apply_all, everyone
 from tests.unit.customers.test_links import a_link
 from tests.unit.customers.test_parting import defined, deliver, numbers_in, of, seen
 from tests.unit.customers.world import (
@@ -265,3 +265,23 @@ def test_nobodys_address_is_nobodys_in_any_order_of_arrival_and_repetition(
     assert everyone(batched) == expected
     refs = [ref for state in expected.values() for ref in state.profile.refs]
     assert len(refs) == len(set(refs)), "two live people hold one strong key"
+
+
+@settings(max_examples=amount(200, sample=15), deadline=None)
+@given(crowds())
+def test_workers_who_overtake_each_other_find_out_together(story: tuple[list[Event], random.Random]) -> None:
+    events, chance = story
+    for together in (False, True):
+        store, rows = MemoryCustomerStore(), InterleavingRows()
+        store.rows, rows.store = rows, MemoryCustomerStore()
+        rows.store.rows = rows
+        waiting = chance.sample(events, len(events))
+        while waiting:
+            rows.meanwhile = [waiting.pop() for _ in range(min(len(waiting), chance.randrange(4)))]
+            some = [waiting.pop() for _ in range(min(len(waiting), chance.randrange(1, 3)))]
+            if together:
+                fold_batch(some, store)
+            else:
+                apply_all(some, store)
+            apply_all(rows.meanwhile, store)
+        assert everyone(store) == defined(events)
