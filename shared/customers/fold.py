@@ -210,17 +210,31 @@ def _sharing(
     others = {other.customer_id: other for other in shared.values()}
     joined = [each for each in others.values() if not any(are_parted(one, each, everybody) for one in people)]
     times = (each.erased_at for each in (said, *(other.record for other in joined)))
+    evidence = [_evidence(mine, people, others[other], shared, event) for other in sorted(others)]
     return replace(
         said,
-        evidence={"+".join(sorted((mine, other))): _evidence(mine, other, shared, event) for other in sorted(others)},
+        evidence={f"{each.one}+{each.other}": each for each in evidence},
         erased_at=max((at for at in times if at), default=None),
     )
 
 
-def _evidence(mine: CustomerId, other: CustomerId, shared: Mapping[Ref, StoredPerson], event: Event) -> Evidence:
-    one, two = sorted((mine, other))
-    refs = sorted(ref for ref, owner in shared.items() if owner.customer_id == other)
+def _evidence(
+    mine: CustomerId,
+    people: Sequence[StoredPerson],
+    other: StoredPerson,
+    shared: Mapping[Ref, StoredPerson],
+    event: Event,
+) -> Evidence:
+    """What two have in common, under the ids they had when it was first seen: what comes again says nothing new."""
+    ends = _ids(other)
+    known = [(each.one, each.other) for person in people for each in person.record.evidence.values()]
+    one, two = min((pair for pair in known if ends & set(pair)), default=sorted((mine, other.customer_id)))
+    refs = sorted(ref for ref, owner in shared.items() if owner.customer_id == other.customer_id)
     return Evidence(one, two, tuple(refs), event.occurred_at, event.event_id)
+
+
+def _ids(person: StoredPerson) -> set[CustomerId]:
+    return {person.customer_id, *person.aliases}
 
 
 def _spread(
@@ -228,8 +242,8 @@ def _spread(
 ) -> list[StoredPerson]:
     """Evidence stands with both, and an erasure reaches everybody who is one by evidence: who that was."""
     for other in {each.customer_id: each for each in shared.values()}.values():
-        about = _about(person.record, other.customer_id)
-        if about != _about(other.record, person.customer_id):
+        about = _about(person.record, _ids(other))
+        if about != _about(other.record, _ids(person)):
             for evidence in about.values():
                 store.ask_about(event.tenant, evidence)
             _tell(event, other, Record(evidence=about), store, shop)
@@ -260,8 +274,8 @@ def _disown(person: StoredPerson, shared: Iterable[Ref], store: CustomerStore) -
     return True
 
 
-def _about(record: Record, other: CustomerId) -> dict[str, Evidence]:
-    return {key: each for key, each in record.evidence.items() if other in (each.one, each.other)}
+def _about(record: Record, other: set[CustomerId]) -> dict[str, Evidence]:
+    return {key: each for key, each in record.evidence.items() if other & {each.one, each.other}}
 
 
 def _tell(event: Event, other: StoredPerson, said: Record, store: CustomerStore, shop: Shop) -> StoredPerson:
@@ -444,11 +458,12 @@ def _by_tenant(events: Iterable[Event]) -> dict[TenantId, list[Event]]:
 def _load_tenant(
     tenant: TenantId, events: Sequence[Event], store: CustomerStore, keys: KeyRing, shop: Shop, refs_of: RefsOf
 ) -> Loaded:
-    refs = [refs_of(event, keys) for event in events]
-    rows_of = store.pointers(tenant, {ref for some in refs for ref in some})
+    told = [refs_of(event, keys) for event in events]
+    rows_of = store.pointers(tenant, {ref for some in told for ref in some})
     known = {ref: named_in(row) for ref, row in rows_of.items()}
     unowned = {ref for ref, row in rows_of.items() if items.is_nobodys(row)}
-    groups = _components([identity.naming(event, some, unowned) for event, some in zip(events, refs, strict=True)])
+    refs = [identity.naming(event, some, unowned) for event, some in zip(events, told, strict=True)]
+    groups = _components(refs)
     changes: list[Change] = []
     members: list[list[Event]] = []
     meet: dict[CustomerId, tuple[Record, list[Event]]] = {}
@@ -461,6 +476,7 @@ def _load_tenant(
             alone.append(group)
             continue
         said = rules.join(identity.record_of(events[at], refs[at], keys) for at in positions)
+        said = replace(said, nobodys=frozenset(ref for at in positions for ref in told[at] if ref in unowned))
         if not ids:
             historical = all(event.historical for event in group)
             change = _change(tenant, (), said, frozenset(names), shop, group[0], historical=historical)
@@ -660,7 +676,7 @@ class _Reference:
         self._join(roots, said)
         root = _root(self._parents, min(roots))
         for other in set(shared.values()):
-            about = _about(said, rules.canonical_id(self._records[other].refs))
+            about = _about(said, {rules.canonical_id(self._records[other].refs)})
             self._join({other}, Record(evidence=about))
         if shared:
             self._disown(root, shared)

@@ -192,6 +192,18 @@ def test_the_fortieth_number_costs_what_the_thirtieth_did_and_no_partition_grows
         assert rows.read["calls"] <= 2
 
 
+def test_a_history_of_people_with_nobodys_address_is_still_loaded_at_once() -> None:
+    store, rows = MemoryCustomerStore(), CountedRows()
+    store.rows = rows
+    first, rest = [keyed(each) for each in (*FAMILY, "x")], [keyed(f"p{n}") for n in range(50)]
+    load(first, store, KEYS, SHOP)
+    rows.read.clear()
+    assert load(rest, store, KEYS, SHOP).people == len(rest)
+    assert rows.read["calls"] <= 2
+    assert load(rest, store, KEYS, SHOP).unchanged == len(rest)
+    assert everyone(store) == defined([*first, *rest])
+
+
 @pytest.mark.parametrize("done", [True, False], ids=["written", "not written"])
 @pytest.mark.parametrize("dies_at", range(10))
 def test_whoever_dies_while_an_address_becomes_nobodys_is_finished_by_the_retry(dies_at: int, done: bool) -> None:
@@ -239,7 +251,7 @@ def decisions_about(events: Sequence[Event], chance: random.Random) -> list[Even
     return [a_link(*chance.choice(pairs), 20 + n, joined=chance.random() < 0.5) for n in range(3) if pairs]
 
 
-@settings(max_examples=amount(400, sample=15), deadline=None)
+@settings(max_examples=amount(400, sample=4), deadline=None)
 @given(crowds())
 def test_nobodys_address_is_nobodys_in_any_order_of_arrival_and_repetition(
     story: tuple[list[Event], random.Random],
@@ -267,7 +279,7 @@ def test_nobodys_address_is_nobodys_in_any_order_of_arrival_and_repetition(
     assert len(refs) == len(set(refs)), "two live people hold one strong key"
 
 
-@settings(max_examples=amount(200, sample=15), deadline=None)
+@settings(max_examples=amount(200, sample=5), deadline=None)
 @given(crowds())
 def test_workers_who_overtake_each_other_find_out_together(story: tuple[list[Event], random.Random]) -> None:
     events, chance = story
