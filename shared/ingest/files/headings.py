@@ -78,14 +78,12 @@ def _check_constants(kind: Kind, values: Mapping[str, str]) -> None:
 
 
 def _guessed(heading: Sequence[str], kind: Kind) -> Iterator[tuple[str, int]]:
-    """(column, place), the surest first: the exact heading before one without brackets or `注文者`."""
-    exact: dict[str, int] = {}
-    bare: dict[str, int] = {}
-    for at, cell in enumerate(heading):
-        # The first of two equal headings is the buyer's in every export we know; the second is the recipient's.
-        exact.setdefault(plain(cell), at)
-        bare.setdefault(_bare(cell), at)
-    for places in (exact, bare):
+    """(column, place), the surest first: the exact heading, then without brackets, then without `注文者` too."""
+    for said in (plain, _unbracketed, _bare):
+        places: dict[str, int] = {}
+        for at, cell in enumerate(heading):
+            # The first of two equal headings is the buyer's in every export we know; the second is the recipient's.
+            places.setdefault(said(cell), at)
         for column in kind.columns:
             for word in column.words():
                 if (place := places.get(plain(word))) is not None:
@@ -97,6 +95,10 @@ def plain(cell: str) -> str:
     return re.sub(r"[\s_\u3000\ufeff]", "", unicodedata.normalize("NFKC", cell)).lower()
 
 
+def _unbracketed(cell: str) -> str:
+    return plain(_BRACKETS.sub("", cell))
+
+
 def _bare(cell: str) -> str:
-    text = plain(_BRACKETS.sub("", cell))
+    text = _unbracketed(cell)
     return _PREFIX.sub("", text) or text

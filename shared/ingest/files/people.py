@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 from shared.core.ids import keyed_digest
+from shared.ingest import prefectures
 from shared.ingest.body import key_part
 from shared.ingest.files import cells
 from shared.ingest.files.model import Column, Context, Refused, Row
@@ -93,6 +94,8 @@ ADDRESS = (
             "都道府県名",
             "prefecturename",
             "billingprovincename",
+            "billingprovince",
+            "defaultaddressprovincecode",
             "住所都道府県",
             "住所:都道府県",
             "都道府県区分",
@@ -125,18 +128,6 @@ _LONGEST_PART = 5
 LINE_ID = Column("line_user_id", "LINEユーザーID", ("lineid", "lineuserid"))
 NEEDED = ("customer_id", "email", "phone", "mobile")
 """One of these names a person; a name alone does not."""
-
-# fmt: off
-_PREFECTURES = (
-    "北海道", "青森県", "岩手県", "宮城県", "秋田県", "山形県", "福島県", "茨城県",
-    "栃木県", "群馬県", "埼玉県", "千葉県", "東京都", "神奈川県", "新潟県", "富山県",
-    "石川県", "福井県", "山梨県", "長野県", "岐阜県", "静岡県", "愛知県", "三重県",
-    "滋賀県", "京都府", "大阪府", "兵庫県", "奈良県", "和歌山県", "鳥取県", "島根県",
-    "岡山県", "広島県", "山口県", "徳島県", "香川県", "愛媛県", "高知県", "福岡県",
-    "佐賀県", "長崎県", "熊本県", "大分県", "宮崎県", "鹿児島県", "沖縄県",
-)
-# fmt: on
-_SHORT = {name[:-1]: name for name in _PREFECTURES if name != "北海道"}
 
 
 def person(row: Row) -> Person:
@@ -222,12 +213,11 @@ def _postal_code(row: Row) -> str | None:
 
 def _address(row: Row) -> tuple[str | None, str | None]:
     """Prefecture and the rest; a prefecture at the head of the address is taken from there."""
-    said = cells.nfkc(row.get("prefecture"))
-    prefecture = _SHORT.get(said, said) or None
+    prefecture = prefectures.prefecture(cells.nfkc(row.get("prefecture")))
     parts = [row.get(name) for name in ("city", "address", "address2", "address3")]
     address = " ".join(part for part in parts if part)
     if address and prefecture is None:
-        leading = next((name for name in _PREFECTURES if address.startswith(name)), None)
+        leading = next((name for name in prefectures.NAMES if address.startswith(name)), None)
         return leading, address.removeprefix(leading or "").strip() or None
     return prefecture, address or None
 

@@ -16,7 +16,7 @@ from shared.ingest.files.reading import Reading
 SHOWN_BAD_ROWS = 20
 _ELSEWHERE = (
     (
-        re.compile(r"メルマガ|メール(?:受信|配信)|accepts\w*marketing"),
+        re.compile(r"メルマガ|メール(?:マガジン|受信|配信|受取)|accepts\w*marketing"),
         "consents",
         "配信の許諾（同意した日と根拠が要ります）",
     ),

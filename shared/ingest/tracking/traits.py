@@ -10,6 +10,7 @@ from typing import Any
 from shared.core.clock import shop_day
 from shared.ingest import body as read
 from shared.ingest.model import Person
+from shared.ingest.prefectures import prefecture
 from shared.ingest.tracking.privacy import Plain, names_a_person, plain_value, storable
 
 Traits = Mapping[str, Any]
@@ -104,7 +105,7 @@ def _address(said: object) -> dict[str, str | None]:
     line = " ".join(part for name in ("city", "street") if (part := _first(said, (name,))))
     return {
         "postal_code": _first(said, ("postalCode", "postal_code", "zip")),
-        "prefecture": _first(said, ("state", "prefecture", "region")),
+        "prefecture": prefecture(_first(said, ("state", "prefecture", "region"))),
         "address": line or None,
     }
 

@@ -34,10 +34,43 @@ _BASES = {
     "published_address": "published_address",
 }
 _GRANTED = frozenset(
-    {"許諾", "許可", "同意", "同意する", "購読", "購読中", "配信", "配信する", "登録", "optin", "opt_in"}
+    {
+        "許諾",
+        "許可",
+        "同意",
+        "同意する",
+        "購読",
+        "購読中",
+        "購読する",
+        "配信",
+        "配信する",
+        "受信",
+        "受信する",
+        "受け取る",
+        "希望",
+        "希望する",
+        "登録",
+        "optin",
+        "opt_in",
+    }
 )
 _REFUSED = frozenset(
-    {"拒否", "停止", "配信停止", "解除", "退会", "配信しない", "同意しない", "購読解除", "optout", "opt_out"}
+    {
+        "拒否",
+        "停止",
+        "配信停止",
+        "解除",
+        "退会",
+        "配信しない",
+        "受信しない",
+        "受け取らない",
+        "希望しない",
+        "購読しない",
+        "同意しない",
+        "購読解除",
+        "optout",
+        "opt_out",
+    }
 )
 _WORDS = {**dict.fromkeys(sorted(_GRANTED | cells.YES), "yes"), **dict.fromkeys(sorted(_REFUSED | cells.NO), "no")}
 _COLUMNS = (
@@ -53,6 +86,9 @@ _COLUMNS = (
             "メルマガ配信",
             "メルマガ受信",
             "メール配信",
+            "メールマガジン",
+            "メール受信",
+            "案内メール受取許可フラグ",
             "同意",
             "購読",
             "acceptsemailmarketing",

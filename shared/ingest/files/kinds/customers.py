@@ -34,12 +34,13 @@ _COLUMNS = (
     Column("registered_on", "登録日", ("会員登録日", "登録日時", "入会日", "作成日", "createdat")),
     Column("media", "広告媒体", ("媒体", "流入元", "登録経路", "きっかけ")),
     Column("tags", "タグ", ("顧客タグ", "会員タグ", "ラベル")),
-    Column("state", "会員ステータス", ("会員ステータス(名称)", "会員状態", "顧客ステータス")),
+    Column("state", "会員ステータス", ("会員ステータス(名称)", "会員状態", "顧客ステータス", "会員状態区分")),
     Column("left_on", "退会日", ("退会日時",)),
     Column("updated_at", "更新日時", ("更新日", "最終更新日")),
 )
 _MAX_TAGS = 50
-_LEFT = frozenset({"退会", "退会済", "退会済み", "退会会員", "terminated member", "withdrawn"})
+_LEFT = frozenset({"退会", "退会済", "退会済み", "退会会員", "terminated member", "withdrawn", "3"})
+"""3 is the number of it in EC-CUBE and in スマレジ."""
 
 
 def _events(rows: Sequence[Row], context: Context) -> Iterator[Event]:

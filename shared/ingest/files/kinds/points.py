@@ -9,10 +9,18 @@ from shared.ingest.files.model import Column, Context, Kind, Refused, Row
 from shared.ingest.model import Event, EventType, PointsFacts
 
 _COLUMNS = (
-    Column("balance", "ポイント残高", ("保有ポイント", "ポイント", "所持ポイント", "現在ポイント", "残高", "points")),
-    Column("expires_on", "ポイント有効期限", ("有効期限", "失効日", "失効予定日", "ポイント失効日")),
+    Column(
+        "balance",
+        "ポイント残高",
+        ("保有ポイント", "ポイント", "所持ポイント", "現在ポイント", "残高", "points", "保持ポイント"),
+    ),
+    Column("expires_on", "ポイント有効期限", ("有効期限", "失効日", "失効予定日", "ポイント失効日", "ポイント期限")),
     Column("expiring", "失効予定ポイント", ("失効ポイント", "期限切れ予定ポイント")),
-    Column("rank", "会員ランク", ("ランク", "会員ステージ", "ステージ", "会員グレード")),
+    Column(
+        "rank",
+        "会員ランク",
+        ("ランク", "会員ステージ", "ステージ", "会員グレード", "会員ランク名", "会員ランク(名称)", "会員ステージ名"),
+    ),
     Column("rank_until", "ランク有効期限", ("ランク期限", "ステージ有効期限")),
     Column("updated_at", "更新日時", ("更新日", "基準日", "集計日")),
 )

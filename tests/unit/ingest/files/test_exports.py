@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
 from shared.core.errors import RejectedError
 from shared.ingest.files import report
 from shared.ingest.files.mapping import FileMapping
-from shared.ingest.model import OrderFacts, ProductFacts
+from shared.ingest.model import OrderFacts, PointsFacts, ProductFacts
 from tests.unit.ingest.files.reader import Read, read, read_bytes
 
 COLORME = (
@@ -231,6 +231,33 @@ def test_a_till_of_smaregi_keeps_more_than_sales() -> None:
         True,
         False,
     ]
+
+
+SMAREGI_MEMBERS = (
+    '会員ID,会員コード,姓,名,メールアドレス,"性別(0:不明,  1:男,  2:女)",ポイント,ポイント期限,入会日,退会日,'
+    '"案内メール受取許可フラグ (0:拒否, 1:許可)",'
+    '"会員状態区分 (0:利用可, 1:利用停止, 2:紛失, 3:退会, 4:名寄せ)",会員ランク名\n'
+)
+
+
+def test_members_of_smaregi_are_people_points_and_permissions() -> None:
+    rows = SMAREGI_MEMBERS + "".join(
+        f"{number},M{number},髙﨑,花子,m{number}@example.com,2,120,2027-01-01,2020-01-01,,0,{state},ゴールド\n"
+        for number, state in ((1, 0), (2, 3))
+    )
+    people, points = read("customers", rows), read("points", rows)
+    assert [event.person.source_customer_id for event in people.events] == ["1"], "3 is 退会"
+    assert [row.line for row in people.bad] == [3]
+    assert points.events[0].facts == PointsFacts(balance=120, expires_on=date(2027, 1, 1), rank="ゴールド")
+    said = read("consents", rows, mapping=FileMapping(columns={"入会日": "said_at"}))
+    assert [getattr(event.facts, "granted", None) for event in said.events] == [False, False]
+
+
+@pytest.mark.parametrize("written", ["JP-13", "Tokyo", "東京", "13", "東京都"])
+def test_a_prefecture_however_the_cart_writes_it(written: str) -> None:
+    heading = "Customer ID,Default Address Address1,Default Address City,Default Address Province Code\n"
+    (event,) = read("customers", f"{heading}'77,見本町1-2,千代田区,{written}\n").events
+    assert (event.person.prefecture, event.person.address) == ("東京都", "千代田区 見本町1-2")
 
 
 @pytest.mark.parametrize(

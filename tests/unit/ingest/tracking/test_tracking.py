@@ -256,7 +256,7 @@ def test_traits_become_a_person_and_attributes() -> None:
             traits={
                 "email": "hanako@example.com", "phone": "090-0000-0000", "name": "山田 花子", "gender": "女性",
                 "birthday": "1990-04-01T00:00:00Z", "createdAt": "2024-02-03", "plan": "gold", "日本酒": True,
-                "address": {"postalCode": "100-0001", "state": "東京都", "city": "千代田区", "street": "1-1"},
+                "address": {"postalCode": "100-0001", "state": "Tokyo", "city": "千代田区", "street": "1-1"},
             },
         ),
         key=SECRET_KEY,
