@@ -36,7 +36,7 @@ from shared.ingest.sources.admin import erase_envelope
 from shared.ingest.store import DynamoEventStore
 
 app = typer.Typer(name="privacy", help="Consent, disclosure, erasure / 個人情報", no_args_is_help=True)
-_console = Console(highlight=False)
+_progress = Console(stderr=True, highlight=False)
 
 OfShop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); needed when there are several.")]
 Wanted = Annotated[str, typer.Argument(help="Customer id, mail address, or a store's customer number (STORE/NUMBER).")]
@@ -77,7 +77,8 @@ def export(customer: Wanted, out: Into = None, shop: OfShop = None) -> None:
     desk = open_desk(connect(), shop)
     customer_id, _ = desk.person(customer)
     now = SystemClock().now()
-    document = export_person(desk.shop.tenant, customer_id, _export_deps(desk), now)
+    with _progress.status("受信データを確認しています …"):
+        document = export_person(desk.shop.tenant, customer_id, _export_deps(desk), now)
     _write(json.dumps(document, ensure_ascii=False, indent=2) + "\n", out)
     _say(
         f"書き出しました: 受注 {len(document['orders'])} 件、配信 {len(document['sends'])} 件、"
@@ -135,9 +136,10 @@ def erase(
     events = _events(desk)
     for one in ids:
         events.put_once(erase_envelope(desk.shop.tenant, one, actor or getpass.getuser(), started))
-    _wait_until_erased(desk, ids, started)
-    if not later:
-        _sweep(desk)
+    with _progress.status("消去しています（数十秒かかります） …"):
+        _wait_until_erased(desk, ids, started)
+        if not later:
+            _sweep(desk)
     for each in _certificates(desk):
         if each.customer_id in ids and each.erased_at >= started - timedelta(seconds=1):
             _print_certificate(each)
@@ -147,7 +149,8 @@ def erase(
 def sweep(shop: OfShop = None) -> None:
     """Search everything kept for persons who were erased, now instead of in the coming night."""
     desk = open_desk(connect(), shop)
-    _sweep(desk)
+    with _progress.status("受信データを確認しています …"):
+        _sweep(desk)
     _say(f"消去済み {len(_certificates(desk)):,} 人分の受信データを確認しました。")
 
 

@@ -10,7 +10,6 @@ from datetime import date, datetime
 from infra.cli.customer import Desk, open_desk
 from infra.cli.session import connect
 from shared.admin.outcomes import outcome
-from shared.analytics.history import loaded_mark
 from shared.analytics.lake import Objects, S3Objects
 from shared.core.clock import SystemClock, shop_day
 from shared.core.errors import MatakiteError, RejectedError
@@ -20,7 +19,7 @@ from shared.customers.model import Findings
 from shared.customers.rows import encode_item
 from shared.customers.store import read_row
 from shared.delivery.render import TemplateStore
-from shared.ingest.history import PREFIX, read_chunk
+from shared.ingest.history import PREFIX, loaded_mark, read_chunk
 from shared.ingest.model import Event
 from shared.ingest.oversize import S3Oversize
 from shared.ingest.registry import events_of

@@ -236,7 +236,8 @@ def _sweep_files(
 ) -> Looked:
     """One imported chunk after the other: the events about the erased are taken out of it."""
     ((tenant, of),) = wanted.items()
-    name = next((each.key for each in deps.work.list(f"{history.PREFIX}{tenant}/") if each.key > (after or "")), None)
+    keys = (each.key for each in deps.work.list(f"{history.PREFIX}{tenant}/"))
+    name = next((key for key in keys if key > (after or "") and history.is_chunk(key)), None)
     if name is None:
         return 0, None
     try:

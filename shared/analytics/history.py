@@ -22,7 +22,7 @@ from shared.customers.items import is_nobodys, named_in
 from shared.customers.model import Order
 from shared.customers.rows import ConflictError, Put, Row
 from shared.customers.store import CustomerStore
-from shared.ingest.history import read_chunk
+from shared.ingest.history import loaded_mark, read_chunk
 from shared.ingest.model import Event
 
 OrderKey = tuple[str, str, str]
@@ -94,11 +94,6 @@ def _of_somebody(event: Event, deps: HistoryDeps) -> bool:
         return True
     logger("analytics").warning("imported about nobody we know", extra={"event_id": event.event_id})
     return False
-
-
-def loaded_mark(key: str) -> str:
-    """What lies beside a chunk once everything in it counts."""
-    return f"{key}.done"
 
 
 @contextmanager

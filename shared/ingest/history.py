@@ -30,6 +30,7 @@ leave the lake many small objects."""
 MAX_CHUNKS = 2_500
 """What one execution carries as input (256 KiB) and history (25,000 events)."""
 
+_LOADED = ".done"
 _COMPRESSION = 5
 """Level 9 takes twice the time for 2 % less."""
 
@@ -42,6 +43,16 @@ def import_id(content: str, *options: str) -> str:
 def chunk_key(tenant: TenantId, import_name: str, number: int) -> str:
     """Where a chunk lies in the work bucket; numbers start at 1."""
     return f"{PREFIX}{tenant}/{import_name}/chunk-{number:05d}.jsonl.gz"
+
+
+def loaded_mark(key: str) -> str:
+    """What lies beside a chunk once everything in it counts."""
+    return f"{key}{_LOADED}"
+
+
+def is_chunk(key: str) -> bool:
+    """Not a mark."""
+    return not key.endswith(_LOADED)
 
 
 def write_chunk(events: Iterable[Event]) -> bytes:

@@ -147,6 +147,7 @@ def house() -> House:
     person = Person(source_customer_id="9", email=GONE)
     chunk = history.write_chunk([a_customer(1, person), a_customer(2, replace(person, email=STAYS))])
     made.work.put(history.chunk_key(TENANT, "i1", 1), chunk)
+    made.work.put(history.loaded_mark(history.chunk_key(TENANT, "i1", 1)), b"")
     for email in (GONE, STAYS):
         found = made.who(email)
         assert found

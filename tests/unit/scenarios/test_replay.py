@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from infra.cli.replaying import cost, imported, known_of
-from shared.analytics.history import loaded_mark
 from shared.analytics.lake import MemoryObjects
 from shared.core.clock import FixedClock
 from shared.core.ids import EventId
@@ -24,7 +23,7 @@ from shared.customers.store import MemoryCustomerStore
 from shared.delivery.channels.fake import FakeChannel
 from shared.delivery.send import SendDeps
 from shared.delivery.store import MemoryLedgerStore
-from shared.ingest.history import chunk_key, write_chunk
+from shared.ingest.history import chunk_key, loaded_mark, write_chunk
 from shared.ingest.model import CartFacts, ConsentFacts, Event, EventType, Line, OrderFacts, PageFacts, Person
 from shared.measurement.cost.prices import read_prices
 from shared.scenarios.cohorts import MemoryCohortFiles
