@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
+from unicodedata import normalize
 
 import typer
 from rich.console import Console
@@ -199,11 +200,14 @@ def _full_name(name: str) -> str:
 
 
 def _day(text: str | None, shop: Shop) -> date:
+    today = shop_day(SystemClock().now(), shop.timezone)
     try:
-        yesterday = shop_day(SystemClock().now(), shop.timezone) - timedelta(days=1)
-        return date.fromisoformat(text) if text else yesterday
+        day = date.fromisoformat(normalize("NFKC", text)) if text else today - timedelta(days=1)
     except ValueError:
         raise RejectedError(f"--as-of needs a day such as 2026-11-21, got {text!r}") from None
+    if day > today:
+        raise RejectedError(f"--as-of {day} has not been yet: a day up to {today} is needed")
+    return day
 
 
 def ask(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TextIO
+from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
 import typer
@@ -110,7 +111,7 @@ def _existing(path: Path) -> Path:
 
 def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        return date.fromisoformat(normalize("NFKC", text))
     except ValueError:
         raise RejectedError(f"--as-of needs a day such as 2026-11-21, got {text!r}") from None
 

@@ -46,10 +46,16 @@ NO_SEGMENTS = NightSegments()
 
 # --- which nights ----------------------------------------------------------------------------------------------------
 def nights_due(shop: Shop, now: datetime, reports: Reports, as_of: date | None) -> list[date]:
-    """The day asked for, else every day since the last complete run up to yesterday (shop time), oldest first."""
+    """The day asked for, else every day since the last complete run up to yesterday (shop time), oldest first.
+
+    Raises RejectedError for a day to come: live state is the newest night's, and would stay that day's until then.
+    """
+    today = shop_day(now, shop.timezone)
     if as_of is not None:
+        if as_of > today:
+            raise RejectedError(f"{as_of} has not been yet: nobody knows how it ends")
         return [as_of]
-    yesterday = shop_day(now, shop.timezone) - timedelta(days=1)
+    yesterday = today - timedelta(days=1)
     last = last_complete(reports, shop.tenant, before=yesterday + timedelta(days=1))
     first = (
         yesterday if last is None else max(last + timedelta(days=1), yesterday - timedelta(days=CATCH_UP_NIGHTS - 1))

@@ -46,6 +46,12 @@ def test_a_day_that_is_asked_for_is_run() -> None:
     assert due(MemoryReportStore(), day("1998-06-30")) == ["1998-06-30"]
 
 
+def test_a_day_to_come_is_refused_for_its_state_would_stay_the_newest() -> None:
+    assert due(MemoryReportStore(), day("2026-11-21")) == ["2026-11-21"]
+    with pytest.raises(RejectedError, match="has not been yet"):
+        due(MemoryReportStore(), day("2026-11-22"))
+
+
 def test_missed_nights_are_made_up_for_oldest_first() -> None:
     reports = MemoryReportStore()
     ran(reports, "2026-11-17")
