@@ -18,9 +18,10 @@ from rich.table import Table
 from infra.cli import places, replaying
 from infra.cli.customer import OfShop
 from infra.cli.places import preset_of
-from infra.packaging.mjml import compile_mjml
+from infra.packaging.mjml import MjmlError, compile_mjml
 from shared.core.errors import MatakiteError, RejectedError
-from shared.core.mistakes import Mistake
+from shared.core.lined_yaml import read_utf8
+from shared.core.mistakes import InvalidFileError, Mistake
 from shared.delivery import lint, render
 from shared.delivery.channels.call import PART as CALL
 from shared.delivery.channels.handover import TEXT as NOTICE
@@ -159,7 +160,10 @@ def compiled_templates(source: Path = render.ROOT) -> Iterator[TemplateStore]:
         if source.exists():
             shutil.copytree(source, root)
         for mjml in root.rglob("*.mjml"):
-            mjml.with_suffix(".html").write_text(compile_mjml(mjml.read_text("utf-8")), "utf-8")
+            try:
+                mjml.with_suffix(".html").write_text(compile_mjml(read_utf8(mjml), root / render.PARTIALS), "utf-8")
+            except (MjmlError, InvalidFileError) as error:
+                raise RejectedError(f"{mjml.relative_to(root)}: {error}") from None
         yield TemplateStore(root)
 
 

@@ -200,7 +200,7 @@ def _compile_templates(folder: Path) -> None:
     for template in sorted((folder / TEMPLATES).rglob("*.mjml")):
         try:
             html = compile_mjml(template.read_text("utf-8"))
-        except MjmlError as error:
+        except (MjmlError, UnicodeDecodeError) as error:
             raise BundleError(f"{template.relative_to(folder)}: {error}") from error
         template.with_suffix(".html").write_text(html, "utf-8")
 

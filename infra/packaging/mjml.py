@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from xml.parsers import expat
 
 import mjml
 
@@ -24,6 +25,7 @@ def compile_mjml(source: str, partials: Path = PARTIALS) -> str:
     MJML is XML, so `{% if a < b %}` would not parse and `{{ "a" }}` would be escaped: each tag is replaced by a plain
     word, and put back afterwards.
     """
+    written = source
     source = INCLUDE.sub(lambda found: _partial(partials / found[1]), source)
     stem = _word_not_in(source)
     tags = LIQUID_TAG.findall(source)
@@ -33,12 +35,23 @@ def compile_mjml(source: str, partials: Path = PARTIALS) -> str:
         html = mjml.mjml2html(hidden)
     except ValueError as error:
         raise MjmlError(
-            f"not valid MJML: {error}. Every component must be closed, and outside Liquid tags '<' and '&' in a text "
-            "are written '&lt;' and '&amp;'."
+            f"not valid MJML{_about_line(written)}: {error}. Every component must be closed, and outside Liquid tags "
+            "'<' and '&' in a text are written '&lt;' and '&amp;'."
         ) from error
     _refuse_unknown_components(html)
     _refuse_lost_tags(html, tags, stem)
     return re.sub(rf"{stem}(\d{{5}})", lambda found: tags[int(found[1])], html)
+
+
+def _about_line(source: str) -> str:
+    """Where it ends to be XML: the compiler does not say."""
+    parser = expat.ParserCreate()
+    parser.UseForeignDTD(True)
+    try:
+        parser.Parse(LIQUID_TAG.sub(lambda tag: "x" + "\n" * tag[0].count("\n"), source), True)
+    except expat.ExpatError as error:
+        return f" about line {error.lineno}"
+    return ""
 
 
 def _partial(file: Path) -> str:

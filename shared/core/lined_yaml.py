@@ -64,7 +64,8 @@ class Lines:
         for line in lines:
             said = _TEXT_OR_COMMENT.sub("", self._text[line - 1]) if 0 < line <= len(self._text) else ""
             if found := _FULL_WIDTH.search(said):
-                return f"{found[0]!r} in line {line} is full-width (全角): write it half-width"
+                sign = "a space" if found[0].isspace() else repr(found[0])
+                return f"{sign} in line {line} is full-width (全角): write it half-width"
         return ""
 
 

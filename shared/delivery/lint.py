@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from shared.core.errors import MisconfiguredError, RejectedError
+from shared.core.lined_yaml import read_lined, read_utf8
+from shared.core.mistakes import InvalidFileError
 from shared.delivery.channels.ses import HTML, SUBJECT, TEXT
 from shared.delivery.lint_names import names_anybody, names_customer, spoken_of
-from shared.delivery.lint_parts import OTHER_PARTS, hostile
+from shared.delivery.lint_parts import OTHER_PARTS, QUOTES, hostile, missing_words
 from shared.delivery.model import Purpose
-from shared.delivery.render import MAX_BYTES, PARTIALS, URL_SCHEMES, TemplateError, TemplateStore
+from shared.delivery.render import MAX_BYTES, PARTIALS, URL_SCHEMES, TemplateError, TemplateStore, printable
 from shared.delivery.sender import Sender
 
 PARTS = (HTML, TEXT, SUBJECT)
@@ -122,15 +124,19 @@ class Meta:
 
 def read_meta(folder: Path) -> Meta:
     """Raises RejectedError saying what is wrong with it."""
-    import yaml
-
     try:
-        document = yaml.safe_load((folder / "meta.yaml").read_text("utf-8"))
-        return Meta(str(document["title"]), Purpose(document["purpose"]), document.get("variables") or {})
+        _, document = read_lined(read_utf8(folder / "meta.yaml"), "meta.yaml")
     except FileNotFoundError:
         raise RejectedError("meta.yaml is missing: it says title, purpose and variables with sample values") from None
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        raise RejectedError(f"meta.yaml: {error}; it needs title, purpose (marketing, transactional)") from None
+    known = {"title", "purpose", "variables"}
+    if not isinstance(document, dict) or not {"title", "purpose"} <= set(document) <= known:
+        raise RejectedError("meta.yaml has title, purpose (marketing, transactional) and variables, and nothing else")
+    title, purpose, variables = document["title"], document["purpose"], document.get("variables") or {}
+    if not isinstance(title, str) or not title or purpose not in list(Purpose):
+        raise RejectedError("meta.yaml: title must be a text, and purpose marketing or transactional")
+    if not isinstance(variables, dict):
+        raise RejectedError("meta.yaml: variables must be names, each with a sample value")
+    return Meta(title, Purpose(purpose), variables)
 
 
 def template_names(root: Path) -> list[str]:
@@ -139,9 +145,19 @@ def template_names(root: Path) -> list[str]:
     return sorted(folder.relative_to(root).as_posix() for folder in folders if folder.name != PARTIALS)
 
 
+_FILES = ("meta.yaml", "mail.mjml", *PARTS, *OTHER_PARTS)
+
+
 def lint_template(store: TemplateStore, template: str) -> list[str]:
     """What is wrong with a template, a sentence each; `[]` when it may go out."""
     folder = store.root / template
+    if strange := sorted(file.name for file in folder.glob("*") if file.name not in _FILES):
+        return [f"{name} is no part of a template: there are {', '.join(_FILES)}" for name in strange]
+    try:
+        for file in folder.glob("*"):
+            read_utf8(file)
+    except InvalidFileError as error:
+        return [str(error)]
     others = [part for part in OTHER_PARTS if (folder / part).exists()]
     missing = [part for part in PARTS if not (folder / part).exists()]
     if missing and not (others and len(missing) == len(PARTS) and not (folder / "mail.mjml").exists()):
@@ -157,7 +173,7 @@ def lint_template(store: TemplateStore, template: str) -> list[str]:
 def _rendered_others(store: TemplateStore, template: str, meta: Meta, parts: list[str]) -> Iterator[str]:
     everything, nothing = contexts(meta)
     kinds = {"": everything, " (when little is known of the person)": nothing}
-    for kind, context in {**kinds, " (with quotation marks in every word)": hostile(everything)}.items():
+    for kind, context in {**kinds, " (with quotation marks in every word)": hostile(everything, QUOTES)}.items():
         for part in parts:
             try:
                 text = store.render(template, [part], context)[part]
@@ -211,6 +227,17 @@ def _rendered(store: TemplateStore, template: str, meta: Meta) -> Iterator[str]:
             continue
         for finding in _findings(rendered, meta.purpose):
             yield f"{finding}{kind}"
+    yield from _escaped(store, template, everything)
+
+
+def _escaped(store: TemplateStore, template: str, everything: Mapping[str, Any]) -> Iterator[str]:
+    """Whatever a product is called, it must not become markup."""
+    try:
+        html = store.render(template, [HTML], hostile(everything, "<i>"))[HTML]
+    except (TemplateError, MisconfiguredError):
+        return  # told already
+    if "<i>" in html:
+        yield f"{HTML} takes a variable as it is: leave out `| safe`, or a product's name can become markup"
 
 
 def _findings(mail: Mapping[str, str], purpose: Purpose) -> Iterator[str]:
@@ -223,11 +250,25 @@ def _findings(mail: Mapping[str, str], purpose: Purpose) -> Iterator[str]:
     yield from _legal(TEXT, plain, purpose)
     yield from _Reader.of(html).findings()
     for part, text in ((SUBJECT, subject), (TEXT, plain), (HTML, _Reader.of(html).text)):
-        if re.search(r"\b(None|null|undefined)\b", text):
-            yield f"{part} shows a missing value as a word"
+        yield from missing_words(part, text)
+        yield from _left_over(part, text)
     for part, text in ((HTML, html), (TEXT, plain)):
         if len(text.encode()) > MAX_BYTES:
             yield f"{part} is larger than {MAX_BYTES} bytes: mailboxes clip it"
+
+
+def _left_over(part: str, text: str) -> Iterator[str]:
+    if found := _TAG_SHOWN.search(text):
+        yield f"{part} shows {found[0]!r}: a tag of Liquid is written {{{{ name }}}}, half-width"
+    if found := re.search(r"^\s*様|[○◯〇]{2,}", text, re.MULTILINE):
+        yield f"{part} greets nobody with {found[0].strip()}: ask whether there is a name, {{% if person.name %}}"
+    if "http://" in text:
+        yield f"{part} has a link that is not encrypted: write https://"
+    if printable(text) != text:
+        yield f"{part} has a control character: write its line anew"
+
+
+_TAG_SHOWN = re.compile(r"[{｛]\s*[{｛%％]|[{｛]\s*\w+(?:\.\w+)+\s*[}｝]")
 
 
 def _legal(part: str, text: str, purpose: Purpose) -> Iterator[str]:
@@ -241,6 +282,12 @@ def _legal(part: str, text: str, purpose: Purpose) -> Iterator[str]:
     for what, value in wanted.items():
         if value not in text:
             yield f"{part} lacks the {what}, which the law wants shown: render the legal_footer partial"
+
+
+_NOT_IN_A_MAIL = frozenset(
+    {"script", "form", "iframe", "object", "embed", "base", "link", "input", "select", "textarea", "button"}
+    | {"svg", "video", "audio", "canvas"}
+)
 
 
 class _Reader(HTMLParser):
@@ -263,10 +310,17 @@ class _Reader(HTMLParser):
         self._hidden += tag in {"style", "title"}
         if tag == "html" and given.get("lang") in {None, "", "und"}:
             self.problems.append('<html> has no lang: write <mjml lang="ja">')
-        if tag in {"script", "form", "iframe", "object", "embed", "base"}:
+        if tag in _NOT_IN_A_MAIL or (tag == "meta" and (given.get("http-equiv") or "").lower() == "refresh"):
             self.problems.append(f"<{tag}> does not work in a mail")
+        for name in given:
+            if name.startswith("on"):
+                self.problems.append(f"{name}= does not work in a mail")
         if tag == "img" and not given.get("alt"):
             self.problems.append("an image has no alt text: many readers see no images")
+        if tag == "img":
+            self._image(given.get("src"))
+        if "background" in given:
+            self._image(given["background"])
         if tag == "a":
             self._link(given.get("href"))
 
@@ -276,12 +330,20 @@ class _Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         if not self._hidden:
             self.text += data
+        elif "@import" in data:
+            self.problems.append("@import does not work in a mail: write the style into it")
 
     def findings(self) -> Iterator[str]:
         """Every problem once."""
         yield from dict.fromkeys(self.problems)
 
+    def _image(self, source: str | None) -> None:
+        if not (source or "").startswith("https://"):
+            self.problems.append(f"an image is not at an https address: {(source or '')[:60]!r}")
+
     def _link(self, href: str | None) -> None:
         scheme = (href or "").partition(":")[0]
         if scheme not in URL_SCHEMES:
             self.problems.append(f"a link goes nowhere: href={href!r}")
+        if scheme == "http":
+            self.problems.append(f"a link is not encrypted, write https://: href={href!r}")

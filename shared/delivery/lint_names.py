@@ -48,7 +48,7 @@ _FIELD = re.compile(r'"(\w+)"\s*:')
 
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _SOMEBODYS = re.compile(
-    r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.(?!(?:png|jpe?g|gif|svg|webp)\b)[a-z]{2,}"
+    r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,4}\.(?!(?:png|jpe?g|gif|svg|webp)\b)[a-z]{2,}"
     r"|(?<!\d)0[789]0(?:[-‐－ー ]?\d{4}){2}(?!\d)",
     re.ASCII | re.IGNORECASE,
 )

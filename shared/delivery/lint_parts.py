@@ -33,14 +33,18 @@ _OPT_OUT = re.compile(r"https?://|停止|解除|STOP", re.IGNORECASE)
 Check = Callable[[str, Purpose], Iterator[str]]
 
 
-def hostile(value: Any, name: str = "") -> Any:
-    """The same variables as somebody would choose them who wants to break out of a JSON text."""
+QUOTES = '"\\\n}'
+"""What ends a text of JSON."""
+
+
+def hostile(value: Any, end: str, name: str = "") -> Any:
+    """The same variables as somebody would choose them who wants to break out of a text by `end`."""
     if isinstance(value, Mapping):
-        return {key: hostile(inner, str(key)) for key, inner in value.items()}
+        return {key: hostile(inner, end, str(key)) for key, inner in value.items()}
     if isinstance(value, list):
-        return [hostile(inner) for inner in value]
+        return [hostile(inner, end) for inner in value]
     is_word = isinstance(value, str) and not name.endswith("url") and name not in {"ltv_tier", "status"}
-    return f'{value}"\\\n}}' if is_word else value
+    return f"{value}{end}" if is_word else value
 
 
 def line(text: str, purpose: Purpose) -> Iterator[str]:
@@ -119,14 +123,14 @@ def sms(text: str, purpose: Purpose) -> Iterator[str]:
         yield f"{SMS} has {segments(said)} parts, 1 to {MAX_PARTS} are sent"
     if purpose is Purpose.MARKETING and not _OPT_OUT.search(said):
         yield f"{SMS} lacks the way to stop (配信停止): a link, or 「停止は…」"
-    yield from _missing_words(SMS, said)
+    yield from missing_words(SMS, said)
 
 
 def postal(text: str, purpose: Purpose) -> Iterator[str]:
     """What fits the page under the address."""
     if not text.strip() or len(text) > MAX_LETTERS:
         yield f"{POSTAL} has {len(text)} letters, 1 to {MAX_LETTERS} fit the page"
-    yield from _missing_words(POSTAL, text)
+    yield from missing_words(POSTAL, text)
 
 
 def call(text: str, purpose: Purpose) -> Iterator[str]:
@@ -150,17 +154,18 @@ def notify(text: str, purpose: Purpose) -> Iterator[str]:
         yield f"{NOTICE} begins with a line of {len(first)} letters: 1 to {MAX_SUBJECT} are the subject of the mail"
     if len(text) > MAX_NOTICE:
         yield f"{NOTICE} has {len(text)} letters, at most {MAX_NOTICE}"
-    yield from _missing_words(NOTICE, text)
+    yield from missing_words(NOTICE, text)
 
 
 def _shows_nothing(message: Mapping[str, Any]) -> Iterator[str]:
     for box in _boxes(message):
         for name in ("text", "altText"):
-            yield from _missing_words(name, str(box.get(name) or ""))
+            yield from missing_words(name, str(box.get(name) or ""))
 
 
-def _missing_words(part: str, text: str) -> Iterator[str]:
-    if re.search(r"\b(None|null|undefined)\b", text):
+def missing_words(part: str, text: str) -> Iterator[str]:
+    """A word that a program writes where it knows nothing."""
+    if re.search(r"(?<![A-Za-z])(None|null|undefined)(?![A-Za-z])", text):
         yield f"{part} shows a missing value as a word"
 
 

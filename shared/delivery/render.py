@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from liquid import BoundTemplate, CachingFileSystemLoader, Environment, StrictUndefined
-from liquid.exceptions import LiquidError, UndefinedError
+from liquid.exceptions import LiquidError, LocalNamespaceLimitError, UndefinedError
 
 from shared.core.errors import MisconfiguredError, RejectedError
 from shared.core.pages import Page
@@ -28,6 +28,8 @@ PARTIALS = "_partials"
 PAGES = "_pages"
 MAX_BYTES = 100_000
 """Of one part. Gmail clips a mail at 102 kB, and Japanese carriers take no more than 100 kB."""
+
+_RANGE = re.compile(r"\.\.\s*([0-9]+)\s*\)")
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -104,6 +106,9 @@ class TemplateStore:
         if (template, part) not in self._parsed:
             source = self._source(template, part)
             environment = self._html if part.endswith(".html") else self._text
+            if any(int(end) > _Limited.loop_iteration_limit for end in _RANGE.findall(source)):
+                most = _Limited.loop_iteration_limit
+                raise TemplateError(f"{template}/{part}: LoopIterationLimitError: a range ends at {most} at most")
             self._parsed[template, part] = environment.from_string(source, name=f"{template}/{part}")
         return self._parsed[template, part]
 
@@ -112,7 +117,9 @@ class TemplateStore:
             raise MisconfiguredError(f"not the name of a template: {template!r}")
         folder = self.root / template
         try:
-            return (folder / part).read_text("utf-8")
+            return (folder / part).read_text("utf-8-sig")
+        except UnicodeDecodeError:
+            raise MisconfiguredError(f"{template}/{part} is not UTF-8: save it in UTF-8 (文字コード)") from None
         except FileNotFoundError:
             if part == "mail.html" and (folder / "mail.mjml").exists():
                 raise MisconfiguredError(
@@ -134,7 +141,29 @@ class TemplateStore:
         environment = _Limited(loader=loader, undefined=StrictUndefined, autoescape=autoescape)
         environment.filters["json"] = _as_json
         environment.filters["number"] = _as_number
+        environment.filters = {name: _bounded(each) for name, each in environment.filters.items()}
         return environment
+
+
+_BEFORE_A_FILTER = 10_000_000
+"""Letters or items that a filter may come to in memory: what it is given times its longest argument."""
+
+
+def _bounded(filter_: Callable[..., Any]) -> Callable[..., Any]:
+    """The same filter, refused before it fills the memory: Liquid's own limits look at what comes out of it."""
+
+    @wraps(filter_)
+    def bounded(value: Any, *given: Any, **named: Any) -> Any:
+        sizes = [len(each) for each in given if isinstance(each, str | list | range)]
+        if (_size(value) * max(1, *sizes, 1)) > _BEFORE_A_FILTER:
+            raise LocalNamespaceLimitError(f"the filter would make more than {_BEFORE_A_FILTER:,} letters", token=None)
+        return filter_(value, *given, **named)
+
+    return bounded
+
+
+def _size(value: Any) -> int:
+    return len(value) if isinstance(value, str | list | range) else 1
 
 
 def _as_json(value: Any) -> str:

@@ -11,7 +11,7 @@ import pytest
 from shared.delivery.channels.line import read_messages
 from shared.delivery.lint import GIVEN, lint_template
 from shared.delivery.lint_names import names_anybody, names_customer
-from shared.delivery.lint_parts import OTHER_PARTS, hostile
+from shared.delivery.lint_parts import OTHER_PARTS, QUOTES, hostile
 from shared.delivery.model import Purpose
 from shared.delivery.render import TemplateStore
 from tests.contract.delivery.line_schema import check
@@ -99,7 +99,7 @@ def test_a_template_of_line_alone_passes_with_every_variable_quoted(tmp_path: Pa
     line = '[{"type": "text", "text": {{ person.name | default: "お客" | append: " 様" | json }}}]'
     assert a_template(tmp_path, line) == []
     store = TemplateStore(tmp_path)
-    (message,) = read_messages(store.render("win_back/line", ["line.json"], hostile(GIVEN))["line.json"])
+    (message,) = read_messages(store.render("win_back/line", ["line.json"], hostile(GIVEN, QUOTES))["line.json"])
     assert message["text"].startswith("見本")
 
 

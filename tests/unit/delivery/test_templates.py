@@ -94,6 +94,9 @@ def test_there_is_no_such_template(compiled: TemplateStore, name: str) -> None:
     ("source", "limit"),
     [
         ("{% for i in (1..100000) %}x{% endfor %}", "LoopIterationLimitError"),
+        ("{% assign a = (1..300000000) | join: '' %}", "LoopIterationLimitError"),
+        ("{% assign n = 300000000 %}{% assign a = (1..n) | join: '' %}", "LocalNamespaceLimitError"),
+        ("{{ 'aaaaaaaaaa' " + "| replace: 'a', 'aaaaaaaaaa' " * 9 + "| size }}", "LocalNamespaceLimitError"),
         ("{% for i in (1..1999) %}" + "x" * 100 + "{% endfor %}", "OutputStreamLimitError"),
         (
             "{% assign a = 'x' %}{% for i in (1..30) %}{% assign a = a | append: a %}{% endfor %}",
@@ -156,6 +159,19 @@ TEXT_FOOTER = FOOTER.replace("html", "txt")
         (_replace("mail.txt", "よろしければ", "{{ cart.colour }}"), "colour"),
         (_replace("mail.txt", "よろしければ", "{{ cart.total | explode }}"), "explode"),
         (_replace("mail.txt", "よろしければ", "{% if %}"), "LiquidSyntaxError"),
+        (_replace("mail.txt", "よろしければ", "前回None様"), "shows a missing value"),
+        (_replace("mail.txt", "よろしければ", "{person.name}様"), "shows '{person.name}': a tag of Liquid"),
+        (_replace("mail.txt", "よろしければ", "\n{{ person.name }} 様"), "greets nobody with 様"),
+        (_replace("mail.txt", "よろしければ", "http://shop.example.jp"), "mail.txt has a link that is not encrypted"),
+        (_replace("mail.txt", "よろしければ", "hanako@example.com"), "hanako@example.com: is an address"),
+        (_replace("mail.mjml", 'href="{{ back }}"', 'href="http://shop.example.jp"'), "is not encrypted"),
+        (_replace("mail.mjml", "お買い物の途中", "<img alt='店' src='a.png' />"), "not at an https address: 'a.png'"),
+        (_replace("mail.mjml", "お買い物の途中", "<b onclick='x'>店</b>"), "onclick= does not work"),
+        (_replace("mail.mjml", "お買い物の途中", "{{ cart.lines[0].title | safe }}"), "leave out `| safe`"),
+        (_replace("meta.yaml", "total:", "a: &a [*a]\n    total:"), "meta.yaml:8: -: not YAML: aliases"),
+        (_replace("meta.yaml", "variables:", "variable:"), "meta.yaml has title, purpose"),
+        (lambda folder: (folder / "mial.txt").touch(), "mial.txt is no part of a template"),
+        (lambda folder: (folder / "subject.txt").write_bytes("件名".encode("cp932")) and None, "is not UTF-8"),
     ],
 )
 def test_the_lint_says_what_to_change(tmp_path: Path, edit: Edit, finding: str) -> None:
