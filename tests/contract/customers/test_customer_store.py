@@ -31,6 +31,7 @@ from shared.customers.model import (
     Suppression,
 )
 from shared.customers.rows import ConflictError, Delete, DynamoRows, Put, Row, Rows, encode_item
+from shared.customers.rules import SHARED_BY_MOST
 from shared.customers.store import CustomerStore, MemoryCustomerStore, read_row
 from shared.ingest.model import Event
 from tests.unit.customers.world import (
@@ -181,6 +182,20 @@ def test_nobody_is_found_where_nobody_is_known(store: CustomerStore, tenant: Ten
     assert store.profile(tenant, nobody) is None
     assert store.resolve_ref(tenant, Ref("email:nobody")) is None
     assert store.consent_log(tenant, nobody) == ()
+
+
+def test_whoever_shares_an_address_is_asked_about_until_so_many_do_that_it_is_nobodys(
+    store: CustomerStore, tenant: TenantId, put: Put_
+) -> None:
+    address = "dummy@shop.example"
+    ids = [put(an_order(f"o{n}", n, person=a_person(f"b{n}", address))) for n in range(SHARED_BY_MOST)]
+    assert len(store.parts(tenant, ids[0])) == SHARED_BY_MOST
+    _, *pair = next(store.to_ask_about(tenant))
+    assert {each.customer_id for each in pair} <= set(ids)
+    ids += [put(an_order(f"o{n}", n, person=a_person(f"b{n}", address))) for n in (20, 21)]
+    assert all(len(store.parts(tenant, each)) == 1 for each in ids)
+    assert next(store.to_ask_about(tenant), None) is None
+    assert store.resolve_ref(tenant, address_ref(tenant, address, KEYS)) is None
 
 
 def test_another_shop_sees_nobody(store: CustomerStore, tenant: TenantId, put: Put_) -> None:
