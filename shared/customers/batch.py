@@ -8,7 +8,7 @@ the events of the batch are applied again one by one, which changes nothing that
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 
 from shared.core.ids import CustomerId, Ref
 from shared.core.keys import KeyRing
@@ -167,15 +167,25 @@ class BatchRows:
             self.put(change.as_put())
 
     def flush(self) -> None:
-        """Write each changed row once. Raises OvertakenError when somebody else was first."""
+        """Write each changed row once. Raises OvertakenError when somebody else was first.
+
+        A visitor leads to somebody else only when that one was still there after what the visitor's one row said stood
+        with them: else it would stand behind somebody merged away, where nobody looks.
+        """
         held, self._held = self._held, {}
+        left = self._left_as_they_are(held)
+        last = {key: row for key, row in held.items() if left and key[1] == PROFILE and leads_to(row)}
+        self._write({key: row for key, row in held.items() if key not in last})
+        self._expect_still_there(left)
+        self._write(last)
+        self._read |= held
+
+    def _write(self, held: Mapping[Key, Row]) -> None:
         try:
             for turn in turns([Replace(self._read.get(key), row) for key, row in held.items()]):
                 self._rows.replace_each(turn)
         except ConflictError as error:
             raise OvertakenError from error
-        self._expect_still_there(held)
-        self._read |= held
 
     def remember(self) -> None:
         """What is in the table now goes into the next call. Only after `flush`."""
@@ -190,10 +200,13 @@ class BatchRows:
             else:
                 self._remembered.forget(pk)
 
-    def _expect_still_there(self, held: dict[Key, Row]) -> None:
-        """A person whose profile was left as it is may have been merged or erased meanwhile."""
+    def _left_as_they_are(self, held: Mapping[Key, Row]) -> set[Key]:
+        """The profiles of persons who get rows that do not tell by themselves whether they are still there."""
         unguarded = [key for key, row in held.items() if not guards_itself(self._read.get(key), row)]
-        left = {(pk, PROFILE) for pk, sk in unguarded if sk != "ref"} - held.keys()
+        return {(pk, PROFILE) for pk, sk in unguarded if sk != "ref"} - held.keys()
+
+    def _expect_still_there(self, left: Collection[Key]) -> None:
+        """A person whose profile was left as it is may have been merged or erased meanwhile."""
         now = self._rows.get(sorted(left)) if left else {}
         for key in left:
             before, after = self._read.get(key), now.get(key)

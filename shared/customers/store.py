@@ -24,6 +24,7 @@ from shared.customers.items import (
     content_rows,
     dump,
     is_nobodys,
+    leads_to,
     ledger_entry,
     match_of,
     named_by,
@@ -398,13 +399,17 @@ class CustomerStore:
                 self.rows.transact(writes)
             self._expect_nothing_behind(change)
             return written([write for writes in made for write in writes])
-        for put in puts:
+        # Whom a visitor leads to must still have been there after what the visitor's one row said stood with them.
+        aliases = [put for put in puts if put.row.sk == PROFILE and leads_to(put.row)]
+        for put in puts[: len(puts) - len(aliases)]:
             self.rows.put(put)
         key, before = profile_key(change.person.tenant, change.person.customer_id), change.person.rows
         if not all(guards_itself(before.get(put.row.key), put.row) for put in puts) and not any(
             put.row.key == key for put in puts
         ):
             self._expect_still_there(key, change.person.rev)
+        for put in aliases:
+            self.rows.put(put)
         return written(puts)
 
     def _expect_nothing_behind(self, change: Change) -> None:

@@ -24,7 +24,18 @@ from tests.amount import amount
 from tests.unit.customers.test_browsers import browsing, erasing
 from tests.unit.customers.test_fold import apply_all, everyone, fold
 from tests.unit.customers.test_returning import anything, returning
-from tests.unit.customers.world import KEYS, SHOP, TENANT, a_cart, a_customer, a_merge, a_person, an_erasure, an_order
+from tests.unit.customers.world import (
+    KEYS,
+    SHOP,
+    TENANT,
+    a_cart,
+    a_customer,
+    a_deleted_order,
+    a_merge,
+    a_person,
+    an_erasure,
+    an_order,
+)
 
 STORIES = st.one_of(browsing(), erasing(), returning(), anything())
 
@@ -110,6 +121,17 @@ def test_workers_who_remember_what_was_before_the_others_wrote_lose_nothing(
             apply_all(arriving[:size], store)
         arriving = arriving[size:]
     assert everyone(store) == fold(events)
+
+
+def test_what_a_visitor_brought_is_not_left_behind_somebody_who_was_merged_away_unnoticed() -> None:
+    store, remembered = MemoryCustomerStore(), Remembered()
+    erased = an_erasure(1, a_person(None, "a@example.com"))
+    both = an_erasure(2, a_person("1", "a@example.com"))
+    deleted, order = a_deleted_order("o1", 0), an_order("o1", 0, person=a_person(None, "a@example.com"))
+    fold_batch([erased], store, remembered)
+    apply_all([deleted, both], store)
+    fold_batch([order], store, remembered)
+    assert everyone(store) == fold([erased, deleted, both, order])
 
 
 @settings(max_examples=amount(100, sample=40))
