@@ -51,7 +51,7 @@ def load(
 ) -> None:
     """Take in codes made in the cart's admin; more of them may follow."""
     desk = open_coupons(connect(), shop)
-    book = desk.add(campaign, read_codes(file.read_bytes()), _terms(benefit, condition, until, days))
+    book = desk.add(campaign, read_codes(file.read_bytes()), desk.terms(benefit, condition, until, days))
     _console.print(f"{campaign}: {book.size} codes, {book.left} to give", markup=False)
 
 
@@ -70,12 +70,13 @@ def make(
     """Make codes nobody can guess, for the cart to import."""
     deployment = connect()
     desk = open_coupons(deployment, shop)
+    terms = desk.terms(benefit, condition, until, days)
     known = desk.store.book(desk.shop.tenant, checked_campaign(campaign))
     start = known.size if known else 0
     codes = make_codes(desk.shop.tenant, campaign, prefix, range(start, start + count), deployment.keys())
     # The file first: codes that are given out and that no cart knows would be promises nobody keeps.
     out.write_text("".join(csv_lines(["code"], ([code] for code in codes))), "utf-8", newline="")
-    book = desk.add(campaign, codes, _terms(benefit, condition, until, days))
+    book = desk.add(campaign, codes, terms)
     _console.print(f"{out}: {count} codes; import them in the cart before the scenario runs", markup=False)
     _console.print(f"{campaign}: {book.size} codes, {book.left} to give", markup=False)
 
@@ -98,6 +99,15 @@ class CouponDesk:
     shop: Shop
     store: CouponStore
     lake: Objects
+
+    def terms(self, benefit: str, condition: str, until: datetime | None, days: int | None) -> Terms:
+        """What a coupon is worth and until when. Raises RejectedError."""
+        if not benefit.strip():
+            raise RejectedError("--benefit says what the coupon is worth; a mail cannot promise nothing")
+        last_on: date | None = until.date() if until else None
+        if last_on and last_on < shop_day(SystemClock().now(), self.shop.timezone):
+            raise RejectedError(f"--until {last_on} is over: nobody could use a code any more")
+        return Terms(benefit.strip(), condition.strip(), last_on, days)
 
     def add(self, campaign: str, codes: Sequence[str], terms: Terms) -> Book:
         """Codes to the end of a campaign's book. Raises RejectedError for one that any campaign has already."""
@@ -136,10 +146,3 @@ def listed(books: Sequence[Book], rows: Sequence[Mapping[str, Any]], currency: s
             f"{row.get('orders', 0):,}", money, f"{row.get('reused', 0):,}",
         )  # fmt: skip
     return table
-
-
-def _terms(benefit: str, condition: str, until: datetime | None, days: int | None) -> Terms:
-    if not benefit.strip():
-        raise RejectedError("--benefit says what the coupon is worth; a mail cannot promise nothing")
-    last_on: date | None = until.date() if until else None
-    return Terms(benefit.strip(), condition.strip(), last_on, days)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,12 @@ def test_codes_are_known_by_campaign_in_the_lake_and_in_one_campaign_only(desk: 
         desk.add("winter", ["AKI-2"], TERMS)
     assert told(desk)["AKI-2"] == "autumn"
     assert lake_of(desk.lake).rows(f"SELECT COUNT(*) AS codes FROM {COUPON_CODES.name}") == [{"codes": 3}]  # noqa: S608
+
+
+def test_a_coupon_that_ended_before_it_is_given_is_refused(desk: CouponDesk) -> None:
+    with pytest.raises(RejectedError, match="2020-01-01 is over"):
+        desk.terms("10%引き", "", datetime(2020, 1, 1), None)  # noqa: DTZ001 - a day, as the command reads it
+    assert desk.terms(" 10%引き ", "", None, 30) == Terms("10%引き", valid_days=30)
 
 
 def test_a_list_says_what_a_campaign_did() -> None:
