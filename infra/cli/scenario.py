@@ -17,6 +17,7 @@ from rich.table import Table
 
 from infra.cli import places, replaying
 from infra.cli.customer import OfShop
+from infra.cli.known_names import KnownNames, known_names, unknown_names
 from infra.cli.places import preset_of
 from infra.packaging.mjml import MjmlError, compile_mjml
 from shared.core.errors import MatakiteError, RejectedError
@@ -61,10 +62,12 @@ def check(
         list[Path] | None, typer.Argument(exists=True, dir_okay=False, help="Scenario files; without, all presets.")
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show examples that pass, too.")] = False,
+    shop: Annotated[str | None, typer.Option("--shop", help="Ask this shop for its segments and coupons, too.")] = None,
 ) -> None:
     """Read, compile, look for the templates and run the examples. Exit status 1 when anything is wrong."""
+    known = known_names(shop) if shop else None
     with compiled_templates() as templates:
-        results = [_check(file, templates, verbose) for file in files or sorted(PRESETS.glob("*.yaml"))]
+        results = [_check(file, templates, verbose, known) for file in files or sorted(PRESETS.glob("*.yaml"))]
     if not all(results):
         raise RejectedError("not every scenario holds")
 
@@ -120,7 +123,7 @@ def publish(
 ) -> None:
     """Check a draft, show what it changes and for whom, and put it among the scenarios; deploying takes it live."""
     with compiled_templates() as templates:
-        if not _check(file, templates, verbose=False):
+        if not _check(file, templates, verbose=False, known=known_names(shop) if shop else None):
             raise RejectedError("a scenario with a mistake is not published; nothing was changed")
         scenario, place = read_file(file), PRESETS / file.name
         if place.exists():
@@ -221,6 +224,11 @@ def naming(scenario: Scenario, source: Path = render.ROOT) -> list[Mistake]:
     return [mistake for part in sorted(parts) for mistake in names_customer(part)]
 
 
+def _check_names(scenario: Scenario, file: Path, known: KnownNames | None) -> None:
+    if known and (mistakes := [*unknown_names(scenario, file, known)]):
+        raise InvalidScenarioError(mistakes)
+
+
 def _check_templates(scenario: Scenario, file: Path) -> None:
     if missing := missing_templates(scenario, file):
         raise InvalidScenarioError(missing)
@@ -228,11 +236,12 @@ def _check_templates(scenario: Scenario, file: Path) -> None:
         raise InvalidScenarioError(mistakes)
 
 
-def _check(file: Path, templates: TemplateStore, verbose: bool) -> bool:
+def _check(file: Path, templates: TemplateStore, verbose: bool, known: KnownNames | None = None) -> bool:
     try:
         scenario = read_file(file)
         states = count_states(compile_scenario(scenario, "arn:aws:lambda:ap-northeast-1:000000000000:function:step"))
         _check_templates(scenario, file)
+        _check_names(scenario, file, known)
         results = run_examples(scenario, templates)
     except InvalidScenarioError as error:
         _console.print(str(error), style="red", markup=False)

@@ -82,7 +82,18 @@ from shared.delivery.model import Reason
 from shared.scenarios.language.conditions import Condition
 from shared.scenarios.language.entries import KEYED, DateOf, Entry
 from shared.scenarios.language.examples import Example
-from shared.scenarios.language.steps import HANDOVERS, Couponing, Send, Step, preceded, step_name, walk
+from shared.scenarios.language.steps import (
+    HANDOVERS,
+    Branch,
+    Couponing,
+    Send,
+    Step,
+    Subject,
+    WaitFor,
+    preceded,
+    step_name,
+    walk,
+)
 from shared.scenarios.language.words import Duration, Name, Part, format_duration, parse_duration
 
 
@@ -193,6 +204,17 @@ class Scenario(Part):
                 return None
             case _:
                 return self.reentry
+
+    @property
+    def segments(self) -> frozenset[str]:
+        """Saved segments it asks about (セグメント)."""
+        branches = [step for step in walk(self.steps) if isinstance(step, Branch)]
+        asked = [self.entry.where, self.goal, *(rule for rule in self.exit_when if isinstance(rule, Condition))]
+        asked += [condition for branch in branches for condition in (branch.when or {}).values()]
+        asked += [step.when for step in walk(self.steps) if isinstance(step, WaitFor)]
+        named = {name for each in asked if each for part in each.parts() for name in part.segment or ()}
+        arms = {arm for branch in branches if branch.on is Subject.SEGMENT for arm in branch.arms}
+        return frozenset(named | arms | set(self.entry.segment or ()))
 
     def sends(self) -> list[Send]:
         """Every message of the scenario, in the order of the file."""

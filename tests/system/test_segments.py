@@ -10,6 +10,7 @@ from pathlib import Path
 from infra.local.process import LocalPaths
 from shared.analytics.reports import ReportStore
 from shared.customers.store import read_row
+from shared.scenarios.read import PRESETS
 from tests.system.books import scan
 from tests.system.conftest import SEGMENT, Outage, Played
 from tests.system.screen import matakite
@@ -63,6 +64,11 @@ def test_a_definition_is_counted_before_it_is_saved_and_exported_without_formula
     assert "新しいお客様：3 人" in segment("save", str(file)), "counted before it is saved"
     (listed,) = [line for line in segment("list").splitlines() if "young_names" in line]
     assert "次の夜間集計で" in listed
+    draft = tmp_path / "vip_thanks.yaml"
+    for name, status in (("vip", 1), ("young_names", 0)):
+        draft.write_text((PRESETS / draft.name).read_text("utf-8").replace("[vip]", f"[{name}]"), "utf-8")
+        said = matakite(cloud_paths, "scenario", "check", str(draft), "--shop", "outage")
+        assert (said.status, f"segment {name}: the shop has no segment" in said.out) == (status, bool(status)), said
     segment("export", "young_names", "--with-contact", "-o", str(exported))
     assert exported.read_bytes().startswith(codecs.BOM_UTF8)
     heading, *people = csv.reader(exported.read_text("utf-8-sig").splitlines())

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra.cli import scenario as command
+from infra.cli.known_names import KnownNames, unknown_names
 from shared.core.errors import RejectedError
 from shared.scenarios.read import PRESETS, InvalidScenarioError, read_file, read_presets, read_text
 
@@ -179,6 +180,21 @@ def test_a_file_of_another_encoding_is_refused_with_its_line(tmp_path: Path) -> 
     file.write_bytes(WHOLE.encode("cp932"))
     with pytest.raises(InvalidScenarioError, match=r"sample.yaml:2: -: is not UTF-8. Save the file in UTF-8"):
         read_file(file)
+
+
+def test_a_segment_or_coupon_that_the_shop_does_not_have_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "sample.yaml"
+    text = WHOLE.replace("exit_when: [", "exit_when: [{segment: [vip, gone]}, ")
+    file.write_text(text.replace("on: ltv_tier", "on: segment"), "utf-8")
+    scenario = read_file(file)
+    assert scenario.segments == {"vip", "gone", "high"}
+    known = KnownNames(frozenset({"vip", "highs"}), frozenset({"summer"}))
+    assert [str(each) for each in unknown_names(scenario, file, known)] == [
+        "sample.yaml:7: segment gone: the shop has no segment of this name. Make it first: `matakite segment save`",
+        "sample.yaml:16: segment high: the shop has no segment of this name. Did you mean 'highs'?",
+        "sample.yaml:25: coupon spring: the shop has no coupon of this name."
+        " Make it first: `matakite mail coupon load` or `make`",
+    ]
 
 
 def test_nothing_is_deployed_while_one_file_is_broken(tmp_path: Path) -> None:
