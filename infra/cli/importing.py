@@ -38,7 +38,7 @@ from shared.ingest.files.importing import (
     start_import,
 )
 from shared.ingest.files.mapping import FileMapping, MappingBook
-from shared.ingest.files.model import FileOptions, Kind
+from shared.ingest.files.model import SOURCE, STORE, FileOptions, Kind
 from shared.ingest.files.reading import Reading
 from shared.ingest.files.registry import kind as kind_named
 from shared.ingest.files.registry import kinds
@@ -180,11 +180,16 @@ def _home(deployment: Deployment, shop: Shop, mapping: FileMapping, source: str 
     found = home(mine, mapping, source, store)
     if not found.sure and sys.stdin.isatty():
         found = _asked(carts(mine), found)
+    elif not found.sure:
+        raise RejectedError(
+            f"{found.because}、どのカートの番号か分かりません。--source と --store で指定してください"
+            f"（どれでもなければ --source {SOURCE} --store {STORE}） / name the cart with --source and --store"
+        )
     _console.print(f"{found.because}、{found.source} / {found.store} の番号として読みます", markup=False)
     if not found.sure:
         _console.print(
-            "注意: カートの受注と番号がつながらず、二重に数えるおそれがあります。--source と --store で指定してください"
-            " / warning: name the cart with --source and --store, or orders may be counted twice",
+            "注意: カートの受注と番号がつながらず、二重に数えるおそれがあります"
+            " / warning: orders that a cart tells of too are counted twice",
             style="yellow",
         )
     return found

@@ -307,6 +307,7 @@ def _write(text: str, out: Path | None) -> None:
     if out is None:
         sys.stdout.write(text)
     else:
+        out.touch(mode=0o600)
         out.write_text(text, encoding="utf-8", newline="")
 
 

@@ -116,6 +116,12 @@ def _import(key: str, ports: InboxPorts, now: datetime) -> Mapping[str, Any] | N
     mapping = ports.mapping(shop.tenant, place.kind.name)
     mine = [each for each in ports.connections() if each.tenant == shop.tenant]
     home = importing.home(mine, mapping, place.source, place.store)
+    if not home.sure:
+        raise RejectedError(
+            f"{home.because}、どのカートの番号か分かりません。"
+            "inbox/<店>/<種類>/<カート>/<カートの店>/<ファイル>.csv に置いてください"
+            " / several carts: say whose numbers it holds by where it lies"
+        )
     options = FileOptions(
         shop.tenant, shop.timezone, shop.currency, home.source, home.store, personal_key=ports.personal_key()
     )

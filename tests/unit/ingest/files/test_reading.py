@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,15 +15,17 @@ from hypothesis import strategies as st
 
 from shared.core.errors import RejectedError
 from shared.core.ids import ConnectionId, TenantId
+from shared.core.shop import Shop
 from shared.ingest import history
 from shared.ingest.adapter import Connection
 from shared.ingest.codec import event_json
 from shared.ingest.files import report
 from shared.ingest.files.importing import home, import_name
+from shared.ingest.files.inbox import InboxPorts, take_in
 from shared.ingest.files.mapping import FileMapping
 from shared.ingest.files.registry import kind, kinds
 from shared.ingest.model import Event
-from tests.unit.ingest.files.reader import OPTIONS, Read, read, read_bytes
+from tests.unit.ingest.files.reader import NOW, OPTIONS, Read, read, read_bytes
 
 ORDERS = "注文番号,会員ID,注文日,合計金額,氏名\n"
 
@@ -143,6 +147,28 @@ def test_a_site_line_and_a_call_centre_bring_no_orders_and_are_nobodys_numbers()
 def test_of_several_connections_nobody_can_know() -> None:
     found = home([_connection("shopify", "a"), _connection("shopify", "b")], FileMapping())
     assert (found.source, found.store, found.sure) == ("import", "history", False)
+
+
+def test_a_file_in_the_inbox_that_could_be_any_carts_is_refused_with_where_to_put_it() -> None:
+    said: dict[str, str] = {}
+
+    class Bucket:
+        def put_object(self, Key: str, Body: bytes, **_: object) -> None:  # noqa: N803
+            said[Key] = Body.decode()
+
+    nothing: Any = None
+    ports = InboxPorts(
+        importing=nothing,
+        s3=Bucket(),
+        bucket="inbox",
+        shop=lambda tenant: Shop(tenant, "見本商店"),
+        mapping=lambda *_: FileMapping(),
+        connections=lambda: [_connection("shopify", "a"), _connection("square", "b")],
+        personal_key=lambda: b"",
+    )
+    detail = {"bucket": {"name": "inbox"}, "object": {"key": "inbox/sample/orders/a.csv"}}
+    take_in(json.dumps({"detail": detail}), ports, NOW)
+    assert "<カート>/<カートの店>" in said["inbox/sample/orders/a.csv.report.json"]
 
 
 def test_what_is_said_beats_what_was_saved_and_that_the_connection() -> None:
