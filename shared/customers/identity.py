@@ -130,7 +130,7 @@ def refs_of(event: Event, keys: KeyRing) -> tuple[Ref, ...]:
     email = rules.normalise_email(event.person.email)
     if email and rules.names_one_person(email):
         refs.add(address_ref(event.tenant, email, keys))
-    if event.person.line_user_id and _is_key(event.person.line_user_id):
+    if event.person.line_user_id and not rules.says_nothing(event.person.line_user_id):
         refs.add(line_ref(event.tenant, event.store, event.person.line_user_id, keys))
     phone = rules.normalise_phone(event.person.phone)
     if phone and not refs:
@@ -158,11 +158,7 @@ def browsers(refs: Iterable[Ref]) -> tuple[tuple[Ref, ...], tuple[Ref, ...]]:
 def _customer_ids(event: Event) -> Iterable[str]:
     facts = event.facts
     merged = (facts.kept_customer_id, facts.deleted_customer_id) if isinstance(facts, MergeFacts) else ()
-    return {known for known in (event.person.source_customer_id, *merged) if known and _is_key(known)}
-
-
-def _is_key(text: str) -> bool:
-    return text != "0" and not rules.says_nothing(text)
+    return {known for known in (event.person.source_customer_id, *merged) if known and not rules.says_nothing(known)}
 
 
 def _anonymous_keys(event: Event, known: bool) -> set[str]:
@@ -173,7 +169,7 @@ def _anonymous_keys(event: Event, known: bool) -> set[str]:
     if isinstance(facts, CartFacts):
         kind = "cart" if event.event_type is EventType.CART_UPDATED else "checkout"
         keys |= {f"{kind}/{facts.token}"} | ({f"cart/{facts.cart_token}"} if facts.cart_token else set())
-    keys = {key for key in keys if _is_key(key.partition("/")[2])}
+    keys = {key for key in keys if not rules.says_nothing(key.partition("/")[2])}
     # Refunds and deletions name the order only, so an order is found by its number too. A file names the buyer in
     # every row: 70,000 refs less to write for a shop's history.
     if not isinstance(facts, OrderFacts | _ORDER_CHANGES):

@@ -66,7 +66,10 @@ _MASKED_DOMAINS = ("marketplace.amazon.co.jp", "marketplace.amazon.com", "fw.rak
 """Malls forward these to the buyer; one address is one order there, not one person."""
 
 
-_NOTHING = frozenset({"", "-", "none", "null", "nil", "nan", "undefined", "n/a", "なし", "無し", "不明", "未登録"})
+_NOTHING = frozenset({
+    "", "-1", "none", "null", "nil", "nan", "undefined", "n/a", "anonymous", "guest",
+    "なし", "無し", "不明", "未登録", "ゲスト", "非会員",
+})  # fmt: skip
 """What forms, exports and scripts write where there is nothing."""
 _LONG = 20
 
@@ -127,8 +130,11 @@ def _japanese(national: str) -> str | None:
 
 
 def says_nothing(text: str) -> bool:
-    """Is this what stands where there is nothing (`null`, `なし`)? As a key it would make one person of everybody."""
-    return len(text) < _LONG and unicodedata.normalize("NFKC", text).strip().casefold() in _NOTHING
+    """Is this what stands where there is nothing (`null`, `000`, `なし`)? As a key it would join everybody."""
+    if len(text) >= _LONG:
+        return False
+    plain = unicodedata.normalize("NFKC", text).strip().casefold()
+    return plain in _NOTHING or not plain.strip("0-")
 
 
 # --- who -------------------------------------------------------------------------------------------------------------

@@ -104,7 +104,9 @@ def test_normalising_any_text_twice_is_normalising_it_once(text: str) -> None:
     assert phone is None or rules.normalise_phone(phone) == phone
 
 
-@pytest.mark.parametrize("written", ["", "0", "null", "None", " undefined ", "ｎｕｌｌ", "なし", "不明", "N/A", "-"])
+@pytest.mark.parametrize(
+    "written", ["", "0", "null", "None", " undefined ", "ｎｕｌｌ", "なし", "不明", "N/A", "-", "-1", "0000", "ゲスト"]
+)
 def test_what_stands_where_there_is_nothing_is_no_key(written: str) -> None:
     person = a_person(written, written, phone=written, line_user_id=written, anonymous_ids=(f"cart/{written}",))
     assert refs_of(an_order("o1", 1, person=person, cart=written), KEYS) == refs_of(an_order("o1", 1), KEYS)
