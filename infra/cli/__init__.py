@@ -39,6 +39,8 @@ COMMANDS = {
 
 _FILES = {"import": "importing", "nightly": "analysis"}
 _OBJECTS = {"nightly": "nightly"}
+_COMPLETION = frozenset({"install_completion", "show_completion"})
+"""Options that Typer adds: they would install completion for a program of the topic's name."""
 _EVERYTHING = {"ignore_unknown_options": True}
 
 
@@ -64,7 +66,9 @@ class _Topics(click.Group):
             return click.Command(cmd_name, help=COMMANDS[cmd_name])
         module = import_module(f"infra.cli.{_FILES.get(cmd_name, cmd_name)}")
         app: Any = getattr(module, _OBJECTS.get(cmd_name, "app"))
-        return _Topic(cmd_name, typer.main.get_command(app))
+        command = typer.main.get_command(app)
+        command.params = [each for each in command.params if each.name not in _COMPLETION]
+        return _Topic(cmd_name, command)
 
 
 @click.group(cls=_Topics, context_settings={"help_option_names": ["-h", "--help"]})
