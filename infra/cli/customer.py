@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -26,7 +26,7 @@ from shared.core.ids import CustomerId
 from shared.core.shop import Shop
 from shared.customers.items import StoredPerson
 from shared.customers.links import to_decide
-from shared.customers.matches import Match
+from shared.customers.matches import ADDRESS, PHONE, Match
 from shared.customers.model import PersonState, Profile
 from shared.customers.rules import contact
 from shared.customers.store import CustomerStore
@@ -146,31 +146,52 @@ def _word(joined: bool, voice: Voice) -> str:
 @app.command()
 def review(
     shop: OfShop = None,
-    limit: Annotated[int, typer.Option(min=1, help="So many of those who share an address, the newest.")] = 20,
+    limit: Annotated[
+        int, typer.Option(min=1, help="So many of each list; of those who share an address, the newest.")
+    ] = 20,
 ) -> None:
     """Who may be one person (名寄せ候補): looks through the whole shop and lists what nobody has decided yet.
 
     And who is one because they share an address: `merge` keeps them so, `part` or `undo` tells them apart.
     """
     desk = open_desk(connect(), shop)
-    found = desk.customers.find_matches(desk.shop.tenant)
-    rows = tuple((match.one, match.other, match.because) for match in found)
-    columns = ("customer", "customer", "in common")
-    _print_section(Section("名寄せ候補", columns, rows, "候補はありません (nothing to decide)"))
+    with _console.status(_SEARCHING):
+        found = desk.customers.find_matches(desk.shop.tenant)
+    _print_section(alike(found, limit, lambda customer_id: desk.customers.load(desk.shop.tenant, customer_id)))
     _print_section(sharing(islice(desk.customers.to_ask_about(desk.shop.tenant), limit)))
+
+
+def alike(found: Sequence[Match], limit: int, load: Callable[[CustomerId], StoredPerson | None]) -> Section:
+    """Who looks alike and is not one person yet, each under their own name."""
+    rows = tuple(
+        (match.one, _name(load(match.one)), match.other, _name(load(match.other)), _in_common(match))
+        for match in found[:limit]
+    )
+    more = f"、うち {limit} 組（続きは --limit）" if len(found) > limit else ""
+    title = f"似ている方 {len(found):,} 組{more}（同じ方なら merge、別の方なら undo）"
+    return Section(title, _PAIR, rows, "候補はありません (nothing to decide)")
 
 
 def sharing(found: Iterable[tuple[Match, StoredPerson, StoredPerson]]) -> Section:
     """Who is one because they share an address, each under their own name (家族か同一人物か)."""
     rows = tuple(
-        (one.customer_id, _name(one), other.customer_id, _name(other), match.because) for match, one, other in found
+        (one.customer_id, _name(one), other.customer_id, _name(other), _in_common(match)) for match, one, other in found
     )
-    columns = ("customer", "お名前", "customer", "お名前", "in common")
     title = "連絡先が同じなので 1 人とみなした方（このままなら merge、別の方なら undo）"
-    return Section(title, columns, rows, "確かめることはありません (nothing to decide)")
+    return Section(title, _PAIR, rows, "確かめることはありません (nothing to decide)")
 
 
-def _name(person: StoredPerson) -> str:
+_PAIR = ("顧客ID", "お名前", "顧客ID", "お名前", "共通点")
+_WORDS = {PHONE: "電話番号と名前", ADDRESS: "名前と住所", "email": "メールアドレス", "line": "LINE"}
+
+
+def _in_common(match: Match) -> str:
+    return _WORDS.get(match.because, match.because)
+
+
+def _name(person: StoredPerson | None) -> str:
+    if person is None:
+        return "–"
     card = contact(person.record)
     return " ".join(filter(None, (card.last_name, card.first_name))) or "–"
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from infra.cli.customer import sharing
+from infra.cli.customer import alike, sharing
 from shared.customers.fold import apply, load
+from shared.customers.matches import ADDRESS, PHONE, Match
 from shared.customers.rows import MemoryRows, Row
 from shared.customers.rules import SHARED_BY_MOST
 from shared.customers.store import MemoryCustomerStore
@@ -28,7 +29,16 @@ def told() -> MemoryCustomerStore:
 def test_those_who_share_an_address_are_shown_by_their_own_names() -> None:
     store = told()
     ((_, taro, _, hanako, why),) = sharing(store.to_ask_about(TENANT)).rows
-    assert ({taro, hanako}, why) == ({"見本 太郎", "–"}, "email")
+    assert ({taro, hanako}, why) == ({"見本 太郎", "–"}, "メールアドレス")
+
+
+def test_who_looks_alike_is_shown_by_name_and_no_more_at_once_than_one_can_read() -> None:
+    store = told()
+    found = [Match(of("1"), of("2"), ADDRESS), Match(of("1"), of("3"), PHONE)]
+    shown = alike(found, 1, lambda customer_id: store.load(TENANT, customer_id))
+    ((_, taro, _, _, why),) = shown.rows
+    assert (taro, why) == ("見本 太郎", "名前と住所")
+    assert "2 組、うち 1 組" in shown.title
 
 
 def test_who_was_kept_or_parted_is_not_asked_about_again_whatever_comes() -> None:
