@@ -107,6 +107,7 @@ class Admin(Construct):
         """What must wake someone. One metric each: the account's first ten are free, then $0.10 a month."""
         api = {"ApiId": self._house.api.api_id}
         nightly = {"StateMachineArn": self._machine_arn(NIGHTLY_MACHINE)}
+        overdue = _custom("SendsOverdue", "delivery", statistic="Maximum", hours=1)
         slow = self._receiver().metric_duration(statistic="p99", period=FIVE_MINUTES)
         return [
             *(self._alarm(f"DeadLetters{name}", "dead-letters", _depth(queue))
@@ -115,7 +116,7 @@ class Admin(Construct):
               for name, reader in self._watched.stream_readers.items()),
             self._alarm("SendsInDoubt", "sends-in-doubt", _custom("SendsInDoubt", "delivery", statistic="Maximum")),
             self._alarm("ShopsStopped", "sending-stopped", _custom("ShopsStopped", "delivery")),
-            self._alarm("SendsOverdue", "sends-overdue", _custom("SendsOverdue", "delivery", statistic="Maximum")),
+            self._alarm("SendsOverdue", "sends-overdue", overdue),
             self._alarm("NightlyFailed", "nightly-failed", _aws("AWS/States", "ExecutionsFailed", nightly)),
             self._alarm("WebhookSlow", "webhook-slow", slow, threshold=2_000, periods=3),
             self._alarm("CartsInTrouble", "carts-in-trouble", _custom("CartsInTrouble", "ingest", hours=3)),

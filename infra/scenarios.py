@@ -23,6 +23,7 @@ from shared.scenarios.entries import rows_of
 from shared.scenarios.model import LiveStatus, Scenario
 from shared.scenarios.read import read_presets
 from shared.scenarios.trigger import dump_rules, entry_rules
+from shared.scenarios.watchdog import RUN
 
 OPTIONS = Options()
 
@@ -171,7 +172,8 @@ class Scenarios(Construct):
             iam.PolicyStatement(actions=["dynamodb:Query"], resources=[f"{table.table_arn}/index/due"])
         )
         self._house.grant_parameters(function, "shops", "ssm:GetParametersByPath")
-        on_schedule(self, "Watch", function, Duration.minutes(15), "Is anybody due and not collected?")
+        often = Duration.minutes(RUN.total_seconds() // 60)
+        on_schedule(self, "Watch", function, often, "Is anybody due and not collected?")
         return function
 
     def _schedules(self) -> None:

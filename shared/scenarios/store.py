@@ -36,8 +36,8 @@ _READ_ATTEMPTS = 8
 SHARDS = 32
 """Keys of the due index for one scenario of a shop, so that a crowd writes no key 100 times a second: a function of
 0.58 processors claims 240 people a second at 2.4 ms each, and a machine runs 10 of them (`compile.Options`). The price
-is an idle look's 32 half read units: with all 24 presets (25,000 sweeps a month, 69,000 looks of the watchdog) a shop
-pays 32 yen for them and 13 for the time, where one key would cost 1.
+is an idle look's 32 half read units: with all 24 presets (25,000 sweeps a month, 24,000 looks of the watchdog) a shop
+pays 17 yen for them and 7 for the time, where one key would cost 1.
 """
 
 

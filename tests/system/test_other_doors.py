@@ -389,7 +389,7 @@ def test_a_friends_order_by_ones_link_makes_one_due_for_thanks_and_the_friend_fo
 
 
 def test_somebody_whom_no_sweep_collected_makes_the_figure_that_calls(doors: Doors) -> None:
-    tenant, scenario = doors.shop.shop.tenant, ScenarioId("newsletter")
+    tenant, scenario = doors.shop.shop.tenant, ScenarioId("browse_abandoned")
     late = datetime.now(UTC) - timedelta(hours=3)
     forgotten = Enrolment(tenant, scenario, "forgotten", doors.customer, Instance(), late, due_at=late)
     enrolments = DynamoEnrolmentStore(doors.place.outputs["ScenariosTable"], doors.place.client("dynamodb"))

@@ -13,7 +13,7 @@ from shared.core.errors import RejectedError
 from shared.core.ids import CustomerId, ScenarioId, TenantId
 from shared.scenarios.enrolment import Enrolment, Instance
 from shared.scenarios.store import MemoryEnrolmentStore
-from shared.scenarios.watchdog import PATIENCE, WatchDeps, overdue, parse_sweeps
+from shared.scenarios.watchdog import LONGEST, PATIENCE, RUN, WatchDeps, is_turn, overdue, parse_sweeps
 
 TENANT, CART = TenantId("mihon"), ScenarioId("cart_abandoned")
 EVERY = timedelta(minutes=15)
@@ -48,6 +48,18 @@ def test_who_nobody_collected_is_counted_until_somebody_does(store: MemoryEnrolm
     for number in range(3):
         store.claim(TENANT, CART, f"o{number}", "run", "v1", NOW)
     assert overdue(deps, NOW) == {}
+
+
+def test_a_scenario_is_looked_at_as_often_as_it_is_swept_and_once_an_hour_at_least() -> None:
+    """Looking at all of them in every run would cost three times what the sweeps do."""
+    runs = [NOW + RUN * number for number in range(96)]
+
+    def looks(minutes: int, name: str = "a") -> int:
+        return sum(is_turn(ScenarioId(name), timedelta(minutes=minutes), at) for at in runs)
+
+    assert {minutes: looks(minutes) for minutes in (1, 15, 30, 60, 1440)} == {1: 96, 15: 96, 30: 48, 60: 24, 1440: 24}
+    turns = {tuple(is_turn(ScenarioId(f"s{n}"), LONGEST, at) for at in runs[:4]) for n in range(40)}
+    assert len(turns) == 4, "not all of them in the same run"
 
 
 def test_the_function_s_metric_makes_the_alarm_fire(
