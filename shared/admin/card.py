@@ -223,7 +223,11 @@ def _contracts(contracts: Sequence[Subscription], voice: Voice) -> Section:
 
 def _attributes(person: PersonState, voice: Voice) -> Section:
     rows = tuple(
-        (name, "、".join(each.value) if isinstance(each.value, tuple) else str(each.value), voice.time(each.at))
+        (
+            labels.attribute(name, voice.language),
+            "、".join(each.value) if isinstance(each.value, tuple) else str(each.value),
+            voice.time(each.at),
+        )
         for name, each in sorted(person.attributes.items())
     )
     columns = _columns(voice, "属性/attribute", "値/value", "日時/when")

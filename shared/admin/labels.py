@@ -143,3 +143,29 @@ CHANNELS: Mapping[str, Label] = {
 def channel(name: str, language: str) -> str:
     """The name of a channel; one we do not know keeps its own."""
     return CHANNELS[name].of(language) if name in CHANNELS else name
+
+
+ATTRIBUTES: Mapping[str, Label] = {
+    "birth_on": Label("生年月日", "born on"),
+    "gender": Label("性別", "gender"),
+    "occupation": Label("職業", "occupation"),
+    "prefecture": Label("都道府県", "prefecture"),
+    "registered_on": Label("会員登録日", "registered on"),
+    "media": Label("広告媒体", "media"),
+    "tags": Label("タグ", "tag"),
+    "rank": Label("会員ランク", "rank"),
+    "rank/until": Label("会員ランクの期限", "rank until"),
+    "points/balance": Label("ポイント残高", "points"),
+    "points/expires_on": Label("ポイント有効期限", "points expire on"),
+    "points/expiring": Label("失効予定ポイント", "points that expire"),
+}
+"""By name; between its kind and its field may stand the store it is of."""
+
+
+def attribute(name: str, language: str) -> str:
+    """What a person's attribute is called, with the store it is of; one we do not know keeps its name."""
+    kind, *rest = name.split("/")
+    field = f"{kind}/{rest[-1]}" if rest else kind
+    if field in ATTRIBUTES:
+        return " ".join((ATTRIBUTES[field].of(language), *rest[:-1]))
+    return " ".join((ATTRIBUTES[kind].of(language), *rest)) if kind in ATTRIBUTES else name

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.admin import labels
 from shared.admin.card import Section, card
 from shared.admin.explain import Voice
 from shared.admin.find import find_customer, find_stored, search
@@ -160,6 +161,20 @@ def test_a_person_of_whom_little_is_known_has_a_card_too() -> None:
         sections = card(PersonState(Profile(TENANT, CustomerId("c9"))), [], [], Voice(language))
         assert len(sections) == 10
         assert all(section.rows or section.nothing for section in sections)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("birth_on", "生年月日"),
+        ("points/a.example.jp/balance", "ポイント残高 a.example.jp"),
+        ("rank/a.example.jp", "会員ランク a.example.jp"),
+        ("rank/a.example.jp/until", "会員ランクの期限 a.example.jp"),
+        ("custom/靴のサイズ", "custom/靴のサイズ"),
+    ],
+)
+def test_an_attribute_is_called_as_the_shop_calls_it(name: str, said: str) -> None:
+    assert labels.attribute(name, "ja") == said
 
 
 def test_every_row_has_as_many_cells_as_its_table_has_columns() -> None:
