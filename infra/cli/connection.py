@@ -225,6 +225,9 @@ def website(
     _console.print(f"write key (public, in pages)     {connection.connection_id}")
     _console.print(f"write key (secret, for servers)  {connection.connection_id}_{connection.secret}")
     _console.print(f"API host                         {deployment.outputs['ApiUrl']}/v1")
+    _console.print(
+        f"メール登録の画面（確認メールつき） {deployment.outputs['ApiUrl']}/v1/subscribe/{connection.connection_id}"
+    )
     _console.print("ページに次のように組み込んでください（@segment/analytics-next）:")
     _console.print(snippet(deployment.outputs["ApiUrl"], connection.connection_id), markup=False)
 
