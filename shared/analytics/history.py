@@ -16,9 +16,10 @@ from shared.core.ids import Ref, TenantId
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
 from shared.core.telemetry import logger
-from shared.customers import fold, identity, nobodys, rules
+from shared.customers import identity, nobodys, rules
 from shared.customers.batch import BatchRows, OvertakenError
 from shared.customers.items import is_nobodys, named_in
+from shared.customers.load import load
 from shared.customers.model import Order
 from shared.customers.rows import ConflictError, Put, Row
 from shared.customers.store import CustomerStore
@@ -110,7 +111,7 @@ def _fold(
     events: Sequence[Event], refs: Refs, before: Mapping[OrderKey, Order], deps: HistoryDeps
 ) -> tuple[int, list[TableRow]]:
     """Fold the events into the live state; how many orders changed, and the rows of all."""
-    fold.load(events, deps.customers, deps.keys, deps.shop, lambda event, _: refs[event.event_id])
+    load(events, deps.customers, deps.keys, deps.shop, lambda event, _: refs[event.event_id])
     orders = _orders(events, refs, before)
     rows = deps.customers.pointers(deps.shop.tenant, {ref for some in refs.values() for ref in some})
     changed = sum(before.get(key) != order for key, (order, _) in orders.items())

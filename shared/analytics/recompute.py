@@ -19,8 +19,8 @@ from shared.analytics.schema import EVENTS
 from shared.core.ids import CustomerId, EventId, Ref, TenantId
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
-from shared.customers.fold import fold_all
 from shared.customers.model import PersonState
+from shared.customers.reference import fold_all
 from shared.ingest.codec import facts_of
 from shared.ingest.model import Event, EventType, Person
 

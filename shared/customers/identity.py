@@ -20,7 +20,7 @@ name at the same address, is a match for a person to decide (`matches.py`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -33,12 +33,15 @@ from shared.customers.attributes import attributes_of
 from shared.customers.model import (
     Card,
     Cart,
+    Claim,
     ConsentEntry,
     Decision,
     Order,
     Record,
     Said,
     Subscription,
+    Suppressed,
+    Suppression,
     Visit,
 )
 from shared.customers.referrals import referrer_of
@@ -78,6 +81,27 @@ _ABOUT_NOBODY = frozenset(
     {EventType.SHOP_ERASED, EventType.PERSON_EXPORT_REQUESTED, EventType.UNKNOWN, EventType.PRODUCT_UPDATED}
 )
 _NO_CARD = frozenset({EventType.PERSON_ERASED, EventType.CUSTOMER_DELETED})
+
+COMMANDS = {EventType.SHOP_ERASED: "erase_shop", EventType.PERSON_EXPORT_REQUESTED: "export_person"}
+"""What waits for an admin."""
+SAYS_NOTHING = frozenset(
+    {
+        EventType.UNKNOWN,
+        EventType.MESSAGE_SENT,
+        EventType.MESSAGE_DELIVERED,
+        EventType.MESSAGE_OPENED,
+        EventType.MESSAGE_CLICKED,
+        EventType.MESSAGE_REJECTED,
+        EventType.PRODUCT_UPDATED,
+    }
+)
+LINKS = frozenset({EventType.PERSONS_LINKED, EventType.PERSONS_UNLINKED})
+"""Decisions about two persons."""
+BLOCKS = frozenset({EventType.MESSAGE_BOUNCED, EventType.MESSAGE_COMPLAINED})
+"""What blocks an address."""
+
+RefsOf = Callable[[Event, KeyRing], tuple[Ref, ...]]
+"""How the refs of an event are found: the lake keeps refs and not what they were made from, and making them costs."""
 
 
 def customer_ref(source: str, store: str, source_customer_id: str) -> Ref:
@@ -153,6 +177,13 @@ def browsers(refs: Iterable[Ref]) -> tuple[tuple[Ref, ...], tuple[Ref, ...]]:
     visitors = tuple(ref for ref in refs if rules.is_visitor_ref(ref))
     others = tuple(ref for ref in refs if not rules.is_visitor_ref(ref))
     return (others, visitors) if others else (visitors, ())
+
+
+def seen_in(event: Event, browser: Ref, refs: Iterable[Ref]) -> Record:
+    """What an event about somebody says of the browser it happened in: that they were seen there."""
+    first = sorted(refs, key=rules.ref_rank)[:1]
+    claim = Claim(event.occurred_at, event.event_id)
+    return Record(refs=frozenset({browser}), claims=dict.fromkeys(first, claim))
 
 
 def _customer_ids(event: Event) -> Iterable[str]:
@@ -428,6 +459,15 @@ def _consent_entries(event: Event, keys: KeyRing) -> Iterable[ConsentEntry]:
 def _address(event: Event, keys: KeyRing) -> str:
     email = rules.normalise_email(event.person.email)
     return address_ref(event.tenant, email, keys) if email else ""
+
+
+def suppression_of(event: Event) -> Suppression:
+    """What a bounce or complaint says about the address."""
+    if event.event_type is EventType.MESSAGE_COMPLAINED:
+        return Suppression({Suppressed.COMPLAINED: event.occurred_at})
+    if isinstance(event.facts, MessageFacts) and event.facts.permanent:
+        return Suppression({Suppressed.BOUNCED: event.occurred_at})
+    return Suppression(soft_bounces={event.event_id: event.occurred_at})
 
 
 def _complaint(facts: MessageFacts, at: datetime, event_id: str, address: str) -> ConsentEntry:

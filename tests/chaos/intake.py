@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from shared.core.errors import UnavailableError
-from shared.customers.fold import apply, fold_all
+from shared.customers.fold import apply
+from shared.customers.reference import fold_all
 from shared.customers.rows import MemoryRows
 from shared.customers.store import MemoryCustomerStore
 from shared.ingest.model import Envelope, Event

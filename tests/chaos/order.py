@@ -15,8 +15,9 @@ from infra.demo import shopify
 from shared.core.clock import to_iso
 from shared.core.ids import EventId
 from shared.core.keys import derive_key_ring
-from shared.customers.fold import apply, fold_all
+from shared.customers.fold import apply
 from shared.customers.model import PersonState
+from shared.customers.reference import fold_all
 from shared.customers.rows import MemoryRows, Put, Row, Write, encode_item
 from shared.customers.store import MemoryCustomerStore, read_row
 from shared.ingest.adapter import Request

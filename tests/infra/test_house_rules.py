@@ -9,7 +9,7 @@ import pytest
 
 from infra.functions import UNTRACED
 from shared.core.settings import variable
-from shared.customers import fold
+from shared.customers import identity
 from shared.ingest.sources import ses
 from tests.infra.conftest import function_files, our_functions, settings_fields
 from tests.stack import Templates
@@ -218,7 +218,7 @@ def test_the_fold_is_not_woken_for_what_says_nothing_of_a_person(templates: Temp
         for each in source["FilterCriteria"]["Filters"]
     ]
     woken = {word for each in patterns for word in each["dynamodb"]["NewImage"].get("topic", {}).get("S", ())}
-    silent = {kind for kind, (event, _) in ses.MEANING.items() if event in fold._SAYS_NOTHING}
+    silent = {kind for kind, (event, _) in ses.MEANING.items() if event in identity.SAYS_NOTHING}
     assert woken == set(ses.MEANING) - silent
 
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from shared.core.ids import CustomerId, TenantId
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
-from shared.customers.fold import apply, fold_all
+from shared.customers.fold import apply
 from shared.customers.model import PersonState
+from shared.customers.reference import fold_all
 from shared.customers.rows import MemoryRows
 from shared.customers.store import MemoryCustomerStore
 from shared.ingest.model import Event

@@ -11,7 +11,7 @@ from functools import cache
 import pytest
 
 from shared.core.errors import RejectedError
-from shared.customers.fold import fold_all
+from shared.customers.reference import fold_all
 from shared.ingest.adapter import Connection, Request
 from shared.ingest.model import Event
 from shared.ingest.polled import FEED

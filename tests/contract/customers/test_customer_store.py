@@ -18,8 +18,9 @@ from shared.core.clock import FixedClock
 from shared.core.errors import MisconfiguredError, UnavailableError
 from shared.core.ids import CustomerId, Ref, TenantId
 from shared.customers.batch import BatchRows
-from shared.customers.fold import apply, fold_all, load
+from shared.customers.fold import apply
 from shared.customers.identity import address_ref, customer_ref
+from shared.customers.load import load
 from shared.customers.model import (
     ConsentStatus,
     Findings,
@@ -30,6 +31,7 @@ from shared.customers.model import (
     Suppressed,
     Suppression,
 )
+from shared.customers.reference import fold_all
 from shared.customers.rows import ConflictError, Delete, DynamoRows, Put, Row, Rows, encode_item
 from shared.customers.rules import SHARED_BY_MOST
 from shared.customers.store import CustomerStore, MemoryCustomerStore, read_row

@@ -12,8 +12,9 @@ from functools import cache
 
 from shared.core.clock import to_iso
 from shared.core.ids import CustomerId, EventId, TenantId
-from shared.customers.fold import apply, fold_all
+from shared.customers.fold import apply
 from shared.customers.model import PersonState
+from shared.customers.reference import fold_all
 from shared.customers.rows import MemoryRows
 from shared.customers.store import MemoryCustomerStore
 from shared.ingest.model import (

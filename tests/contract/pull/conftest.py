@@ -18,8 +18,8 @@ import pytest
 from shared.core.ids import ConnectionId, TenantId
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
-from shared.customers.fold import fold_all
 from shared.customers.model import PersonState
+from shared.customers.reference import fold_all
 from shared.ingest.adapter import Connection
 from shared.ingest.model import Event
 from shared.ingest.oversize import MemoryOversize

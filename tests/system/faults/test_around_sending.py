@@ -20,8 +20,8 @@ from infra.demo import verify
 from infra.local.lifecycle import LocalCloud
 from shared.core.ids import CustomerId
 from shared.core.keys import parse_key_ring
-from shared.customers.fold import fold_all
 from shared.customers.model import ConsentStatus, PersonState
+from shared.customers.reference import fold_all
 from shared.customers.store import CustomerStore
 from shared.delivery.model import Reason, SendState
 from shared.ingest.model import Envelope

@@ -16,6 +16,7 @@ from shared.analytics.rows import event_row
 from shared.analytics.schema import EVENTS, ORDER_STATES, SUBSCRIPTION_STATES, partition_path
 from shared.core.ids import ConnectionId, CustomerId, EventId, Ref
 from shared.customers import fold, identity
+from shared.customers.load import load
 from shared.customers.model import Attribute, AttributeValue, Subscription
 from shared.ingest.model import (
     CartFacts,
@@ -220,7 +221,7 @@ def test_imported_orders_that_move_are_archived_for_their_new_owner() -> None:
         replace(an_order("a", "1", "2026-03-01", email="a@example.com"), historical=True),
         replace(an_order("b", "2", "2026-03-02", email="b@example.com"), historical=True),
     ]
-    fold.load(imported, world.customers, KEYS, SHOP)
+    load(imported, world.customers, KEYS, SHOP)
     world.archive()
     assert states(world) == []  # the import writes its own rows
     world.hear(a_merge("a", "b", "2026-03-03"), an_order("a", "3", "2026-03-03"))
@@ -236,7 +237,7 @@ def test_imported_orders_that_move_stay_with_whom_they_are_kept() -> None:
     imported = [
         replace(an_order(name, name, "2026-03-01", email=f"{name}@example.com"), historical=True) for name in "abc"
     ]
-    fold.load(imported, world.customers, KEYS, SHOP)
+    load(imported, world.customers, KEYS, SHOP)
     ids = {name: stored_id(world, name) for name in "abc"}
     first, second, last = by_strength("abc")
     decide(world, first, second, "2026-03-02", joined=True)

@@ -24,9 +24,9 @@ from shared.analytics.parquet import decode, to_arrow
 from shared.analytics.schema import ORDER_STATES, PERSON_IDS, Table
 from shared.core.clock import shop_day
 from shared.core.ids import CustomerId, TenantId
-from shared.customers.fold import fold_all
 from shared.customers.identity import customer_ref, linked_people
 from shared.customers.model import PersonState
+from shared.customers.reference import fold_all
 from shared.customers.rules import canonical_id
 from shared.ingest.model import Event, EventType, Person, PersonLinkFacts, Refund
 from tests.amount import amount

@@ -16,8 +16,8 @@ from shared.analytics.compaction import Compaction
 from shared.analytics.recompute import lake_events, recompute, without_personal_data
 from shared.core.ids import EventId
 from shared.customers import fold
-from shared.customers.fold import fold_all
 from shared.customers.identity import refs_of
+from shared.customers.reference import fold_all
 from shared.ingest.model import CartFacts, ConsentFacts, Event, EventType, Line, OrderDeletedFacts, Refund, RefundFacts
 from tests.unit.analytics.world import KEYS, SHOP, TENANT, World, an_order, customer_of
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from shared.core.ids import EventId, Ref
 from shared.customers import rules
-from shared.customers.fold import fold_all, load
 from shared.customers.identity import customer_ref
+from shared.customers.load import load
 from shared.customers.model import PersonState
+from shared.customers.reference import fold_all
 from shared.customers.store import MemoryCustomerStore
 from shared.ingest.model import Event, EventType, LoginFacts, PageFacts, Person
 from tests.amount import amount

@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from shared.core.ids import EventId
-from shared.customers.fold import apply, fold_all
+from shared.customers.fold import apply
 from shared.customers.model import PersonState
+from shared.customers.reference import fold_all
 from shared.customers.store import MemoryCustomerStore
 from shared.ingest.model import (
     EventType,

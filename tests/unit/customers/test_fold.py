@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from shared.core.errors import NotFoundError, UnavailableError
 from shared.core.ids import CustomerId, EventId, TenantId
-from shared.customers.fold import apply, fold_all, load
+from shared.customers.fold import apply
 from shared.customers.identity import address_ref, refs_of
+from shared.customers.load import load
 from shared.customers.model import ConsentStatus, PersonState
+from shared.customers.reference import fold_all
 from shared.customers.rows import MemoryRows, Write
 from shared.customers.store import CustomerStore, MemoryCustomerStore
 from shared.ingest.model import Event, EventType, UnknownFacts

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import CustomerId, EventId
-from shared.customers.fold import apply, fold_all
+from shared.customers.fold import apply
 from shared.customers.links import to_decide
 from shared.customers.model import PersonState
+from shared.customers.reference import fold_all
 from shared.customers.rows import MemoryRows, Row
 from shared.customers.store import MemoryCustomerStore
 from shared.ingest.model import Event, EventType, Person, PersonLinkFacts

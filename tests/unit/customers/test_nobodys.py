@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 
 from shared.core.errors import RejectedError, UnavailableError
 from shared.core.ids import EventId
-from shared.customers.fold import apply, fold_all, load
+from shared.customers.fold import apply
 from shared.customers.identity import address_ref
+from shared.customers.load import load
 from shared.customers.nobodys import digest_of
+from shared.customers.reference import fold_all
 from shared.customers.remembered import Remembered
 from shared.customers.rows import Key, MemoryRows, Row
 from shared.customers.rules import SHARED_BY_MOST

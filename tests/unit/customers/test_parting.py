@@ -18,10 +18,12 @@ from hypothesis import strategies as st
 
 from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import CustomerId, EventId
-from shared.customers.fold import apply, fold_all, load
+from shared.customers.fold import apply
 from shared.customers.identity import address_ref, customer_ref
 from shared.customers.links import to_decide
+from shared.customers.load import load
 from shared.customers.model import ConsentStatus, PersonState
+from shared.customers.reference import fold_all
 from shared.customers.rules import canonical_id
 from shared.customers.store import MemoryCustomerStore
 from shared.ingest.model import Event, Person

@@ -9,7 +9,8 @@ import pytest
 
 from shared.core.ids import CustomerId, SendId, TenantId
 from shared.core.keys import derive_key_ring
-from shared.customers.fold import apply, fold_all
+from shared.customers.fold import apply
+from shared.customers.reference import fold_all
 from shared.customers.referrals import referrer_of, share_url
 from shared.customers.store import MemoryCustomerStore
 from shared.delivery.tokens import UnsubscribeToken, sign

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.core.ids import EventId
-from shared.customers.fold import apply, load
+from shared.customers.fold import apply
 from shared.customers.identity import address_ref
+from shared.customers.load import load
 from shared.customers.store import MemoryCustomerStore
 from shared.ingest.model import Event, EventType, Person
 from tests.amount import amount

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from infra.cli.customer import alike, sharing
-from shared.customers.fold import apply, load
+from shared.customers.fold import apply
+from shared.customers.load import load
 from shared.customers.matches import ADDRESS, PHONE, Match
 from shared.customers.rows import MemoryRows, Row
 from shared.customers.rules import SHARED_BY_MOST

@@ -8,7 +8,8 @@ import pytest
 
 from shared.core.clock import FixedClock
 from shared.core.ids import CustomerId
-from shared.customers.fold import apply, fold_all
+from shared.customers.fold import apply
+from shared.customers.reference import fold_all
 from shared.customers.store import CustomerStore, MemoryCustomerStore
 from shared.ingest.model import Event, EventType, MessageFacts, Person
 from tests.unit.customers.world import KEYS, SHOP, TENANT, a_consent, a_customer, an_event, feedback, minute

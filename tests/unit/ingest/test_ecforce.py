@@ -13,7 +13,7 @@ from shared.core.errors import RejectedError
 from shared.core.ids import TenantId
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
-from shared.customers.fold import fold_all
+from shared.customers.reference import fold_all
 from shared.ingest.adapter import Request
 from shared.ingest.model import Event, EventType, OrderFacts, OrderStatusFacts
 from shared.ingest.sources.ecforce import ADAPTER, HEADER, MAX_BODY, TEMPLATE, UNREADABLE, signature, template

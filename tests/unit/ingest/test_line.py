@@ -14,8 +14,8 @@ from shared.core.errors import RejectedError
 from shared.core.ids import ConnectionId, EventId, TenantId
 from shared.core.keys import derive_key_ring
 from shared.core.shop import Shop
-from shared.customers.fold import fold_all
 from shared.customers.model import ConsentStatus
+from shared.customers.reference import fold_all
 from shared.ingest.adapter import Connection, Request
 from shared.ingest.derive import event as an_event
 from shared.ingest.model import ConsentFacts, Envelope, Event, EventType, Person, ProfileFacts

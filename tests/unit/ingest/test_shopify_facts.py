@@ -12,7 +12,7 @@ import pytest
 from shared.core.ids import TenantId
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
-from shared.customers.fold import fold_all
+from shared.customers.reference import fold_all
 from shared.ingest.model import (
     Event,
     EventType,

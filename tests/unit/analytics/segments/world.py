@@ -26,9 +26,9 @@ from shared.core.clock import to_iso
 from shared.core.ids import CustomerId, EventId, TenantId
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
-from shared.customers.fold import fold_all
 from shared.customers.identity import refs_of
 from shared.customers.model import LtvTier, PersonState, Scores, Status
+from shared.customers.reference import fold_all
 from shared.ingest.model import (
     CartFacts,
     ConsentFacts,

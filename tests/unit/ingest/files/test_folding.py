@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from shared.core.ids import EventId, TenantId
 from shared.core.keys import derive_key_ring
 from shared.core.shop import Shop
-from shared.customers.fold import fold_all
 from shared.customers.model import ConsentStatus, PersonState
+from shared.customers.reference import fold_all
 from shared.ingest.model import ConsentFacts, Event, EventType, Person
 from tests.unit.ingest.files.reader import read
 

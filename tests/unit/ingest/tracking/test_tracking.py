@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from shared.core.clock import to_iso
 from shared.core.keys import KeyRing
-from shared.customers.fold import apply, fold_all
+from shared.customers.fold import apply
+from shared.customers.reference import fold_all
 from shared.customers.store import MemoryCustomerStore
 from shared.ingest.codec import event_json, event_of
 from shared.ingest.model import (
