@@ -39,6 +39,8 @@ from shared.core.clock import SystemClock, shop_day
 from shared.core.errors import NotFoundError, RejectedError, UnavailableError
 from shared.core.shop import Shop
 from shared.core.spreadsheet import safe_cell
+from shared.ingest.connections import ConnectionBook
+from shared.ingest.files.model import STORE
 
 app = typer.Typer(name="analysis", help="Run one analysis / 分析", no_args_is_help=True)
 nightly = typer.Typer(name="nightly", help="Run the nightly scoring now / 夜間集計", no_args_is_help=True)
@@ -110,14 +112,23 @@ def run_analysis(
     settings = with_settings(which_shop(deployment, shop), changes or [])
     said = meaning(_full_name(name))
     day = _day(as_of, settings)
+    if store is not None and store not in (known_stores := stores_of(deployment, settings)):
+        typer.echo(f"注意: 接続のない店です: {store}（あるのは {', '.join(known_stores)}）", err=True)
     if customers is not None:
-        for customer_id in customers_behind(deployment, settings, said.name, day, row_keys(customers), known, store):
-            sys.stdout.write(f"{customer_id}\n")
+        found = customers_behind(deployment, settings, said.name, day, row_keys(customers), known, store)
+        sys.stdout.writelines(f"{customer_id}\n" for customer_id in found)
+        typer.echo(f"{len(found):,} 人（{day} 時点）", err=True)
         return
     rows = ask(deployment, settings, said.name, day, known, store)
     _print(said, rows, output, limit)
     if not rows:
         typer.echo(nothing_found(said, day), err=True)
+
+
+def stores_of(deployment: Deployment, shop: Shop) -> list[str]:
+    """The stores that are connected, and the one of files that name none."""
+    connections = ConnectionBook(deployment.client("ssm"), deployment.prefix).all()
+    return sorted({STORE, *(each.store for each in connections if each.tenant == shop.tenant)})
 
 
 def nothing_found(said: Meaning, day: date) -> str:

@@ -68,6 +68,8 @@ def logs(
     found = lifecycle.logs(function, lines=lines)
     for line in found:
         _console.print(line, markup=False, highlight=False)
+    if not found:
+        _console.print(f"nothing was logged yet, or no function's name holds {function!r}", markup=False)
 
 
 def _print_addresses(cloud: LocalCloud) -> None:
