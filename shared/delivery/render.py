@@ -154,8 +154,7 @@ def _bounded(filter_: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(filter_)
     def bounded(value: Any, *given: Any, **named: Any) -> Any:
-        sizes = [len(each) for each in given if isinstance(each, str | list | range)]
-        if (_size(value) * max(1, *sizes, 1)) > _BEFORE_A_FILTER:
+        if _size(value) * max(map(_size, given), default=1) > _BEFORE_A_FILTER:
             raise LocalNamespaceLimitError(f"the filter would make more than {_BEFORE_A_FILTER:,} letters", token=None)
         return filter_(value, *given, **named)
 
