@@ -88,7 +88,11 @@ def take_in(body: str, ports: InboxPorts, now: datetime) -> None:
     except RejectedError as error:
         found = {"state": "refused", "reason": str(error)}
     if found:
-        _put(ports, key + REPORT, json.dumps({"file": key, "at": to_iso(now), **found}, ensure_ascii=False, indent=1))
+        # Only what lies in the inbox may be written: of a file put beside it the report lies there.
+        beside = key if key.startswith(PREFIX) else PREFIX + key
+        _put(
+            ports, beside + REPORT, json.dumps({"file": key, "at": to_iso(now), **found}, ensure_ascii=False, indent=1)
+        )
 
 
 def _key(body: str, bucket: str) -> str | None:

@@ -149,7 +149,16 @@ def test_of_several_connections_nobody_can_know() -> None:
     assert (found.source, found.store, found.sure) == ("import", "history", False)
 
 
-def test_a_file_in_the_inbox_that_could_be_any_carts_is_refused_with_where_to_put_it() -> None:
+@pytest.mark.parametrize(
+    ("key", "report", "where"),
+    [
+        ("inbox/sample/orders/a.csv", "inbox/sample/orders/a.csv.report.json", "<種類>/<カート>/<カートの店>/"),
+        ("sample/orders/b.csv", "inbox/sample/orders/b.csv.report.json", "inbox/<店>/<種類>/<ファイル>.csv"),
+    ],
+)
+def test_a_file_nobody_can_place_is_refused_in_the_inbox_with_where_to_put_it(
+    key: str, report: str, where: str
+) -> None:
     said: dict[str, str] = {}
 
     class Bucket:
@@ -166,9 +175,8 @@ def test_a_file_in_the_inbox_that_could_be_any_carts_is_refused_with_where_to_pu
         connections=lambda: [_connection("shopify", "a"), _connection("square", "b")],
         personal_key=lambda: b"",
     )
-    detail = {"bucket": {"name": "inbox"}, "object": {"key": "inbox/sample/orders/a.csv"}}
-    take_in(json.dumps({"detail": detail}), ports, NOW)
-    assert "<カート>/<カートの店>" in said["inbox/sample/orders/a.csv.report.json"]
+    take_in(json.dumps({"detail": {"bucket": {"name": "inbox"}, "object": {"key": key}}}), ports, NOW)
+    assert where in said[report]
 
 
 def test_what_is_said_beats_what_was_saved_and_that_the_connection() -> None:
