@@ -39,7 +39,7 @@ def test_where_nothing_is_deployed_yet_it_says_what_to_run(found: dict[str, Any]
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "No such file"), ("名前".encode("cp932"), "not text in UTF-8"), (b"id: [1", "not YAML")],
+    [(None, "No such file"), ("名前".encode("cp932"), "UTF-8"), (b"id: [1", "not YAML")],
 )
 def test_a_file_that_cannot_be_read_is_named(
     content: bytes | None,
