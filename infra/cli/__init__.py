@@ -93,6 +93,10 @@ def _explained() -> tuple[type[Exception], ...]:
 
 
 def _said(error: Exception) -> str:
+    from botocore.exceptions import ConnectionError as Unreachable
+
+    if isinstance(error, Unreachable):
+        return f"{error}: is the local cloud still up (`matakite local status`), or the network?"
     if isinstance(error, UnicodeDecodeError):
         return "the file is not text in UTF-8: save it as UTF-8 and try again"
     if isinstance(error, OSError) and error.filename:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from infra import cli
 from infra.cli.session import Deployment
@@ -35,6 +35,18 @@ def test_where_nothing_is_deployed_yet_it_says_what_to_run(found: dict[str, Any]
         _ = Deployment(Stacks(found), "http://127.0.0.1:4566").outputs  # type: ignore[arg-type]
     with pytest.raises(MisconfiguredError, match="cdk deploy"):
         _ = Deployment(Stacks(found)).outputs  # type: ignore[arg-type]
+
+
+def test_a_deployment_that_does_not_answer_says_where_to_look(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def gone() -> None:
+        raise EndpointConnectionError(endpoint_url="http://127.0.0.1:9")
+
+    monkeypatch.setattr(cli, "matakite", gone)
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert "matakite local status" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
