@@ -154,7 +154,7 @@ def _bounded(filter_: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(filter_)
     def bounded(value: Any, *given: Any, **named: Any) -> Any:
-        if _size(value) * max(map(_size, given), default=1) > _BEFORE_A_FILTER:
+        if _size(value) * max([1, *map(_size, given)]) > _BEFORE_A_FILTER:
             raise LocalNamespaceLimitError(f"the filter would make more than {_BEFORE_A_FILTER:,} letters", token=None)
         return filter_(value, *given, **named)
 
