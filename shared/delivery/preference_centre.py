@@ -21,9 +21,8 @@ from shared.core.shop import Shop
 from shared.core.telemetry import logger
 from shared.customers import fold
 from shared.customers.model import ConsentStatus, PersonState
-from shared.customers.rules import EVERY_STORE
 from shared.delivery.preferences import FREQUENCY, PAUSE, PAUSED_UNTIL, TOPIC, Frequency, shop_topics, wishes_of
-from shared.delivery.rules import address
+from shared.delivery.rules import UNLESS_REFUSED, address, heard
 from shared.delivery.tokens import UnsubscribeToken, verify
 from shared.delivery.unsubscribe import CHANNEL_NAMES, Submission, UnsubscribeDeps, submission_of
 from shared.ingest.registry import events_of
@@ -33,6 +32,8 @@ MAX_BODY = 10_000
 FORM = "preferences v1"
 WORDING = "受け取る方法を選び、この内容で保存する"
 """What stood on the form when somebody turned a channel on again; kept as evidence of the consent."""
+
+_LABELS = {**CHANNEL_NAMES, "postal": "郵送（はがき・お手紙）", "call": "お電話"}
 
 _TITLES = {
     "form": "配信設定",
@@ -111,7 +112,11 @@ def _apply(token: UnsubscribeToken, choice: Choice, deps: UnsubscribeDeps, now: 
     wishes = {} if choice.stop_all else _changed_wishes(person, choice, shop, now)
     if not channels and not wishes:
         return
-    refs = {channel: deps.customers.address_of(token.tenant, token.customer_id, channel) for channel in channels}
+    refs = {
+        channel: deps.customers.address_of(token.tenant, token.customer_id, channel)
+        for channel in channels
+        if channel not in UNLESS_REFUSED
+    }
     said = {"channels": channels, "wishes": wishes, "addresses": refs, "form": FORM, "wording_text": WORDING}
     envelope = preferences_envelope(token.tenant, token.customer_id, token.store, said, now)
     deps.events.put_once(envelope)
@@ -143,12 +148,13 @@ def _changed_wishes(person: PersonState, choice: Choice, shop: Shop, now: dateti
 
 def _offered(person: PersonState, token: UnsubscribeToken) -> tuple[str, ...]:
     """The channels that reach this person; the one the link came on is always there."""
-    return tuple(each for each in CHANNEL_NAMES if each == token.channel or address(person, each))
+    return tuple(each for each in _LABELS if each == token.channel or address(person, each))
 
 
 def _is_on(person: PersonState, channel: str, store: str) -> bool:
-    said = {c.store: c.status for c in person.consents if c.channel == channel}
-    return (said.get(store) or said.get(EVERY_STORE)) is ConsentStatus.OPT_IN
+    """As the gate hears it: letters and calls come until somebody says no."""
+    status = heard(person, channel, store)
+    return status is ConsentStatus.OPT_IN or (channel in UNLESS_REFUSED and status is ConsentStatus.UNKNOWN)
 
 
 def _form(status: int, state: str, token: UnsubscribeToken, deps: UnsubscribeDeps, now: datetime) -> Page:
@@ -161,7 +167,7 @@ def _form(status: int, state: str, token: UnsubscribeToken, deps: UnsubscribeDep
     context = {
         "shop_name": shop.name,
         "channels": [
-            {"id": each, "label": CHANNEL_NAMES[each], "on": _is_on(person, each, token.store)}
+            {"id": each, "label": _LABELS[each], "on": _is_on(person, each, token.store)}
             for each in _offered(person, token)
         ],
         "topics": [

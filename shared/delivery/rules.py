@@ -212,7 +212,7 @@ def _refused(person: PersonState, request: SendRequest) -> Decision | None:
 
 
 def _unheard(person: PersonState, channel: str, store: str) -> Decision | None:
-    status = _heard(person, channel, store)
+    status = heard(person, channel, store)
     match status:
         case ConsentStatus.OPT_IN:
             return None
@@ -224,7 +224,7 @@ def _unheard(person: PersonState, channel: str, store: str) -> Decision | None:
             assert_never(status)
 
 
-def _heard(person: PersonState, channel: str, store: str) -> ConsentStatus:
+def heard(person: PersonState, channel: str, store: str) -> ConsentStatus:
     """What they last said to this store. A no to letters or calls is one to the whole shop: the call centre that hears
     it, or the list it stands in, is of no store.
     """

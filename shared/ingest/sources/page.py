@@ -39,7 +39,7 @@ CONFIRM = "confirm"
 SURVEY = "survey"
 PREFERENCES = "preferences"
 CLICK = "click"
-_CHANNELS = frozenset({"email", "sms", "line"})
+_CHANNELS = frozenset({"email", "sms", "line", "postal", "call"})
 MAX_WORDING = 1000
 """Characters of an agreed sentence that are kept with every consent to it."""
 
@@ -84,7 +84,7 @@ def _preferences(envelope: Envelope, said: read.Body, person: Person) -> Iterato
         if channel not in _CHANNELS or not isinstance(granted, bool):
             raise RejectedError(f"no channel of ours: {channel!r}")
         facts = ConsentFacts(
-            channel=cast("Literal['email', 'sms', 'line']", channel),
+            channel=cast("Literal['email', 'sms', 'line', 'postal', 'call']", channel),
             granted=granted,
             method=PREFERENCES,
             form=read.text(said, "form") or "",
@@ -117,7 +117,7 @@ def _consent(envelope: Envelope, said: read.Body) -> ConsentFacts:
     if envelope.topic not in {UNSUBSCRIBE, CONFIRM} or channel not in _CHANNELS:
         raise RejectedError(f"no page of ours says {envelope.topic!r} about {channel!r}")
     return ConsentFacts(
-        channel=cast("Literal['email', 'sms', 'line']", channel),
+        channel=cast("Literal['email', 'sms', 'line', 'postal', 'call']", channel),
         granted=envelope.topic == CONFIRM,
         method=read.required(read.text(said, "method"), "method"),
         wording=read.text(said, "wording") or "",

@@ -112,6 +112,27 @@ def test_stop_all_refuses_every_channel_whatever_is_ticked(site: Site) -> None:
     assert ("channel", "email") not in form_of(site)
 
 
+def test_letters_and_calls_are_offered_to_whom_they_reach_and_stop_with_all_else(site: Site) -> None:
+    home = {"postal_code": "100-0000", "address": "千代田区見本町1-2-3", "last_name": "見本", "phone": "+818000000001"}
+    site.says(granted=True, at=NOON - timedelta(days=800), **home)
+    assert [field for field in form_of(site) if field[0] == "channel"] == [
+        ("channel", "email"), ("channel", "postal"), ("channel", "call")
+    ]  # fmt: skip
+    save(site, form_of(site))
+    assert not site.events.rows
+    save(site, [field for field in form_of(site) if field != ("channel", "call")])
+    assert [letter_or_call(site, each) for each in ("postal", "call")] == [Reason.NONE, Reason.OPTED_OUT]
+    save(site, [*form_of(site), ("all", "stop")], NOON + timedelta(seconds=2))
+    assert [letter_or_call(site, each) for each in ("postal", "call")] == [Reason.OPTED_OUT] * 2
+    save(site, [*form_of(site), ("channel", "postal")], NOON + timedelta(seconds=4))
+    assert [letter_or_call(site, each) for each in ("postal", "call")] == [Reason.NONE, Reason.OPTED_OUT]
+
+
+def letter_or_call(site: Site, channel: str) -> Reason:
+    due = a_request(customer=site.customer, channel=channel, store=STORE)
+    return decide(person(site), due, Contact(), contact_policy(a_shop()), NOON).reason
+
+
 def test_posting_five_times_is_the_same_as_once(site: Site) -> None:
     fields = [*form_of(site), ("pause", "yes")]
     for second in range(5):

@@ -55,10 +55,10 @@ class Site:
         self.customer = self.says(granted=True, at=NOON - timedelta(days=900))
         self.link = sign(UnsubscribeToken(TENANT, self.customer, SendId("s1"), "email", STORE), KEYS)
 
-    def says(self, *, granted: bool, at: datetime) -> CustomerId:
+    def says(self, *, granted: bool, at: datetime, **more: Any) -> CustomerId:
         event = Event(
             tenant=TENANT,
-            event_id=EventId(f"consent-{at.isoformat()}"),
+            event_id=EventId(f"consent-{at.isoformat()}-{len(more)}"),
             event_type=EventType.CONSENT_CHANGED,
             source="shopify",
             store=STORE,
@@ -66,7 +66,7 @@ class Site:
             occurred_at=at,
             received_at=at,
             version=at.isoformat(),
-            person=Person(source_customer_id="1", email="hanako@example.com"),
+            person=Person(source_customer_id="1", email="hanako@example.com", **more),
             facts=ConsentFacts(channel="email", granted=granted, method="test"),
         )
         known = fold.apply(event, self.customers, KEYS, a_shop()).customer_id
