@@ -303,8 +303,7 @@ class _Step:
         send = self._send()
         if self.deps.enrolments.paused(self.call.tenant, self.call.scenario):
             return _answer(PAUSED_SECONDS)
-        shop = self.deps.sending.read_shop(self.call.tenant)
-        quiet = max(quiet_seconds(shop, send.purpose, channel, self.now) for channel in send.channels)
+        quiet = min(self._nights())
         met = [_Met(WAITING, e) if e.step != self.call.step else _Met(e.outcome) for e in here]
         if not quiet:
             try:
@@ -345,8 +344,14 @@ class _Step:
         return moment_of(at, person, call.arrived_at, shop.timezone, usual_hour(shop))
 
     def _patience(self, enrolment: Enrolment) -> int:
-        """Seconds until somebody who waits is to be looked at again."""
-        return max(COME_BACK_SECONDS, math.ceil((self._moment(enrolment) - self.now).total_seconds()))
+        """Seconds until somebody who waits is to be looked at again: for their turn, or for the end of the night."""
+        turn = math.ceil((self._moment(enrolment) - self.now).total_seconds())
+        return max(COME_BACK_SECONDS, turn if turn > 0 else min(filter(None, self._nights()), default=0))
+
+    def _nights(self) -> list[int]:
+        """Seconds until each channel may be used: who is reached by one that is awake need not wait for the other."""
+        send, shop = self._send(), self.deps.sending.read_shop(self.call.tenant)
+        return [quiet_seconds(shop, send.purpose, channel, self.now) for channel in send.channels]
 
     def _exit_reason(self, enrolment: Enrolment, person: PersonState) -> Reason | None:
         call = self.call

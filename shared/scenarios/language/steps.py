@@ -99,8 +99,10 @@ class Send(Part):
     channel: Annotated[tuple[ChannelName, ...], BeforeValidator(one_or_more), Field(min_length=1, max_length=5)]
     """One, or several in order: the first that reaches the person carries it, never two."""
     template: Template
-    expires_after: Duration = Field(default=timedelta(hours=12), gt=timedelta(0))
-    """Later than this after its planned time it is no longer welcome and is not sent."""
+    expires_after: Duration = Field(default=timedelta(hours=14), gt=timedelta(0))
+    """Later than this after its planned time it is no longer welcome and is not sent. Longer than any night: LINE's and
+    SMS's has 12 hours.
+    """
     purpose: Purpose = Purpose.MARKETING
     note: str = ""
 

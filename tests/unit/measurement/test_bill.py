@@ -265,7 +265,7 @@ def test_the_command_prints_a_table_and_the_same_as_json() -> None:
 
 
 def test_the_preview_of_a_scenario_stops_at_its_budget() -> None:
-    fine = CliRunner().invoke(app, ["scenario", "cart_abandoned", "--people", "1000", "--budget", "1000"])
+    fine = CliRunner().invoke(app, ["scenario", "cart_abandoned", "--people", "1000", "--budget", "6000"])
     assert fine.exit_code == 0, fine.output
     over = CliRunner().invoke(app, ["scenario", "cart_abandoned", "--people", "1000000", "--budget", "1000"])
     assert isinstance(over.exception, RejectedError)

@@ -125,6 +125,22 @@ def test_a_retry_that_would_take_another_channel_sends_nothing_twice() -> None:
     assert shop.ledger_states("hanako") == {"one": "ambiguous"}
 
 
+def test_who_is_reached_by_mail_does_not_wait_for_the_night_of_line() -> None:
+    shop = TwoChannels(scenario=logins(steps="  - {send: one, channel: [email, line], template: t/one}"))
+    shop.people["taro"] = a_person("taro")
+    shop.people["hanako"] = replace(on_line(), consents=on_line().consents[1:])
+    shop.clock.at = jst("2026-03-02 20:00")
+    for customer in ("taro", "hanako"):
+        shop.logs_in(customer)
+    shop.at("2026-03-02 21:30", shop.sweeps)
+    shop.play()
+    rows = [row for name in ("taro", "hanako") for row in shop.ledger.rows(TENANT, CustomerId(name))]
+    assert [(row.channel, row.sent_at) for row in rows] == [
+        ("email", jst("2026-03-02 21:30")),
+        ("line", jst("2026-03-03 09:00")),
+    ]
+
+
 def test_a_paused_scenario_collects_and_sends_nothing_until_it_goes_on() -> None:
     world = World()
     world.adds(a_person("inside", a_cart("c1")))
