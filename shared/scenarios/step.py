@@ -300,7 +300,6 @@ class _Step:
     # --- send ---
 
     def _send_all(self, here: Sequence[Enrolment]) -> dict[str, Any]:
-        send = self._send()
         if self.deps.enrolments.paused(self.call.tenant, self.call.scenario):
             return _answer(PAUSED_SECONDS)
         quiet = min(self._nights())
