@@ -153,6 +153,8 @@ class _Met:
 
     outcome: str | None
     enrolment: Enrolment | None = None
+    seconds: int = COME_BACK_SECONDS
+    """For how long, where they wait."""
 
 
 @dataclass(frozen=True)
@@ -302,7 +304,8 @@ class _Step:
     def _send_all(self, here: Sequence[Enrolment]) -> dict[str, Any]:
         if self.deps.enrolments.paused(self.call.tenant, self.call.scenario):
             return _answer(PAUSED_SECONDS)
-        quiet = min(self._nights())
+        # Who is reached by a channel that is awake does not wait for the night of another.
+        quiet = min(map(self._night, self._send().channels))
         met = [_Met(WAITING, e) if e.step != self.call.step else _Met(e.outcome) for e in here]
         if not quiet:
             try:
@@ -311,14 +314,15 @@ class _Step:
                 self.deps.sending.put_back()
         self._finish(here, met)
         self._measure(here, met)
-        later = [self._patience(e) for e, one in zip(here, met, strict=True) if one.outcome == WAITING]
+        later = [max(COME_BACK_SECONDS, one.seconds) for one in met if one.outcome == WAITING]
         return _answer(quiet or min(later, default=0))
 
     def _send_one(self, enrolment: Enrolment) -> _Met:
         if enrolment.step == self.call.step:
             return _Met(enrolment.outcome)
-        if self._moment(enrolment) > self.now:
-            return _Met(WAITING, enrolment)
+        turn = math.ceil((self._moment(enrolment) - self.now).total_seconds())
+        if turn > 0:
+            return _Met(WAITING, enrolment, turn)
         person = self._person(enrolment)
         request = self._request(enrolment, person)
         reason = self._exit_reason(enrolment, person) if person else None
@@ -330,7 +334,7 @@ class _Step:
             request = replace(request, rivals=self._rivals(enrolment))
             outcome = deliver(request, person, self.deps.sending, self.now, self._coupon(enrolment))
         if outcome.state is SendState.RESERVED:
-            return _Met(WAITING, enrolment)
+            return _Met(WAITING, enrolment, self._night(request.channel))
         return self._record(enrolment, label(outcome), self._state_after(outcome, left=reason is not None))
 
     def _moment(self, enrolment: Enrolment) -> datetime:
@@ -342,15 +346,9 @@ class _Step:
         shop = self.deps.sending.read_shop(call.tenant)
         return moment_of(at, person, call.arrived_at, shop.timezone, usual_hour(shop))
 
-    def _patience(self, enrolment: Enrolment) -> int:
-        """Seconds until somebody who waits is to be looked at again: for their turn, or for the end of the night."""
-        turn = math.ceil((self._moment(enrolment) - self.now).total_seconds())
-        return max(COME_BACK_SECONDS, turn if turn > 0 else min(filter(None, self._nights()), default=0))
-
-    def _nights(self) -> list[int]:
-        """Seconds until each channel may be used: who is reached by one that is awake need not wait for the other."""
-        send, shop = self._send(), self.deps.sending.read_shop(self.call.tenant)
-        return [quiet_seconds(shop, send.purpose, channel, self.now) for channel in send.channels]
+    def _night(self, channel: str) -> int:
+        """Seconds until a channel may be used (クワイエットタイム); 0 where it may be now."""
+        return quiet_seconds(self.deps.sending.read_shop(self.call.tenant), self._send().purpose, channel, self.now)
 
     def _exit_reason(self, enrolment: Enrolment, person: PersonState) -> Reason | None:
         call = self.call

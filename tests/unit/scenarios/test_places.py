@@ -12,12 +12,12 @@ from shared.core.errors import UnavailableError
 from shared.core.ids import CustomerId
 from shared.customers.model import Consent, ConsentStatus, PersonState, Visit
 from shared.customers.store import ChangedRow
-from shared.delivery.channels.fake import FakeChannel
+from shared.delivery.channels.fake import FakeChannel, Fault
 from shared.delivery.send import SendDeps
 from shared.scenarios.holidays import holidays, is_business_day
 from shared.scenarios.model import LiveStatus, Scenario
 from shared.scenarios.read import read_text
-from shared.scenarios.step import StepDeps
+from shared.scenarios.step import COME_BACK_SECONDS, StepDeps
 from shared.scenarios.trigger import dump_rules, entry_rules, load_rules
 from tests.unit.scenarios.test_words import AN_EXAMPLE, ENTRIES, SEND, scenario_of, templates
 from tests.unit.scenarios.world import MORNING, STORE, TENANT, World, a_cart, a_person, jst, preset
@@ -139,6 +139,18 @@ def test_who_is_reached_by_mail_does_not_wait_for_the_night_of_line() -> None:
         ("email", jst("2026-03-02 21:30")),
         ("line", jst("2026-03-03 09:00")),
     ]
+
+
+def test_a_mail_that_ses_could_not_take_does_not_wait_for_the_morning_of_line() -> None:
+    shop = TwoChannels(scenario=logins(steps="  - {send: one, channel: [email, line], template: t/one}"))
+    shop.people["taro"] = a_person("taro")
+    shop.clock.at = jst("2026-03-02 20:00")
+    shop.logs_in("taro")
+    shop.ses.plan(Fault.THROTTLE)
+    shop.at("2026-03-02 21:30", shop.sweeps)
+    shop.play()
+    (row,) = shop.ledger.rows(TENANT, CustomerId("taro"))
+    assert row.sent_at == jst("2026-03-02 21:30") + timedelta(seconds=COME_BACK_SECONDS)
 
 
 def test_a_paused_scenario_collects_and_sends_nothing_until_it_goes_on() -> None:
