@@ -1,6 +1,7 @@
 """The whole night against one bare DuckDB pass over the same files: seconds, bytes and memory of each analysis.
 
-`MATAKITE_BENCH_CUSTOMERS=1000000 make bench` runs it for a million customers with ten million orders.
+For a million customers with ten million orders; with `MATAKITE_BENCH_CUSTOMERS` for fewer, where what a night costs
+whatever the shop's size hides what grows, and the bar is shown but not asked for.
 """
 
 from __future__ import annotations
@@ -17,13 +18,11 @@ import pytest
 from tests.bench import night_lake, night_memory
 
 ROOT = Path(__file__).parents[2]
-CUSTOMERS = int(os.environ.get("MATAKITE_BENCH_CUSTOMERS", "100000"))
+CUSTOMERS = int(os.environ.get("MATAKITE_BENCH_CUSTOMERS", "1000000"))
 RATIO = 5.0
 """In processor seconds: a busy machine makes both slower, but not by the same factor. On the clock a pass keeps both
 cores busy and the night not always: five of these are the six that the night may take.
 """
-FIXED_SECONDS = 5.0
-"""What a night costs whatever the shop's size: at a small size it would hide what grows."""
 
 
 def test_a_night_costs_a_few_passes_over_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,8 +35,7 @@ def test_a_night_costs_a_few_passes_over_its_files(tmp_path: Path, capsys: pytes
     assert {each["state"] for each in found["analyses"]} == {"done"}
     # A shop without saved segments has none to read.
     assert all(each["scanned_bytes"] > 0 for each in found["analyses"] if not each["name"].startswith("segment_"))
-    fixed = FIXED_SECONDS if CUSTOMERS < 1_000_000 else 0
-    assert found["busy_seconds"] <= RATIO * found["pass_seconds"]["rfm"][1] + fixed
+    assert CUSTOMERS < 1_000_000 or found["busy_seconds"] <= RATIO * found["pass_seconds"]["rfm"][1]
 
 
 LAMBDA_MB = {"fit_models": 3_008, "plan_night": 512, "plan_stage": 512}
