@@ -80,7 +80,7 @@ lint: setup ## format, style, types, imports, templates, scenarios
 	@$(PY) -m infra.cli scenario check
 
 bench: setup ## cold starts, bundle sizes, throughput
-	@$(PY) -m pytest -q -s tests/bench
+	@POWERTOOLS_LOG_LEVEL=ERROR $(PY) -m pytest -q -s tests/bench
 
 SEED ?= 1
 ONLY ?=
