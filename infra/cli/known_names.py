@@ -9,11 +9,10 @@ from pathlib import Path
 from infra.cli.session import connect
 from infra.cli.which_shop import which_shop
 from shared.analytics.segments.store import SegmentStore
-from shared.core.mistakes import Mistake
+from shared.core.mistakes import Mistake, line_of, nearest
 from shared.delivery.coupons.store import DynamoCoupons
 from shared.scenarios.language.steps import Couponing, walk
 from shared.scenarios.model import Scenario
-from shared.scenarios.sense import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +34,13 @@ def known_names(shop: str | None) -> KnownNames:
 
 def unknown_names(scenario: Scenario, file: Path, known: KnownNames) -> Iterator[Mistake]:
     """Nobody would ever enter by a segment that is not saved, and a coupon without codes stops the batch."""
-    lines = file.read_text("utf-8").splitlines()
     campaigns = {step.coupon for step in walk(scenario.steps) if isinstance(step, Couponing)}
     for kind, asked, there, make in (
         ("segment", scenario.segments, known.segments, "`matakite segment save`"),
         ("coupon", campaigns, known.campaigns, "`matakite mail coupon load` or `make`"),
     ):
         for name in sorted(asked - there):
-            line = next((number for number, text in enumerate(lines, 1) if name in text), 1)
             hint = nearest(name, there) or f"Make it first: {make}"
-            yield Mistake(file.name, line, f"{kind} {name}", f"the shop has no {kind} of this name", hint)
+            yield Mistake(
+                file.name, line_of(name, file), f"{kind} {name}", f"the shop has no {kind} of this name", hint
+            )

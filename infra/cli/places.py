@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from infra.names import scenario_machine
 from shared.admin.outcomes import STATES, outcome
 from shared.core.clock import SystemClock
 from shared.core.errors import NotFoundError, RejectedError
-from shared.core.ids import CustomerId, ScenarioId
+from shared.core.ids import CustomerId, ScenarioId, is_digest
 from shared.core.spreadsheet import csv_lines
 from shared.scenarios import trigger
 from shared.scenarios.cohorts import S3CohortFiles
@@ -42,7 +41,6 @@ from shared.scenarios.sweep import SweepDeps
 from shared.scenarios.trigger import entry_rules
 
 app = typer.Typer()
-_ID = re.compile(r"[a-z2-7]{26}", re.ASCII)
 _console = Console(soft_wrap=True, highlight=False)
 
 
@@ -112,8 +110,8 @@ def listed(file: Path) -> list[CustomerId]:
     """The ids in the first column of a list, its heading left out. Raises RejectedError where the file is another."""
     words = [line.partition(",")[0].strip(' "') for line in file.read_text("utf-8-sig").splitlines()]
     rows = [(number, word) for number, word in enumerate(words, 1) if word]
-    strange = [number for number, word in rows if not _ID.fullmatch(word)]
-    ids = [CustomerId(word) for _, word in rows if _ID.fullmatch(word)]
+    strange = [number for number, word in rows if not is_digest(word)]
+    ids = [CustomerId(word) for _, word in rows if is_digest(word)]
     if not ids or strange not in ([], [1]):
         where = f"line {strange[-1]} begins with none" if ids else "there is none"
         raise RejectedError(f"{file.name} is no list of customer ids ({where}): `matakite segment export` writes one")

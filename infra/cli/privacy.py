@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -25,7 +25,6 @@ from shared.analytics.lake import S3Objects
 from shared.core.clock import SystemClock, to_iso
 from shared.core.errors import NotFoundError, RejectedError, UnavailableError
 from shared.core.ids import CustomerId
-from shared.core.keys import parse_key_ring
 from shared.customers.identity import customer_ref
 from shared.customers.items import is_visitor
 from shared.delivery.coupons.store import DynamoCoupons
@@ -270,11 +269,6 @@ def _events(desk: Desk) -> DynamoEventStore:
     return DynamoEventStore(desk.deployment.client("dynamodb"), outputs["EventsTable"], oversize)
 
 
-def _keys(desk: Desk) -> Any:
-    secrets = desk.deployment.client("secretsmanager")
-    return parse_key_ring(secrets.get_secret_value(SecretId=desk.deployment.outputs["KeysSecret"])["SecretString"])
-
-
 def _export_deps(desk: Desk) -> ExportDeps:
     erase_deps = _sweep_deps(desk).erase
     dynamodb, sends = desk.deployment.client("dynamodb"), desk.deployment.outputs["DeliveriesTable"]
@@ -283,7 +277,7 @@ def _export_deps(desk: Desk) -> ExportDeps:
         erase_deps.ledger,
         erase_deps.enrolments,
         _events(desk),
-        _keys(desk),
+        desk.deployment.keys(),
         DynamoCoupons(sends, dynamodb),
         DynamoLinks(sends, dynamodb),
     )
@@ -298,7 +292,7 @@ def _sweep_deps(desk: Desk) -> SweepDeps:
         erase=erasing(dynamodb, *tables, tray),
         events=_events(desk),
         work=S3Objects(outputs["WorkBucket"], desk.deployment.client("s3")),
-        keys=_keys(desk),
+        keys=desk.deployment.keys(),
         tenants=lambda: [tenant],
     )
 

@@ -14,7 +14,6 @@ from shared.analytics.lake import Objects, S3Objects
 from shared.core.clock import SystemClock, shop_day
 from shared.core.errors import MatakiteError, RejectedError
 from shared.core.ids import CustomerId, TenantId
-from shared.core.keys import KeyRing, parse_key_ring
 from shared.customers.model import Findings
 from shared.customers.rows import encode_item
 from shared.customers.store import read_row
@@ -81,7 +80,7 @@ def _live_beside(drafts: Sequence[Scenario]) -> list[Scenario]:
 
 
 def _deps(desk: Desk, templates: TemplateStore) -> ReplayDeps:
-    return ReplayDeps(desk.shop, _keys(desk), templates, _known(desk))
+    return ReplayDeps(desk.shop, desk.deployment.keys(), templates, _known(desk))
 
 
 def imported(tenant: TenantId, work: Objects) -> Iterator[Event]:
@@ -111,11 +110,6 @@ def _recorded(desk: Desk) -> Iterator[Event]:
             yield from events_of(decode_image(item, oversize))
         except RejectedError:
             continue  # what nobody could read then, nobody decided by
-
-
-def _keys(desk: Desk) -> KeyRing:
-    secret = desk.deployment.client("secretsmanager").get_secret_value(SecretId=desk.deployment.outputs["KeysSecret"])
-    return parse_key_ring(secret["SecretString"])
 
 
 def _known(desk: Desk) -> dict[CustomerId, Findings]:

@@ -22,7 +22,7 @@ from infra.cli.places import preset_of
 from infra.packaging.mjml import MjmlError, compile_mjml
 from shared.core.errors import MatakiteError, RejectedError
 from shared.core.lined_yaml import read_utf8
-from shared.core.mistakes import InvalidFileError, Mistake
+from shared.core.mistakes import InvalidFileError, Mistake, line_of, nearest
 from shared.delivery import lint, render
 from shared.delivery.channels.call import PART as CALL
 from shared.delivery.channels.handover import TEXT as NOTICE
@@ -38,7 +38,6 @@ from shared.scenarios.language.words import format_duration
 from shared.scenarios.model import Scenario
 from shared.scenarios.move import movable
 from shared.scenarios.read import PRESETS, InvalidScenarioError, read_file, read_presets
-from shared.scenarios.sense import nearest
 
 app = typer.Typer(name="scenario", help="Check and list scenarios / シナリオ", no_args_is_help=True)
 app.add_typer(places.app)
@@ -195,9 +194,7 @@ def misused(scenario: Scenario, file: Path, source: Path = render.ROOT) -> list[
 
 
 def _of_template(send: Send, file: Path, reason: str, suggestion: str) -> Mistake:
-    lines = file.read_text("utf-8").splitlines()
-    line = next((number for number, text in enumerate(lines, 1) if send.template in text), 1)
-    return Mistake(file.name, line, f"template {send.template}", reason, suggestion)
+    return Mistake(file.name, line_of(send.template, file), f"template {send.template}", reason, suggestion)
 
 
 def parts_of(send: Send) -> list[str]:

@@ -18,7 +18,6 @@ from infra.cli.session import Deployment, connect
 from infra.cli.which_shop import which_shop
 from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import TenantId
-from shared.core.keys import parse_key_ring
 from shared.ingest import body as read
 from shared.ingest.model import Envelope
 from shared.ingest.sources import page
@@ -78,8 +77,7 @@ def link(
     find_survey(deployment, desk.shop.tenant, survey)
     customer_id, _ = desk.person(customer)
     token = SurveyToken(desk.shop.tenant, survey, customer_id, occasion)
-    secret = deployment.client("secretsmanager").get_secret_value(SecretId=deployment.outputs["KeysSecret"])
-    _console.print(survey_url(desk.shop.public_url, token, parse_key_ring(secret["SecretString"])), markup=False)
+    _console.print(survey_url(desk.shop.public_url, token, deployment.keys()), markup=False)
 
 
 @app.command()

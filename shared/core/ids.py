@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from typing import NewType
 
 TenantId = NewType("TenantId", str)
@@ -36,6 +37,14 @@ def digest(*parts: str) -> str:
 def keyed_digest(key: bytes, *parts: str) -> str:
     """Like `digest`, but only computable with the shop's key: for personal data used as a key."""
     return _short(hmac.digest(key, _join(parts), "sha256"))
+
+
+def is_digest(text: str) -> bool:
+    """May this be one of ours: a customer id, as exports and call tasks write it?"""
+    return _DIGEST.fullmatch(text) is not None
+
+
+_DIGEST = re.compile(r"[a-z2-7]{26}", re.ASCII)
 
 
 def _join(parts: tuple[str, ...]) -> bytes:

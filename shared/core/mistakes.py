@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
 
 from shared.core.errors import RejectedError
 
@@ -35,3 +37,15 @@ class InvalidFileError(RejectedError):
         more = len(self.mistakes) - SHOWN
         rest = [f"… and {more} more: mend these first"] if more > 0 else []
         super().__init__("\n".join([*map(str, self.mistakes[:SHOWN]), *rest]))
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """A suggestion for a misspelt word; empty where none is near."""
+    found = get_close_matches(word, list(words), n=1)
+    return f"Did you mean {str(found[0])!r}?" if found else ""
+
+
+def line_of(word: str, file: Path) -> int:
+    """The line on which a word first stands in a file; the first where it does not."""
+    lines = file.read_text("utf-8").splitlines()
+    return next((number for number, text in enumerate(lines, 1) if word in text), 1)

@@ -14,11 +14,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from shared.core.lined_yaml import Lines, Path_, dotted, read_lined, read_utf8
-from shared.core.mistakes import InvalidFileError, Mistake
+from shared.core.mistakes import InvalidFileError, Mistake, nearest
 from shared.scenarios.language.steps import KINDS, Moment
 from shared.scenarios.language.words import Part, format_duration
 from shared.scenarios.model import Scenario
-from shared.scenarios.sense import nearest, sense
+from shared.scenarios.sense import sense
 
 PRESETS = Path(__file__).parent / "presets"
 

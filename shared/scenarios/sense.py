@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from difflib import get_close_matches
 
 from shared.core.lined_yaml import Path_
+from shared.core.mistakes import nearest
 from shared.scenarios.language.conditions import AttributeIs, Condition, Numbers
 from shared.scenarios.language.entries import BELONGS, NEEDS, Entry, Trigger
 from shared.scenarios.language.examples import ENTRY, ExpectSend, ExpectSkip
@@ -327,12 +327,6 @@ def _examples(scenario: Scenario) -> Iterator[Said]:
                 yield here, f"there is no send step {step!r}", _one_of(step, known)
             if isinstance(expect, ExpectSkip) and expect.reason not in REASONS:
                 yield (*here, "reason"), f"{expect.reason!r} is no reason", _one_of(expect.reason, REASONS)
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """A suggestion for a misspelt word; empty where none is near."""
-    found = get_close_matches(word, list(words), n=1)
-    return f"Did you mean {str(found[0])!r}?" if found else ""
 
 
 def _one_of(word: str, words: Iterable[str]) -> str:

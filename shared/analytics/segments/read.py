@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from shared.analytics.segments.model import (
     Segment,
 )
 from shared.core.lined_yaml import Lines, Path_, dotted, read_lined, read_utf8
-from shared.core.mistakes import InvalidFileError, Mistake
+from shared.core.mistakes import InvalidFileError, Mistake, nearest
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -81,7 +80,7 @@ def _segment(document: Any, found: Found) -> Segment | None:
         return None
     for key in document:
         if key not in _FIELDS:
-            found.append(((str(key),), "is not a word of the segment language", _nearest(str(key), _FIELDS)))
+            found.append(((str(key),), "is not a word of the segment language", nearest(str(key), _FIELDS)))
     name, title = document.get("name"), document.get("title", document.get("name"))
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         found.append((("name",), f"lower-case letters, digits and _ are needed, got {name!r}", ""))
@@ -145,7 +144,7 @@ def _node(raw: Any, path: Path_, depth: int, found: Found) -> Node | None:
     if word not in CONDITIONS:
         known = [*CONDITIONS, *Join, "not"]
         found.append(
-            ((*path, str(word)), "is no condition", _nearest(str(word), known) or f"There are {', '.join(known)}")
+            ((*path, str(word)), "is no condition", nearest(str(word), known) or f"There are {', '.join(known)}")
         )
         return None
     return _condition(CONDITIONS[word], value, (*path, word), found)
@@ -179,10 +178,10 @@ def _say(error: Any, fields: Iterable[str] = ()) -> tuple[str, str]:
             return "is missing", ""
         case "extra_forbidden":
             inside = [*fields] if len(error["loc"]) == 1 else [i.alias or n for n, i in Numbers.model_fields.items()]
-            return f"is not known here: there are {', '.join(inside)}", _nearest(str(error["loc"][-1]), inside)
+            return f"is not known here: there are {', '.join(inside)}", nearest(str(error["loc"][-1]), inside)
         case "enum" | "literal_error":
             allowed = [word.strip(" '") for word in str(error["ctx"]["expected"]).replace(" or ", ", ").split(",")]
-            return f"{error['input']!r} is not one of {', '.join(allowed)}", _nearest(str(error["input"]), allowed)
+            return f"{error['input']!r} is not one of {', '.join(allowed)}", nearest(str(error["input"]), allowed)
         case "value_error":
             return str(error["ctx"]["error"]), ""
         case "string_type":
@@ -191,8 +190,3 @@ def _say(error: Any, fields: Iterable[str] = ()) -> tuple[str, str]:
             return f"a mapping is needed, got {error['input']!r}", ""
         case _:
             return f"{error['msg']}, got {error['input']!r}"[:300], ""
-
-
-def _nearest(word: str, words: Iterable[str]) -> str:
-    found = get_close_matches(word, list(words), n=1)
-    return f"Did you mean {str(found[0])!r}?" if found else ""

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from shared.core.errors import RejectedError
-from shared.core.ids import digest
+from shared.core.ids import digest, is_digest
 from shared.ingest import body as read
 from shared.ingest.adapter import About, Connection, Request, delivered
 from shared.ingest.derive import event
@@ -34,7 +34,6 @@ OUTCOMES = frozenset({"reached", "absent", "retained", "cancelled", "refused", "
 _ID = re.compile(r"[\x21-\x7e]{1,200}", re.ASCII)
 _WORD = re.compile(r"[\w-]{1,40}")
 """A word of a list; a sentence has spaces or signs."""
-_OURS = re.compile(r"[a-z2-7]{26}", re.ASCII)
 
 
 class CallCentre:
@@ -59,7 +58,7 @@ class CallCentre:
         """One result."""
         body = read.parse_object(request.body)
         customer = read.required(read.text(body, "customer_id"), "customer_id")
-        if not _OURS.fullmatch(customer):
+        if not is_digest(customer):
             raise RejectedError("field 'customer_id' must be the one of the task")
         _facts(body)
         at = read.time(body, "at")

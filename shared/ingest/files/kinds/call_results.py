@@ -6,10 +6,10 @@ called again.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from shared.core.ids import is_digest
 from shared.ingest.files import build, cells, people
 from shared.ingest.files.model import Column, Context, Kind, Refused, Row
 from shared.ingest.model import CallFacts, ConsentFacts, Event, EventType, Person
@@ -56,8 +56,6 @@ _COLUMNS = (
     Column("reason", "理由", ("解約理由", "理由コード", "不成約理由")),
 )
 _MAX_WORD = 40
-_OURS = re.compile(r"[a-z2-7]{26}", re.ASCII)
-"""Our own customer id, as `matakite call export` writes it."""
 
 
 def _events(rows: Sequence[Row], context: Context) -> Iterator[Event]:
@@ -77,7 +75,7 @@ def _events(rows: Sequence[Row], context: Context) -> Iterator[Event]:
 
 def _whose(said: Person, context: Context) -> tuple[Person, Context]:
     """The person, and whose number it is: a task's is ours, not a cart's."""
-    if not _OURS.fullmatch(said.source_customer_id or ""):
+    if not is_digest(said.source_customer_id or ""):
         return said, context
     ours = replace(context, options=replace(context.options, source=NAME))
     return Person(source_customer_id=said.source_customer_id), ours
