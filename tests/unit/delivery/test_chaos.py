@@ -97,6 +97,10 @@ def _stand_in_one_queue(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(pacing, "PER_QUEUE", 1_000_000)
 
 
+def _take_each_slot_alone(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(pacing.Pace, "_wanted", lambda *given: 1)
+
+
 def _go_on_in_a_pause(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryEnrolmentStore, "paused", lambda *given: False)
 
@@ -119,6 +123,7 @@ def _take_nobody_out(patch: pytest.MonkeyPatch) -> None:
         (_receive_what_is_dead_again, "T12"),
         (_keep_the_due_under_one_key, "T13"),
         (_stand_in_one_queue, "T13"),
+        (_take_each_slot_alone, "T13"),
         (_take_each_coupon_alone, "T13"),
         (_count_each_text_alone, "T13"),
         (_go_on_in_a_pause, "T20"),
