@@ -1,4 +1,4 @@
-"""Which sources exist: a file in `sources/` is a source, and nothing else has to know."""
+"""Which sources exist: a file or folder in `sources/` is a source, and nothing else has to know."""
 
 from __future__ import annotations
 

@@ -22,7 +22,9 @@ from shared.ingest.model import (
     OrderFacts,
     RefundFacts,
 )
-from shared.ingest.sources.shopify import _MAY_NAME_NOTHING, ADAPTER, CONSENT, TOPICS
+from shared.ingest.sources.shopify import ADAPTER, TOPICS
+from shared.ingest.sources.shopify.customers import CONSENT
+from shared.ingest.sources.shopify.topics import MAY_NAME_NOTHING
 from tests.unit.ingest.conftest import NOW, STORE, Asks, Sample, sample, samples
 
 BASE = 9_007_199_254_740_993
@@ -478,14 +480,14 @@ def test_what_is_no_json_object_is_refused(connection: Connection, ask: Asks, bo
 
 
 @pytest.mark.parametrize(
-    "topic", sorted(_MAY_NAME_NOTHING - {"shop/redact", "customers/redact", "customers/data_request"})
+    "topic", sorted(MAY_NAME_NOTHING - {"shop/redact", "customers/redact", "customers/data_request"})
 )
 def test_a_body_that_may_be_empty_is_kept_unread(connection: Connection, ask: Asks, topic: str) -> None:
     kept = envelope(ask(topic, b"{}"), connection)
     assert [event.event_type for event in ADAPTER.events(kept)] == [E.UNKNOWN]
 
 
-@pytest.mark.parametrize("topic", sorted(set(TOPICS) - _MAY_NAME_NOTHING))
+@pytest.mark.parametrize("topic", sorted(set(TOPICS) - MAY_NAME_NOTHING))
 def test_a_body_without_the_id_of_its_thing_is_refused(connection: Connection, ask: Asks, topic: str) -> None:
     with pytest.raises(RejectedError, match="no id"):
         ADAPTER.envelopes(ask(topic, b'{"foo": "bar"}'), connection, NOW)
