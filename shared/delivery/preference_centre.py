@@ -21,8 +21,9 @@ from shared.core.shop import Shop
 from shared.core.telemetry import logger
 from shared.customers import fold
 from shared.customers.model import ConsentStatus, PersonState
+from shared.customers.rules import EVERY_STORE
 from shared.delivery.preferences import FREQUENCY, PAUSE, PAUSED_UNTIL, TOPIC, Frequency, shop_topics, wishes_of
-from shared.delivery.rules import UNLESS_REFUSED, address, heard
+from shared.delivery.rules import UNLESS_REFUSED, address, heard, store_of
 from shared.delivery.tokens import UnsubscribeToken, verify
 from shared.delivery.unsubscribe import CHANNEL_NAMES, Submission, UnsubscribeDeps, submission_of
 from shared.ingest.registry import events_of
@@ -108,29 +109,55 @@ def _apply(token: UnsubscribeToken, choice: Choice, deps: UnsubscribeDeps, now: 
     if person is None or person.profile.erased:
         return
     shop = deps.read_shop(token.tenant)
-    channels = _changed_channels(token, person, choice)
     wishes = {} if choice.stop_all else _changed_wishes(person, choice, shop, now)
-    if not channels and not wishes:
-        return
+    said = _refused_everywhere(person) if choice.stop_all else _changed_channels(token, person, choice)
+    if wishes:
+        said.setdefault(token.store, {})
+    # Refusals first: if only some are committed, the person hears less, never more.
+    for store, channels in sorted(said.items(), key=lambda one: any(one[1].values())):
+        _commit(token, store, channels, wishes if store == token.store else {}, deps, now)
+
+
+def _commit(
+    token: UnsubscribeToken,
+    store: str,
+    channels: Mapping[str, bool],
+    wishes: Mapping[str, str | bool],
+    deps: UnsubscribeDeps,
+    now: datetime,
+) -> None:
+    """What was said about one store."""
     refs = {
         channel: deps.customers.address_of(token.tenant, token.customer_id, channel)
         for channel in channels
         if channel not in UNLESS_REFUSED
     }
     said = {"channels": channels, "wishes": wishes, "addresses": refs, "form": FORM, "wording_text": WORDING}
-    envelope = preferences_envelope(token.tenant, token.customer_id, token.store, said, now)
+    envelope = preferences_envelope(token.tenant, token.customer_id, store, said, now)
     deps.events.put_once(envelope)
     for event in events_of(envelope):
         try:
-            fold.apply(event, deps.customers, deps.keys(), shop)
+            fold.apply(event, deps.customers, deps.keys(), deps.read_shop(token.tenant))
         except NotFoundError:
             logger("delivery").info("person of a preference is gone", extra={"send_id": token.send_id})
 
 
-def _changed_channels(token: UnsubscribeToken, person: PersonState, choice: Choice) -> dict[str, bool]:
-    wanted = frozenset() if choice.stop_all else choice.channels
-    offered = {channel: _is_on(person, channel, token.store) for channel in _offered(person, token)}
-    return {channel: channel in wanted for channel, on in offered.items() if (channel in wanted) != on}
+def _refused_everywhere(person: PersonState) -> dict[str, dict[str, bool]]:
+    """The whole shop falls silent: on every channel that any of its stores may still use."""
+    said_yes = {consent.channel for consent in person.consents if consent.status is ConsentStatus.OPT_IN}
+    unasked = {each for each in UNLESS_REFUSED if _is_on(person, each, EVERY_STORE)}
+    channels = {each: False for each in _LABELS if each in said_yes | unasked}
+    return {EVERY_STORE: channels} if channels else {}
+
+
+def _changed_channels(token: UnsubscribeToken, person: PersonState, choice: Choice) -> dict[str, dict[str, bool]]:
+    """Store → channel → wanted or not."""
+    changed: dict[str, dict[str, bool]] = {}
+    for channel in _offered(person, token):
+        store = _store(person, channel, token)
+        if (channel in choice.channels) != _is_on(person, channel, store):
+            changed.setdefault(store, {})[channel] = channel in choice.channels
+    return changed
 
 
 def _changed_wishes(person: PersonState, choice: Choice, shop: Shop, now: datetime) -> dict[str, str | bool]:
@@ -151,6 +178,11 @@ def _offered(person: PersonState, token: UnsubscribeToken) -> tuple[str, ...]:
     return tuple(each for each in _LABELS if each == token.channel or address(person, each))
 
 
+def _store(person: PersonState, channel: str, token: UnsubscribeToken) -> str:
+    """The link says for its own channel which store is meant."""
+    return token.store if channel == token.channel else store_of(person, channel, token.store)
+
+
 def _is_on(person: PersonState, channel: str, store: str) -> bool:
     """As the gate hears it: letters and calls come until somebody says no."""
     status = heard(person, channel, store)
@@ -167,7 +199,7 @@ def _form(status: int, state: str, token: UnsubscribeToken, deps: UnsubscribeDep
     context = {
         "shop_name": shop.name,
         "channels": [
-            {"id": each, "label": _LABELS[each], "on": _is_on(person, each, token.store)}
+            {"id": each, "label": _LABELS[each], "on": _is_on(person, each, _store(person, each, token))}
             for each in _offered(person, token)
         ],
         "topics": [

@@ -134,6 +134,14 @@ def latest_store(person: PersonState, channel: str) -> str:
     return max(said)[1] if said else ""
 
 
+def store_of(person: PersonState, channel: str, known: str) -> str:
+    """The store whose consent counts on a channel: the one it is about, where they said anything of this channel there
+    (LINE's yes is given to the account, not to the shop's cart).
+    """
+    said = any((consent.channel, consent.store) == (channel, known) for consent in person.consents)
+    return known if known and said else latest_store(person, channel) or known
+
+
 def address(person: PersonState, channel: str) -> str | None:
     """Where this channel reaches the person; None where it cannot."""
     match channel:

@@ -35,7 +35,7 @@ from shared.customers.model import PersonState
 from shared.delivery.context import NOTHING, Drawn
 from shared.delivery.coupons.issue import Coupon, NoCouponError, coupon_context
 from shared.delivery.model import Outcome, Reason, SendKey, SendRequest, SendState, send_id
-from shared.delivery.rules import latest_store, reaches
+from shared.delivery.rules import reaches, store_of
 from shared.delivery.send import SendDeps, deliver, hold_back, quiet_seconds
 from shared.scenarios import entries, rules
 from shared.scenarios.call import ENTERED, CalledBranch, CalledSend, StepCall
@@ -397,15 +397,9 @@ class _Step:
         channels = [each for each in self._send().channels if each in wired] or list(self._send().channels[:1])
         if person is None:
             return channels[0], known
-        stores = {channel: self._store(person, channel, known) for channel in channels}
+        stores = {c: known if c == "email" and known else store_of(person, c, known) for c in channels}
         found = next((each for each in channels if reaches(person, each, stores[each])), channels[0])
         return found, stores[found]
-
-    @staticmethod
-    def _store(person: PersonState, channel: str, known: str) -> str:
-        """Of an order or cart its store, where they said anything about this channel there."""
-        said = any((consent.channel, consent.store) == (channel, known) for consent in person.consents)
-        return known if known and (said or channel == "email") else latest_store(person, channel) or known
 
     def _send(self) -> CalledSend:
         if self.call.send is None:

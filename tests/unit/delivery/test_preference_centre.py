@@ -22,7 +22,7 @@ from shared.delivery.model import Contact, Reason
 from shared.delivery.policy import contact_policy
 from shared.delivery.preference_centre import act, show
 from shared.delivery.preferences import Frequency, wishes_of
-from shared.delivery.rules import decide
+from shared.delivery.rules import decide, reaches
 from shared.delivery.tokens import UnsubscribeToken, sign
 from shared.delivery.unsubscribe import Submission
 from tests.unit.delivery.test_unsubscribe import FORM, ONE_CLICK, Site, request
@@ -126,6 +126,39 @@ def test_letters_and_calls_are_offered_to_whom_they_reach_and_stop_with_all_else
     assert [letter_or_call(site, each) for each in ("postal", "call")] == [Reason.OPTED_OUT] * 2
     save(site, [*form_of(site), ("channel", "postal")], NOON + timedelta(seconds=4))
     assert [letter_or_call(site, each) for each in ("postal", "call")] == [Reason.NONE, Reason.OPTED_OUT]
+
+
+def test_stop_all_stops_line_whose_yes_was_given_to_the_account_and_the_shops_other_stores(site: Site) -> None:
+    site.follows_on_line()
+    site.says(granted=True, at=NOON - timedelta(days=3), store="other.example.jp")
+    save(site, [*form_of(site), ("all", "stop")])
+    assert {consent.status for consent in person(site).consents} == {ConsentStatus.OPT_OUT}
+    assert not reaches(person(site), "line")
+    save(site, [*form_of(site), ("all", "stop")], NOON + timedelta(seconds=2))
+    assert len(site.events.rows) == 1
+    save(site, [*form_of(site), ("channel", "email")], NOON + timedelta(seconds=4))
+    assert reason(site) is Reason.NONE
+    assert not reaches(person(site), "line")
+
+
+def test_line_is_shown_as_it_stands_and_can_be_turned_off_and_on_from_a_mail(site: Site) -> None:
+    site.follows_on_line()
+    assert ("channel", "line") in form_of(site)
+    save(site, form_of(site))
+    assert not site.events.rows
+    save(site, [field for field in form_of(site) if field != ("channel", "line")])
+    assert not reaches(person(site), "line")
+    assert reason(site) is Reason.NONE
+    save(site, [*form_of(site), ("channel", "line")], NOON + timedelta(seconds=2))
+    assert reaches(person(site), "line")
+
+
+def test_a_link_that_came_by_line_shows_the_mail_as_it_stands(site: Site) -> None:
+    bot = site.follows_on_line()
+    site.link = sign(UnsubscribeToken(TENANT, site.customer, SendId("s1"), "line", bot), KEYS)
+    assert [field for field in form_of(site) if field[0] == "channel"] == [("channel", "email"), ("channel", "line")]
+    save(site, [field for field in form_of(site) if field != ("channel", "email")])
+    assert reason(site) is Reason.OPTED_OUT
 
 
 def letter_or_call(site: Site, channel: str) -> Reason:

@@ -55,29 +55,37 @@ class Site:
         self.customer = self.says(granted=True, at=NOON - timedelta(days=900))
         self.link = sign(UnsubscribeToken(TENANT, self.customer, SendId("s1"), "email", STORE), KEYS)
 
-    def says(self, *, granted: bool, at: datetime, **more: Any) -> CustomerId:
+    def says(
+        self, *, granted: bool, at: datetime, store: str = STORE, channel: Any = "email", **more: Any
+    ) -> CustomerId:
         event = Event(
             tenant=TENANT,
-            event_id=EventId(f"consent-{at.isoformat()}-{len(more)}"),
+            event_id=EventId(f"consent-{store}-{at.isoformat()}-{len(more)}"),
             event_type=EventType.CONSENT_CHANGED,
             source="shopify",
-            store=STORE,
+            store=store,
             subject="shopify/store/customer/1",
             occurred_at=at,
             received_at=at,
             version=at.isoformat(),
             person=Person(source_customer_id="1", email="hanako@example.com", **more),
-            facts=ConsentFacts(channel="email", granted=granted, method="test"),
+            facts=ConsentFacts(channel=channel, granted=granted, method="test"),
         )
         known = fold.apply(event, self.customers, KEYS, a_shop()).customer_id
         assert known is not None
         return known
 
+    def follows_on_line(self) -> str:
+        """LINE's yes is one to the account: the store of that consent, which is none of a cart's."""
+        bot = "u0123456789abcdef0123456789abcdef"
+        self.says(granted=True, at=NOON - timedelta(days=5), store=bot, channel="line", line_user_id="U" + "1" * 32)
+        return bot
+
     def status(self) -> ConsentStatus:
         person = self.customers.person(TENANT, self.customer)
         assert person is not None
-        (consent,) = person.consents
-        return consent.status
+        (status,) = {consent.status for consent in person.consents}
+        return status
 
     def post(self, submission: Submission = ONE_CLICK, at: datetime = NOON) -> Page:
         return act(self.link, submission, self.deps, at)
