@@ -166,7 +166,7 @@ class Admin(Construct):
         dashboard = cloudwatch.Dashboard(
             self, "Dashboard", dashboard_name=DASHBOARD, default_interval=Duration.days(1), variables=[tenant]
         )
-        alarms = cloudwatch.AlarmStatusWidget(title="アラーム", alarms=self.alarms, width=24, height=3)
+        alarms = cloudwatch.AlarmStatusWidget(title="アラーム", alarms=self.alarms, width=24, height=4)
         dashboard.add_widgets(cloudwatch.TextWidget(markdown=GUIDE, width=24, height=3))
         dashboard.add_widgets(alarms)
         for row in _rows([self._custom_widget(name, view) for name, view in VIEWS.items()]):
