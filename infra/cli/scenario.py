@@ -37,7 +37,7 @@ from shared.scenarios.language.steps import Send
 from shared.scenarios.language.words import format_duration
 from shared.scenarios.model import Scenario
 from shared.scenarios.move import movable
-from shared.scenarios.read import PRESETS, InvalidScenarioError, read_file, read_presets
+from shared.scenarios.read import PRESETS, read_file, read_presets
 
 app = typer.Typer(name="scenario", help="Check and list scenarios / シナリオ", no_args_is_help=True)
 app.add_typer(places.app)
@@ -223,14 +223,14 @@ def naming(scenario: Scenario, source: Path = render.ROOT) -> list[Mistake]:
 
 def _check_names(scenario: Scenario, file: Path, known: KnownNames | None) -> None:
     if known and (mistakes := [*unknown_names(scenario, file, known)]):
-        raise InvalidScenarioError(mistakes)
+        raise InvalidFileError(mistakes)
 
 
 def _check_templates(scenario: Scenario, file: Path) -> None:
     if missing := missing_templates(scenario, file):
-        raise InvalidScenarioError(missing)
+        raise InvalidFileError(missing)
     if mistakes := [*misused(scenario, file), *unprovided(scenario, file), *naming(scenario)]:
-        raise InvalidScenarioError(mistakes)
+        raise InvalidFileError(mistakes)
 
 
 def _check(file: Path, templates: TemplateStore, verbose: bool, known: KnownNames | None = None) -> bool:
@@ -240,7 +240,7 @@ def _check(file: Path, templates: TemplateStore, verbose: bool, known: KnownName
         _check_templates(scenario, file)
         _check_names(scenario, file, known)
         results = run_examples(scenario, templates)
-    except InvalidScenarioError as error:
+    except InvalidFileError as error:
         _console.print(str(error), style="red", markup=False)
         return False
     except MatakiteError as error:

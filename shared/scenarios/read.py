@@ -23,51 +23,40 @@ from shared.scenarios.sense import sense
 PRESETS = Path(__file__).parent / "presets"
 
 
-class InvalidScenarioError(InvalidFileError):
-    """A scenario file that is refused."""
-
-
 def read_presets(folder: Path = PRESETS) -> list[Scenario]:
-    """Every scenario file of a folder, in the order of their names. Raises InvalidScenarioError for all of them."""
+    """Every scenario file of a folder, in the order of their names. Raises InvalidFileError for all of them."""
     scenarios, mistakes = [], []
     for path in sorted(folder.glob("*.yaml")):
         try:
             scenarios.append(read_file(path))
-        except InvalidScenarioError as error:
+        except InvalidFileError as error:
             mistakes += error.mistakes
     if mistakes:
-        raise InvalidScenarioError(mistakes)
+        raise InvalidFileError(mistakes)
     return scenarios
 
 
 def read_file(path: Path) -> Scenario:
     """The scenario of one file, which is named after its id."""
-    try:
-        text = read_utf8(path)
-    except InvalidFileError as error:
-        raise InvalidScenarioError(error.mistakes) from None
-    scenario = read_text(text, path.name)
+    scenario = read_text(read_utf8(path), path.name)
     if scenario.id != path.stem:
         reason = f"the file is called {path.name}, the scenario {scenario.id}"
-        raise InvalidScenarioError([Mistake(path.name, 1, "id", reason, "Give both the same name")])
+        raise InvalidFileError([Mistake(path.name, 1, "id", reason, "Give both the same name")])
     return scenario
 
 
 def read_text(text: str, file: str = "scenario.yaml") -> Scenario:
-    """The scenario a text describes. Raises InvalidScenarioError."""
-    try:
-        lines, document = read_lined(text, file)
-    except InvalidFileError as error:
-        raise InvalidScenarioError(error.mistakes) from None
+    """The scenario a text describes. Raises InvalidFileError."""
+    lines, document = read_lined(text, file)
     if not isinstance(document, dict):
         said = Mistake(file, 1, "-", "a scenario is a mapping", "Begin with `id:`, `title:`, `entry:`, `steps:`")
-        raise InvalidScenarioError([said])
+        raise InvalidFileError([said])
     try:
         scenario = Scenario.model_validate(document)
     except ValidationError as error:
-        raise InvalidScenarioError(_mistake(file, lines, item) for item in _causes(error.errors())) from None
+        raise InvalidFileError(_mistake(file, lines, item) for item in _causes(error.errors())) from None
     if mistakes := [Mistake(file, lines.at(path), dotted(path), *said) for path, *said in sense(scenario)]:
-        raise InvalidScenarioError(mistakes)
+        raise InvalidFileError(mistakes)
     return scenario
 
 

@@ -31,34 +31,24 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _FIELDS = ("name", "title", "description", "as_of", "known", "members")
 
 
-class InvalidSegmentError(InvalidFileError):
-    """A definition that is refused."""
-
-
 def read_presets(folder: Path = PRESETS) -> list[Segment]:
     """The ready-made segments, by name."""
     return [read_file(path) for path in sorted(folder.glob("*.yaml"))]
 
 
 def read_file(path: Path) -> Segment:
-    """The segment of one file. Raises InvalidSegmentError."""
-    try:
-        return read_text(read_utf8(path), path.name)
-    except InvalidFileError as error:
-        raise InvalidSegmentError(error.mistakes) from None
+    """The segment of one file. Raises InvalidFileError."""
+    return read_text(read_utf8(path), path.name)
 
 
 def read_text(text: str, file: str = "segment.yaml") -> Segment:
-    """The segment a text describes (JSON is YAML). Raises InvalidSegmentError."""
-    try:
-        lines, document = read_lined(text, file)
-    except InvalidFileError as error:
-        raise InvalidSegmentError(error.mistakes) from None
+    """The segment a text describes (JSON is YAML). Raises InvalidFileError."""
+    lines, document = read_lined(text, file)
     return _read(document, file, lines)
 
 
 def read_document(document: Mapping[str, Any], file: str = "segment") -> Segment:
-    """The segment of a document as it was kept. Raises InvalidSegmentError; every mistake is on line 1."""
+    """The segment of a document as it was kept. Raises InvalidFileError; every mistake is on line 1."""
     return _read(dict(document), file, Lines(""))
 
 
@@ -66,7 +56,7 @@ def _read(document: Any, file: str, lines: Lines) -> Segment:
     found: list[tuple[Path_, str, str]] = []
     segment = _segment(document, found)
     if found or segment is None:
-        raise InvalidSegmentError(Mistake(file, lines.at(path), dotted(path), *said) for path, *said in found)
+        raise InvalidFileError(Mistake(file, lines.at(path), dotted(path), *said) for path, *said in found)
     return segment
 
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.mistakes import Mistake
+from shared.core.mistakes import InvalidFileError, Mistake
 from shared.scenarios.language.steps import Branch, Subject
 from shared.scenarios.language.words import format_duration, parse_duration
 from shared.scenarios.model import LiveStatus, Scenario
-from shared.scenarios.read import PRESETS, InvalidScenarioError, read_text
+from shared.scenarios.read import PRESETS, read_text
 
 TEXT = (PRESETS / "cart_abandoned.yaml").read_text("utf-8")
 
@@ -23,7 +23,7 @@ def mistakes(*changes: tuple[str, str]) -> list[Mistake]:
     for old, new in changes:
         assert old in text, old
         text = text.replace(old, new, 1)
-    with pytest.raises(InvalidScenarioError) as caught:
+    with pytest.raises(InvalidFileError) as caught:
         read_text(text, "cart.yaml")
     return caught.value.mistakes
 
@@ -126,13 +126,13 @@ def test_examples_must_show_a_send_and_a_skip() -> None:
             f"  - {{title: {n}, cart: {{quantity: 0}}, expect: [{{skip: entry, reason: empty_cart}}]}}\n" for n in "ab"
         )
     )
-    with pytest.raises(InvalidScenarioError, match="no example expects a send"):
+    with pytest.raises(InvalidFileError, match="no example expects a send"):
         read_text(only_skips)
 
 
 @pytest.mark.parametrize("text", ["", "- a", "id: [", "just words", "id: x"])
 def test_what_is_no_scenario_at_all_is_refused_with_a_line(text: str) -> None:
-    with pytest.raises(InvalidScenarioError) as caught:
+    with pytest.raises(InvalidFileError) as caught:
         read_text(text)
     assert all(mistake.line >= 1 for mistake in caught.value.mistakes)
 

@@ -10,7 +10,8 @@ import pytest
 from infra.cli import scenario as command
 from infra.cli.known_names import KnownNames, unknown_names
 from shared.core.errors import RejectedError
-from shared.scenarios.read import PRESETS, InvalidScenarioError, read_file, read_presets, read_text
+from shared.core.mistakes import InvalidFileError
+from shared.scenarios.read import PRESETS, read_file, read_presets, read_text
 
 WHOLE = """id: sample
 title: 見本
@@ -158,7 +159,7 @@ def test_the_whole_file_is_in_order() -> None:
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_file_is_told_its_line_a_reason_and_what_to_do(name: str) -> None:
     _, _, line, reason, suggestion = BROKEN[name]
-    with pytest.raises(InvalidScenarioError) as caught:
+    with pytest.raises(InvalidFileError) as caught:
         read_text(broken(name), "sample.yaml")
     found = caught.value.mistakes
     assert all(mistake.line >= 1 and mistake.reason and mistake.suggestion for mistake in found)
@@ -167,10 +168,10 @@ def test_a_broken_file_is_told_its_line_a_reason_and_what_to_do(name: str) -> No
 
 def test_one_mistake_is_told_once_and_five_hundred_fit_the_screen() -> None:
     """What is wrong within an example does not make the list of examples too short."""
-    with pytest.raises(InvalidScenarioError) as caught:
+    with pytest.raises(InvalidFileError) as caught:
         read_text(broken("an example's time"), "sample.yaml")
     assert len(caught.value.mistakes) == 1
-    with pytest.raises(InvalidScenarioError) as caught:
+    with pytest.raises(InvalidFileError) as caught:
         read_text(WHOLE.replace("  - wait: 1d\n", "  - wiat: 1d\n" * 500), "sample.yaml")
     assert str(caught.value).endswith("… and 480 more: mend these first")
 
@@ -178,7 +179,7 @@ def test_one_mistake_is_told_once_and_five_hundred_fit_the_screen() -> None:
 def test_a_file_of_another_encoding_is_refused_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "sample.yaml"
     file.write_bytes(WHOLE.encode("cp932"))
-    with pytest.raises(InvalidScenarioError, match=r"sample.yaml:2: -: is not UTF-8. Save the file in UTF-8"):
+    with pytest.raises(InvalidFileError, match=r"sample.yaml:2: -: is not UTF-8. Save the file in UTF-8"):
         read_file(file)
 
 
@@ -201,7 +202,7 @@ def test_nothing_is_deployed_while_one_file_is_broken(tmp_path: Path) -> None:
     """The machines are made of `read_presets`: all of them, or none."""
     shutil.copy(PRESETS / "newsletter.yaml", tmp_path)
     (tmp_path / "sample.yaml").write_text(broken("a wait that never ends"), "utf-8")
-    with pytest.raises(InvalidScenarioError, match=r"sample.yaml:18: steps.3.timeout: is missing. Add `timeout`"):
+    with pytest.raises(InvalidFileError, match=r"sample.yaml:18: steps.3.timeout: is missing. Add `timeout`"):
         read_presets(tmp_path)
 
 

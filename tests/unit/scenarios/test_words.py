@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from infra.cli.scenario import naming, unprovided
+from shared.core.mistakes import InvalidFileError
 from shared.delivery.render import TemplateStore
 from shared.scenarios.compile import compile_scenario
 from shared.scenarios.describe import describe
 from shared.scenarios.examples import run_examples
-from shared.scenarios.read import InvalidScenarioError, read_text
+from shared.scenarios.read import read_text
 from tests.unit.scenarios.world import ARN
 
 SEND = "{send: one, channel: email, template: t/one}"
@@ -390,7 +391,7 @@ def test_a_mistake_is_refused_with_line_reason_and_suggestion(name: str) -> None
         text = text.replace("[order_placed,", "[cart_emptied,")
     if name == "a period that ends before it begins":
         text = text.replace("\n\nsteps", "\nperiod: {from: 2026-03-09, until: 2026-03-01}\nsteps")
-    with pytest.raises(InvalidScenarioError) as caught:
+    with pytest.raises(InvalidFileError) as caught:
         read_text(text, "sample.yaml")
     assert any(
         mistake.line == line and reason in str(mistake) and suggestion in mistake.suggestion

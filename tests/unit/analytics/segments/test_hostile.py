@@ -12,10 +12,11 @@ from shared.analytics.definitions import Definitions
 from shared.analytics.meaning import every_analysis
 from shared.analytics.segments.compile import compile_segment
 from shared.analytics.segments.night import COUNTS, MEMBERS, NightSegments
-from shared.analytics.segments.read import InvalidSegmentError, read_document, read_text
+from shared.analytics.segments.read import read_document, read_text
 from shared.analytics.segments.store import Saved
 from shared.analytics.sql import bind
 from shared.core.ids import TenantId
+from shared.core.mistakes import InvalidFileError
 from tests.amount import amount
 from tests.sql.lake_in_duckdb import TABLES, TENANT, DuckLake
 from tests.unit.analytics.segments.world import AS_OF
@@ -118,11 +119,11 @@ def test_in_a_row_of_an_analysis_and_in_a_title_they_stay_texts(lake: DuckLake) 
 
 
 def test_half_a_letter_is_refused() -> None:
-    with pytest.raises(InvalidSegmentError, match="unicode"):
+    with pytest.raises(InvalidFileError, match="unicode"):
         read_document({"name": "x", "title": "x", "members": {"tag": "\ud800"}})
 
 
 @pytest.mark.parametrize("text", [*hostile(100), "x: &a [*a]", "- " * 5_000, "{" * 300])
 def test_a_hostile_file_is_refused_with_a_line(text: str) -> None:
-    with pytest.raises(InvalidSegmentError, match=r"segment\.yaml:\d+"):
+    with pytest.raises(InvalidFileError, match=r"segment\.yaml:\d+"):
         read_text(f"name: x\nmembers: {text}\n")

@@ -7,14 +7,15 @@ import json
 import pytest
 
 from shared.analytics.segments.model import MAX_CONDITIONS, Group, Join
-from shared.analytics.segments.read import InvalidSegmentError, read_document, read_text
+from shared.analytics.segments.read import read_document, read_text
+from shared.core.mistakes import InvalidFileError
 
 HEAD = "name: x\ntitle: 見本\nmembers:\n"
 
 
 def mistakes(text: str) -> list[str]:
     """What is said of a definition."""
-    with pytest.raises(InvalidSegmentError) as caught:
+    with pytest.raises(InvalidFileError) as caught:
         read_text(text, "x.yaml")
     return [str(each) for each in caught.value.mistakes]
 
