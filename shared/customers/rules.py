@@ -29,6 +29,7 @@ from shared.customers.model import (
     Suppression,
     Visit,
 )
+from shared.ingest.model import is_withdrawn_address
 
 T = TypeVar("T")
 Latest = TypeVar("Latest", Said, Attribute, Decision)
@@ -82,10 +83,10 @@ def normalise_email(text: str | None) -> str | None:
     """
     if not text:
         return None
-    plain = unicodedata.normalize("NFKC", text) if _FULL_WIDTH.search(text) else text
-    local, _, domain = plain.strip().rpartition("@")
+    plain = (unicodedata.normalize("NFKC", text) if _FULL_WIDTH.search(text) else text).strip()
+    local, _, domain = plain.rpartition("@")
     domain = domain.lower()
-    if not local or not _DOMAIN.fullmatch(domain) or domain == "dummy.dummy" or domain.endswith(".invalid"):
+    if not local or not _DOMAIN.fullmatch(domain) or domain.endswith(".invalid") or is_withdrawn_address(plain):
         return None
     if len(local) + len(domain) >= _MAX_EMAIL or " " in local or not local.isprintable():
         return None

@@ -14,6 +14,7 @@ from shared.core.clock import from_iso
 from shared.core.errors import RejectedError
 from shared.core.money import parse_amount
 from shared.ingest.files.model import Context, Refused, Row
+from shared.ingest.model import is_withdrawn_address
 
 YES = frozenset(
     {"1", "true", "yes", "y", "on", "はい", "有", "あり", "○", "◯", "済", "する", "可", "希望", "希望する", "受け取る"}
@@ -58,8 +59,6 @@ _MINUS = str.maketrans("−▲△", "---")
 _DASHES = frozenset({"-", "－", "ー", "―", "なし"})
 _YEN_SIGN = frozenset({"JPY", "CNY"})
 _EMAIL = re.compile(r"[^\s@<>,;\x00-\x1f]{1,64}@[^\s@<>,;\x00-\x1f]{1,255}")
-_NOBODY = "@dummy.dummy"
-"""What EC-CUBE puts in place of the address of a member who left (退会)."""
 _EARLIEST = 1980
 _NOON = timedelta(hours=12)
 _NOON_TIME = clock_time(12)
@@ -267,7 +266,7 @@ def _values(words: Mapping[str, str]) -> str:
 def email(row: Row) -> str | None:
     """A mail address; None when empty."""
     found = nfkc(row.get("email"))
-    if found.lower().endswith(_NOBODY):
+    if is_withdrawn_address(found):
         return None
     if found and not _EMAIL.fullmatch(found):
         raise Refused("メールアドレスの形が正しくありません", "email is no mail address")

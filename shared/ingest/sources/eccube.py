@@ -43,6 +43,7 @@ from shared.ingest.model import (
     ProductFacts,
     ProfileFacts,
     Refund,
+    is_withdrawn_address,
 )
 from shared.ingest.polled import feed_of, polled_envelope, time_if_read
 from shared.ingest.signing import hmac_hex, is_any, live_secrets
@@ -56,7 +57,6 @@ NOTICE = "notice"
 """`order.notice.updated`: what the webhook said, kept and believed only after reading back."""
 MAX_NOTICES = 500
 """Entities of one webhook; a page request of a shop touches a few."""
-DUMMY_DOMAIN = "@dummy.dummy"
 
 
 class Meaning(Enum):
@@ -334,7 +334,7 @@ def _person(body: Body, customer_id: str | None, anonymous_ids: tuple[str, ...] 
 
 def _email(body: Body) -> str | None:
     found = read.email(body)
-    return None if found and found.lower().endswith(DUMMY_DOMAIN) else found
+    return None if found and is_withdrawn_address(found) else found
 
 
 def is_withdrawn(body: Body) -> bool:
@@ -342,7 +342,7 @@ def is_withdrawn(body: Body) -> bool:
     status = read.inner(body, "Status") or {}
     name = read.text(status, "name")
     by_status = name in WITHDRAWN_NAMES or (name is None and read.text(status, "id") == WITHDRAWN_ID)
-    return by_status or (read.text(body, "email") or "").lower().endswith(DUMMY_DOMAIN)
+    return by_status or is_withdrawn_address(read.text(body, "email") or "")
 
 
 def _customer(envelope: Envelope, body: Body) -> Sequence[Event]:
