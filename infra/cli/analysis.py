@@ -12,7 +12,6 @@ from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
-from unicodedata import normalize
 
 import typer
 from rich.console import Console
@@ -20,6 +19,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from infra.cli import athena
+from infra.cli.as_of import read_as_of
 from infra.cli.session import Deployment, connect
 from infra.cli.which_shop import which_shop
 from infra.names import NIGHTLY_MACHINE
@@ -111,7 +111,8 @@ def run_analysis(
     deployment = connect()
     settings = with_settings(which_shop(deployment, shop), changes or [])
     said = meaning(_full_name(name))
-    day = _day(as_of, settings)
+    now = SystemClock().now()
+    day = read_as_of(as_of, settings, now) or shop_day(now, settings.timezone) - timedelta(days=1)
     if store is not None and store not in (known_stores := stores_of(deployment, settings)):
         typer.echo(f"注意: 接続のない店です: {store}（あるのは {', '.join(known_stores)}）", err=True)
     if customers is not None:
@@ -208,17 +209,6 @@ def _full_name(name: str) -> str:
     if not versions:
         raise NotFoundError(f"no analysis {name!r}; there are: {', '.join(catalog.names())}")
     return max(versions, key=lambda known: int(known.rpartition("_v")[2]))
-
-
-def _day(text: str | None, shop: Shop) -> date:
-    today = shop_day(SystemClock().now(), shop.timezone)
-    try:
-        day = date.fromisoformat(normalize("NFKC", text)) if text else today - timedelta(days=1)
-    except ValueError:
-        raise RejectedError(f"--as-of needs a day such as 2026-11-21, got {text!r}") from None
-    if day > today:
-        raise RejectedError(f"--as-of {day} has not been yet: a day up to {today} is needed")
-    return day
 
 
 def ask(
@@ -319,7 +309,7 @@ def run_nightly(
     """Start the nightly machine for one shop and follow it: the day given, else every night that is due."""
     deployment = connect()
     settings = which_shop(deployment, shop)
-    day = _day(as_of, settings) if as_of else None
+    day = read_as_of(as_of, settings, SystemClock().now())
     with _console.status("夜間集計を実行中 / running the night …"):
         nights = follow_night(deployment, settings, day)
     if nights:
@@ -336,7 +326,7 @@ def show_nightly(
     """What the night of a day (else the newest) did: rows, seconds and bytes scanned of each step."""
     deployment = connect()
     settings = which_shop(deployment, shop)
-    print_run(deployment, settings, _day(as_of, settings) if as_of else None)
+    print_run(deployment, settings, read_as_of(as_of, settings, SystemClock().now()))
 
 
 def follow_night(deployment: Deployment, shop: Shop, as_of: date | None) -> int:

@@ -8,15 +8,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from datetime import time as clock_time
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
-from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from infra.cli.as_of import read_as_of
 from infra.cli.session import Deployment, connect
 from infra.cli.which_shop import which_shop
 from infra.names import IMPORT_MACHINE
@@ -84,6 +85,8 @@ def import_(
     book = MappingBook(deployment.client("ssm"), deployment.prefix)
     said = book.load(found.tenant, wanted.name).with_pairs(mapping or (), value or ())
     whose = _home(deployment, found, said, source, store)
+    now = SystemClock().now()
+    day = read_as_of(as_of, found, now)
     options = FileOptions(
         found.tenant,
         found.timezone,
@@ -91,12 +94,12 @@ def import_(
         whose.source,
         whose.store,
         revision,
-        _day(as_of, found.timezone),
+        datetime.combine(day, clock_time(), ZoneInfo(found.timezone)).astimezone(UTC) if day else None,
         deployment.keys().personal,
     )
     with _open(file) as stream, history.Pack() as pack, _progress() as progress:
         advance = _advance(progress)
-        reading = Wanted(stream, wanted, options, said, encoding).open(SystemClock().now())
+        reading = Wanted(stream, wanted, options, said, encoding).open(now)
         read_into(reading, pack, advance)
         _report(reading, rejected or file.with_name(f"{file.name}.rejected.csv"))
         if dry_run:
@@ -203,18 +206,6 @@ def _asked(stores: Sequence[tuple[str, str]], otherwise: Home) -> Home:
         return otherwise
     source, store = stores[chosen - 1]
     return Home(source, store, "選ばれたとおり")
-
-
-def _day(written: str | None, timezone: str) -> datetime | None:
-    if written is None:
-        return None
-    try:
-        day = datetime.strptime(normalize("NFKC", written), "%Y-%m-%d").replace(tzinfo=ZoneInfo(timezone))
-    except ValueError:
-        raise RejectedError(f"--as-of は 2026-01-31 のように書いてください: {written[:20]!r}") from None
-    if day > SystemClock().now():
-        raise RejectedError(f"--as-of が未来の日付です。以後の変更が取り込めなくなります / in the future: {written}")
-    return day.astimezone(UTC)
 
 
 def _open(file: Path) -> BinaryIO:

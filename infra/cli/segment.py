@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TextIO
-from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
 import typer
@@ -23,6 +22,7 @@ from rich.table import Table
 
 from infra.cli import athena
 from infra.cli.analysis import Known, row_keys
+from infra.cli.as_of import read_as_of
 from infra.cli.session import Deployment, connect
 from infra.cli.which_shop import which_shop
 from shared.analytics import catalog
@@ -83,13 +83,14 @@ class Desk:
 
     def asking(self, segment: Segment, as_of: str | None, known: Known) -> Asking:
         """Of which day: the one typed, else the definition's own, else the last night's, else yesterday."""
-        yesterday = shop_day(SystemClock().now(), self.shop.timezone) - timedelta(days=1)
-        if as_of:
-            return Asking(_day(as_of), known.value)
+        now = SystemClock().now()
+        if day := read_as_of(as_of, self.shop, now):
+            return Asking(day, known.value)
         if segment.as_of:
             return Asking(segment.as_of, "then" if segment.known_then else known.value)
-        last = last_complete(self.reports, self.shop.tenant, before=yesterday + timedelta(days=1))
-        return Asking(last or yesterday, known.value)
+        today = shop_day(now, self.shop.timezone)
+        last = last_complete(self.reports, self.shop.tenant, before=today)
+        return Asking(last or today - timedelta(days=1), known.value)
 
     def members(self, compiled: Compiled, asking: Asking) -> str:
         """The query for its people."""
@@ -107,13 +108,6 @@ def _existing(path: Path) -> Path:
     if not path.is_file():
         raise NotFoundError(f"no file {path}")
     return path
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(normalize("NFKC", text))
-    except ValueError:
-        raise RejectedError(f"--as-of needs a day such as 2026-11-21, got {text!r}") from None
 
 
 # --- preview ----------------------------------------------------------------------------------------------------------

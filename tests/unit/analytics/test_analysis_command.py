@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
 from infra.cli.analysis import nothing_found, row_keys, with_settings
+from infra.cli.as_of import read_as_of
 from shared.analytics.definitions import definitions_of
 from shared.analytics.meaning import meaning
 from shared.core.errors import MisconfiguredError, RejectedError
@@ -62,3 +63,22 @@ def test_an_empty_answer_says_so_and_what_makes_predictions() -> None:
     day = date(2026, 11, 21)
     assert nothing_found(meaning("cpm_v1"), day) == "2026-11-21 時点で該当する行はありません"
     assert nothing_found(meaning("customer_predictions_v1"), day).endswith("matakite nightly run --as-of 2026-11-21")
+
+
+LATE = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
+"""Half past midnight of the 21st in Tokyo."""
+
+
+@pytest.mark.parametrize("written", ["2026-11-21", "２０２６－１１－２１"])
+def test_as_of_today_is_the_shops_today(written: str) -> None:
+    assert read_as_of(written, SHOP, LATE) == date(2026, 11, 21)
+
+
+def test_without_as_of_no_day_was_named() -> None:
+    assert read_as_of(None, SHOP, LATE) is None
+
+
+@pytest.mark.parametrize(("written", "why"), [("2026-11-22", "has not been yet"), ("11/21", "2026-01-31 のように")])
+def test_as_of_a_day_that_is_none_or_yet_to_come_is_refused(written: str, why: str) -> None:
+    with pytest.raises(RejectedError, match=why):
+        read_as_of(written, SHOP, LATE)
