@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Column, Table
 
-from infra.cli.tray import check_encoding, new_batch, open_tray, write
+from infra.cli.tray import check_encoding, listed, new_batch, open_tray, write
 from shared.delivery.channels.call import KIND
 from shared.delivery.printing import CALL_COLUMNS, csv_of
 
@@ -22,12 +21,8 @@ OfShop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); neede
 @app.command("list")
 def list_(shop: OfShop = None) -> None:
     """What waits to be called, without telephone numbers."""
-    table = Table(*(Column(name, overflow="fold") for name in ("タスクID", "顧客ID", "理由", "期限", "シナリオ")))
-    for task in open_tray(shop).documents(KIND, None):
-        table.add_row(
-            *(str(task.get(name, "")) for name in ("task_id", "customer_id", "reason", "deadline", "scenario"))
-        )
-    _console.print(table)
+    fields = ("task_id", "customer_id", "reason", "deadline", "scenario")
+    _console.print(listed(open_tray(shop).documents(KIND, None), fields, CALL_COLUMNS))
 
 
 @app.command()

@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Column, Table
 
 from infra.cli.postcards import postcards
-from infra.cli.tray import Desk, check_encoding, new_batch, open_tray, write
+from infra.cli.tray import Desk, check_encoding, listed, new_batch, open_tray, write
 from shared.delivery.channels.postal import KIND, UNDELIVERABLE
 from shared.delivery.printing import LETTER_COLUMNS, RETURNED_COLUMNS, csv_of
 
@@ -24,19 +23,11 @@ OfShop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); neede
 def list_(shop: OfShop = None) -> None:
     """What waits to be printed, and who cannot be reached and why; no addresses are shown."""
     desk = open_tray(shop)
-    table = Table(
-        *(Column(name, overflow="fold") for name in ("レスポンスコード", "顧客ID", "シナリオ", "都道府県", "要確認"))
-    )
-    for letter in desk.documents(KIND, None):
-        names = ("code", "customer_id", "scenario", "prefecture", "note")
-        table.add_row(*(str(letter.get(name, "")) for name in names))
-    _console.print(table)
-    returned = desk.documents(UNDELIVERABLE, None)
-    if returned:
-        wrong = Table(*(Column(name, overflow="fold") for name in ("顧客ID", "シナリオ", "送れない理由")))
-        for letter in returned:
-            wrong.add_row(*(str(letter.get(name, "")) for name in ("customer_id", "scenario", "reason")))
-        _console.print(wrong)
+    headings = LETTER_COLUMNS | RETURNED_COLUMNS
+    waiting = ("code", "customer_id", "scenario", "prefecture", "note")
+    _console.print(listed(desk.documents(KIND, None), waiting, headings))
+    if returned := desk.documents(UNDELIVERABLE, None):
+        _console.print(listed(returned, ("customer_id", "scenario", "reason"), headings))
 
 
 @app.command()

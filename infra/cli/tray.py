@@ -1,12 +1,15 @@
-"""What `matakite postal` and `matakite call` have in common: the tray, and files in a folder."""
+"""What `matakite postal` and `matakite call` have in common: the tray, its list, and files in a folder."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from rich.table import Column, Table
+from rich.text import Text
 
 from infra.cli.session import Deployment, connect
 from infra.cli.which_shop import which_shop
@@ -50,6 +53,14 @@ def check_encoding(encoding: str) -> str:
     if encoding not in ENCODINGS:
         raise RejectedError(f"an encoding is one of {', '.join(ENCODINGS)}, got {encoding!r}")
     return encoding
+
+
+def listed(documents: Iterable[Mapping[str, Any]], fields: Sequence[str], headings: Mapping[str, str]) -> Table:
+    """These fields of each, for the screen: folded where it is narrow, never cut."""
+    table = Table(*(Column(headings[field], overflow="fold") for field in fields))
+    for document in documents:
+        table.add_row(*(Text(str(document.get(field, ""))) for field in fields))
+    return table
 
 
 def write(folder: Path, name: str, content: bytes) -> Path:

@@ -11,10 +11,11 @@ import pypdfium2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from infra.cli.postal import export_to
 from infra.cli.postcards import postcards
-from infra.cli.tray import Desk
+from infra.cli.tray import Desk, listed
 from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import CustomerId, SendId
 from shared.delivery.channels.call import PART, CallChannel, read_task
@@ -211,3 +212,11 @@ def test_a_task_waits_for_the_file_where_no_endpoint_is_connected() -> None:
     assert ",080-0000-0001," in rows
     assert "'=お礼" in rows
     assert with_code("https://shop.example.jp/", "X").endswith("?mtk=X&utm_medium=postal")
+
+
+def test_a_list_on_the_screen_shows_words_in_brackets_as_they_are() -> None:
+    shown = io.StringIO()
+    tasks = [{"task_id": "t1", "customer_id": "hanako", "reason": "[red]急ぎ"}]
+    Console(file=shown, width=100).print(listed(tasks, ("task_id", "reason", "deadline"), CALL_COLUMNS))
+    assert all(word in shown.getvalue() for word in ("タスクID", "理由", "期限", "t1", "[red]急ぎ"))
+    assert "hanako" not in shown.getvalue()
