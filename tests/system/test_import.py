@@ -49,9 +49,9 @@ def first(cloud: LocalCloud, shop: Stage, cloud_paths: LocalPaths, file: Path) -
 def test_good_rows_go_in_and_bad_rows_are_listed_with_line_and_reason(shop: Stage, first: Screen, file: Path) -> None:
     assert first.status == 0, first.err
     assert "3 orders, 3 of them new or changed" in first.out
-    refused = [line.strip() for line in first.out.splitlines() if " 行目: " in line]
-    assert [line.partition(" ")[0] for line in refused] == ["4", "5", "6", "7", "8"]
-    assert all(" / " in line for line in refused), "a reason in both languages"
+    refused = dict(line.strip().split(": ", 1) for line in first.out.splitlines() if " 行目" in line)
+    assert list(refused) == ["2 行（4・6 行目）", "5 行目", "7 行目", "8 行目"]
+    assert all(" / " in reason for reason in refused.values()), "a reason in both languages"
     assert "shopify / matakite-demo.myshopify.com の番号として読みます" in first.out, "the shop's only cart"
     known = {person.profile.email: person for person in people_of(shop).values()}
     assert set(known) == {"ichiro@example.jp", "hachi@example.jp"}

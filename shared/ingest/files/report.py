@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from shared.core.money import format_amount
 from shared.core.spreadsheet import safe_cell
 from shared.ingest.files.headings import plain
+from shared.ingest.files.model import BadRow
 from shared.ingest.files.reading import Reading
 
-SHOWN_BAD_ROWS = 20
+SHOWN_REASONS = SHOWN_BAD_ROWS = 20
+SHOWN_LINES = 5
 _ELSEWHERE = (
     (
         re.compile(r"メルマガ|メール(?:マガジン|受信|配信|受取)|accepts\w*marketing"),
@@ -47,10 +49,25 @@ def lines(reading: Reading) -> Iterator[str]:
     if reading.layout.unused:
         yield "  使わない列 " + "、".join(reading.layout.unused)
         yield from _hints(reading)
-    for row in reading.bad[:SHOWN_BAD_ROWS]:
-        yield f"  {row.line:,} 行目: {row.reason}"
-    if len(reading.bad) > SHOWN_BAD_ROWS:
-        yield f"  … ほか {len(reading.bad) - SHOWN_BAD_ROWS:,} 行 / and more"
+    yield from _refused(reading.bad)
+
+
+def _refused(rows: Sequence[BadRow]) -> Iterator[str]:
+    """Each reason once, with its rows: what costs most of them first."""
+    refused: dict[str, list[int]] = {}
+    for row in sorted(rows, key=lambda row: row.line):
+        refused.setdefault(row.reason, []).append(row.line)
+    said = sorted(refused.items(), key=lambda item: -len(item[1]))
+    yield from (f"  {_which(found)}: {reason}" for reason, found in said[:SHOWN_REASONS])
+    if left := sum(len(found) for _, found in said[SHOWN_REASONS:]):
+        yield f"  … ほか {left:,} 行 / and more"
+
+
+def _which(found: Sequence[int]) -> str:
+    """`4 行目`, `3 行（4・5・9 行目）`, `1,203 行（4・5・6・7・8 行目ほか）`."""
+    first = "・".join(str(line) for line in found[:SHOWN_LINES]) + " 行目"
+    more = "ほか" if len(found) > SHOWN_LINES else ""
+    return f"{len(found):,} 行（{first}{more}）" if len(found) > 1 else first
 
 
 def _used(reading: Reading) -> Iterator[str]:

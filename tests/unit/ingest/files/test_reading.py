@@ -125,6 +125,14 @@ def test_the_report_says_what_is_read_what_is_not_and_what_was_refused() -> None
     assert "見本" not in str(document), "no cell of the file"
 
 
+def test_a_reason_that_many_rows_share_is_said_once_with_the_first_of_them() -> None:
+    lone = "A,7,2026-01-05,x,\n"
+    same = "".join(f"B{number},7,,1,\n" for number in range(1_000))
+    shown = list(report.lines(read("orders", ORDERS.strip() + "\n" + lone + same).reading))[-2:]
+    assert shown[0].startswith("  1,000 行（3・4・5・6・7 行目ほか）: 注文日時")
+    assert shown[1].startswith("  2 行目: ")
+
+
 # --- whose numbers
 
 
