@@ -10,7 +10,7 @@ import codecs
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from typing import Any, NoReturn
@@ -27,6 +27,8 @@ MAX_TEXT = 1000
 MAX_COUNT = 1_000_000
 TIMEZONE = "Asia/Tokyo"
 """Days of times written in UTC are of this zone: a body does not say its shop's own."""
+CLOCK_TOLERANCE = timedelta(days=1)
+"""Ahead of ours by more than this, a shop's clock is wrong, or an unsigned header was made up."""
 
 _GID = re.compile(r"gid://[A-Za-z0-9-]+/[A-Za-z]+/([0-9]{1,20})(?:\?.*)?", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,20}", re.ASCII)
@@ -201,6 +203,12 @@ def instant(written: str) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return at if at.year in _EPOCHS else None
+
+
+def happened_at(now: datetime, *written: object) -> datetime:
+    """When a delivery happened: the first of these that is an instant and to be believed, else now."""
+    instants = (instant(value) for value in written if isinstance(value, str))
+    return next((at for at in instants if at is not None and at <= now + CLOCK_TOLERANCE), now)
 
 
 def currency(body: Body, name: str = "currency") -> str | None:

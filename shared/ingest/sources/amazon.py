@@ -16,7 +16,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from shared.core.errors import RejectedError
@@ -28,8 +28,6 @@ from shared.ingest.derive import event, unknown
 from shared.ingest.model import Envelope, Event, EventType, OrderStatusFacts, Person
 
 NAME = "amazon"
-CLOCK_TOLERANCE = timedelta(days=1)
-"""A time further ahead than this is not believed."""
 
 _Status = Literal["placed", "payment", "shipped", "out_for_delivery", "delivered", "failed", "cancelled", "other"]
 STATUSES: Mapping[str, _Status] = {
@@ -173,6 +171,4 @@ def _occurred_at(body: Body, now: datetime) -> datetime:
         trigger = read.inner(_change(body), "OrderChangeTrigger") or {}
     except RejectedError:
         trigger = {}
-    written = (trigger.get("TimeOfOrderChange"), body.get("EventTime"))
-    instants = (read.instant(value) for value in written if isinstance(value, str))
-    return next((at for at in instants if at is not None and at <= now + CLOCK_TOLERANCE), now)
+    return read.happened_at(now, trigger.get("TimeOfOrderChange"), body.get("EventTime"))

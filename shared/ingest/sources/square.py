@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from math import ceil
 from typing import Literal
 
@@ -56,8 +56,6 @@ from shared.ingest.prefectures import prefecture
 from shared.ingest.signing import hmac_base64, is_any, live_secrets
 
 NAME = "square"
-CLOCK_TOLERANCE = timedelta(days=1)
-"""A time further ahead than this is not believed."""
 MAX_MERGED = 100
 """Customers of one merge: more are refused as no merge of people."""
 
@@ -127,7 +125,7 @@ class Square:
                 about=_thing(topic, body),
                 event_id=event_id,
                 topic=topic,
-                occurred_at=_occurred_at(body, now),
+                occurred_at=read.happened_at(now, body.get("created_at")),
             ),
         )
 
@@ -178,12 +176,6 @@ def is_thin(envelope: Envelope) -> bool:
 
 def _data(body: Body) -> Body:
     return read.inner(body, "data") or {}
-
-
-def _occurred_at(body: Body, now: datetime) -> datetime:
-    written = body.get("created_at")
-    at = read.instant(written) if isinstance(written, str) else None
-    return at if at and at <= now + CLOCK_TOLERANCE else now
 
 
 def _thing(topic: str, body: Body) -> tuple[str, str | None]:

@@ -24,7 +24,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import ROUND_CEILING, Decimal
 from enum import Enum
 from urllib.parse import urlsplit
@@ -59,8 +59,6 @@ from shared.ingest.prefectures import prefecture
 from shared.ingest.signing import hmac_base64, is_any, live_secrets
 
 NAME = "woocommerce"
-CLOCK_TOLERANCE = timedelta(days=1)
-"""A change dated further ahead than this is not believed: the shop's clock is wrong."""
 
 
 class Meaning(Enum):
@@ -158,7 +156,7 @@ class WooCommerce:
                 about=_thing(topic, body),
                 event_id=event_id,
                 topic=topic,
-                occurred_at=_occurred_at(body, now),
+                occurred_at=read.happened_at(now, _zoned(body, "date_modified_gmt"), _zoned(body, "date_created_gmt")),
             ),
         )
 
@@ -234,17 +232,6 @@ def _event_id(request: Request, connection: Connection, topic: str, now: datetim
     return EventId(digest(NAME, connection.connection_id, topic, hashlib.sha256(request.body).hexdigest(), minute))
 
 
-def _occurred_at(body: Body, now: datetime) -> datetime:
-    for name in ("date_modified_gmt", "date_created_gmt"):
-        try:
-            at = _gmt(body, name)
-        except RejectedError:
-            continue
-        if at and at <= now + CLOCK_TOLERANCE:
-            return at
-    return now
-
-
 def _thing(topic: str, body: Body) -> tuple[str, str | None]:
     known = TOPICS.get(topic)
     kind = known.kind if known else topic.partition(".")[0]
@@ -266,11 +253,14 @@ def _known_id(body: Body) -> str | None:
 
 
 def _gmt(body: Body, name: str) -> datetime | None:
-    """A `…_gmt` time: UTC written without `Z`. Its local twin says no offset."""
+    """A `…_gmt` time. Its local twin says no offset."""
+    return read.time({name: _zoned(body, name)}, name)
+
+
+def _zoned(body: Body, name: str) -> object:
+    """What a `…_gmt` field says, which is UTC written without `Z`, with it."""
     written = body.get(name)
-    if isinstance(written, str) and _NAIVE.fullmatch(written.strip()):
-        return read.time({name: f"{written.strip()}Z"}, name)
-    return read.time(body, name)
+    return f"{written.strip()}Z" if isinstance(written, str) and _NAIVE.fullmatch(written.strip()) else written
 
 
 def _local(body: Body, name: str) -> datetime | None:

@@ -89,7 +89,7 @@ def test_a_topic_of_shopify_has_a_hundred_characters_at_most(over: int) -> None:
 @STEPS
 def test_what_lies_further_ahead_than_a_day_is_not_believed(over: int) -> None:
     cart = CARTS["square"]
-    at = NOW + square.CLOCK_TOLERANCE + timedelta(seconds=over)
+    at = NOW + read.CLOCK_TOLERANCE + timedelta(seconds=over)
     body = {**cart.samples()[0].body, "created_at": at.isoformat()}
     (envelope,) = square.ADAPTER.envelopes(cart.ask("", json.dumps(body).encode()), cart.connection, NOW)
     assert envelope.occurred_at == (at if over <= 0 else NOW)

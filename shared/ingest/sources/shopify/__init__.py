@@ -18,7 +18,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from shared.core.errors import RejectedError
 from shared.core.ids import EventId, digest
@@ -33,9 +33,6 @@ from shared.ingest.sources.shopify.fields import GID, NAME
 from shared.ingest.sources.shopify.topics import MAY_NAME_NOTHING, TOPICS
 
 __all__ = ["ABOUT", "ADAPTER", "COMPLIANCE", "NAME", "TOPICS", "signature"]
-
-CLOCK_TOLERANCE = timedelta(days=1)
-"""A triggered-at further ahead than this is not believed: the header is not covered by the signature."""
 
 _EVENT_ID = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
 _TOPIC = re.compile(r"[a-z0-9_./]{1,100}", re.ASCII)
@@ -74,7 +71,9 @@ class Shopify:
                 about=_thing(topic, body, connection.store),
                 event_id=event_id,
                 topic=topic,
-                occurred_at=_occurred_at(request, body, now),
+                occurred_at=read.happened_at(
+                    now, _header(request, "triggered-at"), body.get("updated_at"), body.get("created_at")
+                ),
             ),
         )
 
@@ -127,12 +126,6 @@ def _event_id(request: Request, connection: Connection, topic: str) -> EventId:
         return EventId(given)
     body_hash = hashlib.sha256(request.body).hexdigest()
     return EventId(digest(NAME, connection.connection_id, topic, body_hash, _header(request, "triggered-at")))
-
-
-def _occurred_at(request: Request, body: Body, now: datetime) -> datetime:
-    written = (_header(request, "triggered-at"), body.get("updated_at"), body.get("created_at"))
-    instants = (read.instant(value) for value in written if isinstance(value, str))
-    return next((at for at in instants if at is not None and at <= now + CLOCK_TOLERANCE), now)
 
 
 def _thing(topic: str, body: Body, store: str) -> tuple[str, str | None]:
