@@ -10,9 +10,9 @@ read then (`BatchRows`). Where what is remembered does not do, all of it is forg
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 
+from shared.core.newest import Newest
 from shared.customers.items import leads_to
 from shared.customers.rows import Key, Row
 
@@ -27,7 +27,7 @@ class Remembered:
     """Refs, visitors and former ids (a row each), and persons with all their rows, by partition; the latest used."""
 
     def __init__(self) -> None:
-        self._partitions: OrderedDict[str, Rows] = OrderedDict()
+        self._partitions: Newest[str, Rows] = Newest(MOST_PARTITIONS)
 
     def __len__(self) -> int:
         return len(self._partitions)
@@ -49,8 +49,6 @@ class Remembered:
         self.forget(pk)
         if len(rows) <= MOST_ROWS:
             self._partitions[pk] = rows
-        if len(self._partitions) > MOST_PARTITIONS:
-            self._partitions.popitem(last=False)
 
     def forget(self, pk: str) -> None:
         """Whatever is in a partition now, it is not what was remembered."""

@@ -9,7 +9,6 @@ import base64
 import json
 import re
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from shared.core.aws import domain_errors
 from shared.core.clock import from_iso, to_iso
 from shared.core.errors import MisconfiguredError, NotFoundError, RejectedError, UnavailableError
 from shared.core.ids import ConnectionId, TenantId
+from shared.core.newest import Newest
 from shared.ingest.adapter import Connection
 
 MAX_AGE = timedelta(seconds=300)
@@ -63,7 +63,7 @@ class SsmConnections:
     def __init__(self, client: Any, prefix: str) -> None:
         self._client = client
         self._prefix = prefix
-        self._cache: OrderedDict[str, _Cached] = OrderedDict()
+        self._cache: Newest[str, _Cached] = Newest(CACHE_SIZE)
 
     def find(self, connection_id: str, now: datetime) -> Connection | None:
         """The connection, or None when there is none of that id."""
@@ -92,9 +92,6 @@ class SsmConnections:
                 return cached.connection
             raise
         self._cache[connection_id] = _Cached(found, now, cached.refreshed_at if cached else None)
-        self._cache.move_to_end(connection_id)
-        if len(self._cache) > CACHE_SIZE:
-            self._cache.popitem(last=False)
         return found
 
 

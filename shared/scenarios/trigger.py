@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 
 from shared.core.errors import MatakiteError
 from shared.core.ids import CustomerId, ScenarioId, TenantId
+from shared.core.newest import Newest
 from shared.customers.model import Cart, Order, PersonState, Profile
 from shared.customers.store import ChangedRow, read_row
 from shared.delivery.model import Reason
@@ -95,7 +95,7 @@ class Met:
     """
 
     def __init__(self) -> None:
-        self._each: OrderedDict[EnrolmentKey, tuple[Enrolment, datetime]] = OrderedDict()
+        self._each: Newest[EnrolmentKey, tuple[Enrolment, datetime]] = Newest(MOST_MET)
 
     def among(self, wanted: Iterable[EnrolmentKey], now: datetime) -> dict[EnrolmentKey, Enrolment]:
         """Those of these that were met lately."""
@@ -105,10 +105,7 @@ class Met:
     def keep(self, each: Iterable[Enrolment], now: datetime) -> None:
         """They stand like this."""
         for enrolment in each:
-            self.forget(enrolment.key)
             self._each[enrolment.key] = enrolment, now
-        while len(self._each) > MOST_MET:
-            self._each.popitem(last=False)
 
     def forget(self, key: EnrolmentKey) -> None:
         """Somebody writes."""
