@@ -78,9 +78,13 @@ class DuckLake:
             other.add(name, self.connection.table(name).to_arrow_table())
         return other
 
+    def tell(self, athena_sql: str) -> None:
+        """Let DuckDB know of every table a query names."""
+        self._tell(TABLES.keys() & set(_WORD.findall(athena_sql)))
+
     def ask(self, athena_sql: str) -> pa.Table:
         """The answer to a query in Athena's dialect."""
-        self._tell(TABLES.keys() & set(_WORD.findall(athena_sql)))
+        self.tell(athena_sql)
         return self.connection.sql(to_duckdb(athena_sql)).to_arrow_table()
 
     def rows(self, athena_sql: str) -> list[dict[str, Any]]:

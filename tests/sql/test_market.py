@@ -603,28 +603,56 @@ def test_a_difference_of_churn_has_the_p_value_of_the_textbook(seed: int) -> Non
     assert {row["factor"] for row in rows} >= {"media", "store", "category", "gender", "age", "prefecture", "discount"}
 
 
+def judged_together(rows: Rows, enough: Iterable[bool]) -> int:
+    """By how many every p of these rows is multiplied (Bonferroni)."""
+    return max(
+        1, sum(row["p_value"] is not None and enough_of_it for row, enough_of_it in zip(rows, enough, strict=True))
+    )
+
+
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_warning_counts_the_active_and_those_who_ordered(seed: int) -> None:
+def test_a_warning_is_about_the_active_and_knows_how_much_weeks_differ(seed: int) -> None:
+    stats = pytest.importorskip("scipy.stats")
     shop = market(seed)
-    rows = asked("early_warning_v1", seed)
     weeks = [(shop.as_of - timedelta(days=7 * (w + 1)), shop.as_of - timedelta(days=7 * w)) for w in range(9)]
-    counted = Counter[str]()
+    asked_of = defaultdict[tuple[str, str], Counter[int]](Counter)
+    answered = defaultdict[tuple[str, str], Counter[int]](Counter)
     for history in shop.histories().values():
+        segments = [("shop", "全体"), ("media", media_of(history[0])), ("store", history[0].store)]
         for number, (before, end) in enumerate(weeks):
             if active(history, before, LIMITS.churn_days):
-                when = "last" if number == 0 else "base"
-                counted[f"{when}_members"] += 1
-                counted[f"{when}_responders"] += any(before < sale.on <= end for sale in history)
-    (row,) = [row for row in rows if (row["metric"], row["dimension"]) == ("order", "shop")]
-    assert (row["members"], row["responders"]) == (counted["last_members"], counted["last_responders"])
-    assert (row["baseline_members"], row["baseline_responders"]) == (
-        counted["base_members"],
-        counted["base_responders"],
-    )
-    for row in rows:
-        z = two_proportions(row["responders"], row["members"], row["baseline_responders"], row["baseline_members"])
-        chance = None if z is None else math.erfc(-z / math.sqrt(2)) / 2
-        assert row["p_value"] == (None if chance is None else pytest.approx(chance, rel=1e-6, abs=2e-7))
+                for segment in segments:
+                    asked_of[segment][number] += 1
+                    answered[segment][number] += any(before < sale.on <= end for sale in history)
+    rows = asked("early_warning_v1", seed)
+    for dimension in ("shop", "media", "store"):
+        alike = [row for row in rows if (row["metric"], row["dimension"]) == ("order", dimension)]
+        assert {(dimension, row["segment"]) for row in alike} == {each for each in asked_of if each[0] == dimension}
+        enough = [
+            row["members"] >= LIMITS.minimum_people
+            and row["weeks"] >= 4
+            and row["members"] * (row["baseline_rate"] or 0) >= 5
+            for row in alike
+        ]
+        together = judged_together(alike, enough)
+        for row, judged in zip(alike, enough, strict=True):
+            people, did = asked_of[dimension, row["segment"]], answered[dimension, row["segment"]]
+            base = [week for week in people if week]
+            n, m, a, b = people[0], sum(people[w] for w in base), did[0], sum(did[w] for w in base)
+            assert (row["members"], row["responders"], row["weeks"]) == (n, a, len(base))
+            assert (row["baseline_members"], row["baseline_responders"]) == (m, b)
+            z = two_proportions(a, n, b, m)
+            if z is None or len(base) < 2:
+                assert row["p_value"] is None
+                continue
+            rate = b / m
+            chi_square = (
+                sum((did[w] - people[w] * rate) ** 2 / (people[w] * rate * (1 - rate)) for w in base) if b else 0.0
+            )
+            t = z / math.sqrt(max(1.0, chi_square / (len(base) - 1)))
+            chance = together * float(stats.t.cdf(t, len(base) - 1))
+            assert row["p_value"] == pytest.approx(min(1.0, chance), abs=4e-3 * together)
+            assert (row["verdict"] == "判定不可") == (not judged)
     assert {row["metric"] for row in rows} == {"order", "click"}
 
 
@@ -639,8 +667,11 @@ def test_a_category_is_low_by_the_t_of_its_own_weeks(seed: int) -> None:
                 ago = (shop.as_of - sale.on).days // 7
                 if PRODUCTS[product][0] not in EXCLUDED and ago <= LIMITS.baseline_weeks:
                     weekly[category_of(product)][ago] += PRODUCTS[product][2]
-    rows = {row["category"]: row for row in asked("category_drop_v1", seed)}
+    found = asked("category_drop_v1", seed)
+    rows = {row["category"]: row for row in found}
     assert rows.keys() == weekly.keys()
+    enough = [row["weeks"] >= 4 and row["baseline_orders"] >= LIMITS.minimum_people for row in found]
+    together = judged_together(found, enough)
     for category, sums in weekly.items():
         row, base = rows[category], [sums[w] for w in range(1, rows[category]["weeks"] + 1)]
         assert (row["last_amount"], row["baseline_amount"]) == (sums[0], sum(base))
@@ -648,7 +679,8 @@ def test_a_category_is_low_by_the_t_of_its_own_weeks(seed: int) -> None:
         deviation = math.sqrt(sum((amount - mean) ** 2 for amount in base) / (len(base) - 1))
         if deviation:
             t = (sums[0] - mean) / (deviation * math.sqrt(1 + 1 / len(base)))
-            assert row["p_value"] == pytest.approx(float(stats.t.cdf(t, len(base) - 1)), abs=4e-3)
+            chance = together * float(stats.t.cdf(t, len(base) - 1))
+            assert row["p_value"] == pytest.approx(min(1.0, chance), abs=4e-3 * together)
 
 
 # --- RFM of two dates ------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 -- カテゴリ売上低下 (definitions.md §14): the last seven days against the same seven weekdays of the weeks before. A week is
--- low when a t statistic of its own weeks would be so low in fewer than significance_percent of cases; below four weeks or
--- minimum_people orders nothing is said. t becomes a normal deviate by Wallace's formula.
+-- low when in fewer than significance_percent of cases any of the categories judged would have a t statistic of its own
+-- weeks so low (Bonferroni); below four weeks or minimum_people orders nothing is said.
 WITH
 --> rows.sql,
 open_weeks AS (
@@ -54,18 +54,23 @@ deviates AS (
     CAST(weeks - 1 AS double) AS freedom
   FROM measured
 ),
-tested AS (
+--> ../lower_tail.sql,
+judged AS (
+  SELECT
+    measured.category,
+    chances.chance,
+    measured.weeks >= 4 AND measured.baseline_orders >= :minimum_people AND chances.chance IS NOT NULL AS enough
+  FROM measured
+  INNER JOIN deviates ON deviates.category = measured.category
+  LEFT JOIN chances ON chances.t = deviates.t AND chances.freedom = deviates.freedom
+),
+-- Of twenty categories one looks low by chance alone in most weeks: every p counts as often as categories are judged.
+compared AS (
   SELECT
     category,
-    SIGN(t) * SQRT(freedom * LN(1 + CAST(t * t AS double) / NULLIF(freedom, 0)))
-      * (1 - CAST(2 AS double) / NULLIF(8 * freedom + 3, 0)) AS z
-  FROM deviates
-),
---> ../normal_tail.sql,
-judged AS (
-  SELECT tested.category, CASE WHEN tested.z < 0 THEN tails.tail ELSE 1 - tails.tail END AS p_value
-  FROM tested
-  INNER JOIN tails ON tails.z = tested.z
+    enough,
+    chance * GREATEST(SUM(CASE WHEN enough THEN 1 ELSE 0 END) OVER (), 1) AS corrected
+  FROM judged
 )
 SELECT
   measured.category,
@@ -79,12 +84,12 @@ SELECT
   measured.mean_amount,
   measured.deviation,
   CAST(measured.last_amount AS double) / NULLIF(measured.mean_amount, 0) - 1 AS change,
-  CAST(judged.p_value AS double) AS p_value,
+  CAST(CASE WHEN compared.corrected > 1 THEN 1 ELSE compared.corrected END AS double) AS p_value,
   CASE
-    WHEN measured.weeks < 4 OR measured.baseline_orders < :minimum_people OR judged.p_value IS NULL THEN '判定不可'
-    WHEN judged.p_value * 100 < :significance_percent THEN '低下'
+    WHEN NOT compared.enough THEN '判定不可'
+    WHEN compared.corrected * 100 < :significance_percent THEN '低下'
     ELSE '通常'
   END AS verdict
 FROM measured
 INNER JOIN buyers ON buyers.category = measured.category
-LEFT JOIN judged ON judged.category = measured.category
+INNER JOIN compared ON compared.category = measured.category
