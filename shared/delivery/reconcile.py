@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.core.errors import UnavailableError
+from shared.core.errors import MisconfiguredError, RejectedError, UnavailableError
 from shared.core.ids import TenantId
+from shared.core.telemetry import logger
 from shared.delivery.model import IN_FLIGHT, LedgerRow, Purpose, SendState
 from shared.delivery.send import SendDeps, deliver
 
@@ -66,6 +67,11 @@ def _look_at(row: LedgerRow, deps: SendDeps, now: datetime) -> Reconciled:
         outcome = deliver(row.request, person, deps, now)
     except UnavailableError:
         return Reconciled(unresolved=1)
+    except (MisconfiguredError, RejectedError) as error:
+        # One shop's broken settings are no reason to leave the others' mails unsent.
+        said = {"tenant": row.tenant, "send_id": row.send_id, "error": str(error)}
+        logger("delivery").error("a send in doubt could not be repeated", extra=said)
+        return Reconciled(unresolved=_recent(row, now))
     return Reconciled(resent=outcome.state is SendState.SENT, unresolved=outcome.state is SendState.UNKNOWN)
 
 
@@ -74,8 +80,10 @@ def _recent(row: LedgerRow, now: datetime) -> bool:
 
 
 def _may_resend(row: LedgerRow, deps: SendDeps, now: datetime) -> bool:
-    """Transactional, and either opened again now or by a run that died before it could send."""
-    if row.purpose is not Purpose.TRANSACTIONAL or row.request is None:
+    """Transactional, on a channel there is here, and either opened again now or by a run that died before it could
+    send. What was handed to the shop is none of it: its tray is the step's.
+    """
+    if row.purpose is not Purpose.TRANSACTIONAL or row.request is None or row.channel not in deps.channels:
         return False
     if row.state in IN_FLIGHT:
         return row.resent

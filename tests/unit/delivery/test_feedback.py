@@ -15,7 +15,7 @@ from shared.core.errors import RejectedError, UnavailableError
 from shared.core.ids import TenantId
 from shared.delivery.channels.fake import Fault
 from shared.delivery.feedback import FeedbackDeps, receive
-from shared.delivery.model import Purpose, Reason, SendKey, SendRequest, SendState
+from shared.delivery.model import Outcome, Purpose, Reason, SendKey, SendRequest, SendState
 from shared.delivery.reconcile import Reconciled, ReconcileDeps
 from shared.delivery.reconcile import reconcile as look_once
 from shared.delivery.send import deliver
@@ -47,6 +47,15 @@ def in_doubt(world: World, **more: Any) -> SendRequest:
     world.ses.plan(Fault.LOSE_REPLY)
     request = a_request(**more)
     assert deliver(request, world.people[HANAKO], world.deps(), NOON).state is SendState.UNKNOWN
+    return request
+
+
+def given_up(world: World, request: SendRequest) -> SendRequest:
+    """Nobody knows what became of it, and whoever was about to send it is gone."""
+    attempt, now = Attempt("died", world.time.now()), world.time.now()
+    world.ledger.reserve(request, attempt, now)
+    world.ledger.mark(request.key, attempt, now)
+    world.ledger.record(request.key, Outcome(SendState.UNKNOWN, Reason.AMBIGUOUS), attempt, now)
     return request
 
 
@@ -211,6 +220,26 @@ def test_a_second_sending_that_is_throttled_is_tried_again_later(world: World) -
     assert look_once(TENANT, world.deps(), world.time.now()) == Reconciled(unresolved=1)
     assert look_once(TENANT, world.deps(), world.time.now()) == Reconciled(resent=1)
     assert state(world, request) is SendState.SENT
+
+
+@pytest.mark.parametrize(
+    ("first", "stays"),
+    [
+        # A deployment took its template away.
+        ({"template": "gone"}, SendState.RESERVED),
+        # A word to the staff that was given up in doubt: the reconciler has no tray to put it into again.
+        ({"channel": "notify"}, SendState.UNKNOWN),
+    ],
+)
+def test_one_that_cannot_be_sent_again_does_not_keep_the_others_from_it(
+    world: World, first: dict[str, Any], stays: SendState
+) -> None:
+    broken = given_up(world, a_request("one", purpose=Purpose.TRANSACTIONAL, **first))
+    world.time.pass_(1)
+    mail = in_doubt(world, purpose=Purpose.TRANSACTIONAL)
+    world.time.pass_(16 * 60)
+    assert look_once(TENANT, world.deps(), world.time.now()) == Reconciled(unresolved=1, resent=1)
+    assert (state(world, broken), state(world, mail)) == (stays, SendState.SENT)
 
 
 def test_somebody_erased_in_between_gets_no_second_mail(world: World) -> None:
