@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from liquid import BoundTemplate, CachingFileSystemLoader, Environment, StrictUndefined
-from liquid.exceptions import LiquidError, LocalNamespaceLimitError, UndefinedError
+from liquid import BoundTemplate, CachingFileSystemLoader, Environment, Node, RenderContext, StrictUndefined
+from liquid.builtin.expressions.primitive import RangeLiteral
+from liquid.exceptions import LiquidError, LocalNamespaceLimitError, LoopIterationLimitError, UndefinedError
+from liquid.expression import Expression
 
 from shared.core.errors import MisconfiguredError, RejectedError
 from shared.core.pages import Page
@@ -28,8 +30,6 @@ PARTIALS = "_partials"
 PAGES = "_pages"
 MAX_BYTES = 100_000
 """Of one part. Gmail clips a mail at 102 kB, and Japanese carriers take no more than 100 kB."""
-
-_RANGE = re.compile(r"\.\.\s*([0-9]+)\s*\)")
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -61,6 +61,40 @@ class _Limited(Environment):
     loop_iteration_limit = 2_000
     local_namespace_limit = 50_000
     output_stream_limit = MAX_BYTES
+
+    def from_string(self, *source: Any, **named: Any) -> BoundTemplate:
+        """A template or a partial, with its ranges bounded as well: Liquid counts what a loop has done, and a range
+        turned round, searched or given to a filter is worked through before.
+        """
+        template = super().from_string(*source, **named)
+        for expression in _expressions(template.nodes, RenderContext(template)):
+            if isinstance(expression, RangeLiteral):
+                expression.__class__ = _BoundedRange
+        return template
+
+
+class _BoundedRange(RangeLiteral):
+    """`(1..n)`, refused where Liquid makes it, whatever `n` turns out to be."""
+
+    __slots__ = ()
+
+    def _make_range(self, start: Any, stop: Any) -> range:
+        made = super()._make_range(start, stop)
+        if made.stop - made.start > _Limited.loop_iteration_limit:
+            most = _Limited.loop_iteration_limit
+            raise LoopIterationLimitError(f"a range has {most} numbers at most", token=self.token)
+        return made
+
+
+def _expressions(nodes: Iterable[Node], context: RenderContext) -> Iterator[Expression]:
+    """Every expression of a template, those within others included; of a partial they are its own."""
+    for node in nodes:
+        waiting = [*node.expressions()]
+        while waiting:
+            expression = waiting.pop()
+            waiting += expression.children()
+            yield expression
+        yield from _expressions(node.children(context, include_partials=False), context)
 
 
 class TemplateStore:
@@ -106,9 +140,6 @@ class TemplateStore:
         if (template, part) not in self._parsed:
             source = self._source(template, part)
             environment = self._html if part.endswith(".html") else self._text
-            if any(int(end) > _Limited.loop_iteration_limit for end in _RANGE.findall(source)):
-                most = _Limited.loop_iteration_limit
-                raise TemplateError(f"{template}/{part}: LoopIterationLimitError: a range ends at {most} at most")
             self._parsed[template, part] = environment.from_string(source, name=f"{template}/{part}")
         return self._parsed[template, part]
 
