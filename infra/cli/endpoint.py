@@ -12,7 +12,7 @@ from infra.cli.which_shop import which_shop
 from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import TenantId
 from shared.delivery.endpoints import NAMES, new_secret, parameter_name, parse_endpoint, render_endpoint
-from shared.delivery.outbound import Endpoint
+from shared.delivery.outbound import Endpoint, Outbound
 
 app = typer.Typer(name="endpoint", help="Where webhooks and call tasks are posted / 送信先", no_args_is_help=True)
 _console = Console(soft_wrap=True, highlight=False)
@@ -50,8 +50,11 @@ def remove(name: Name, shop: OfShop = None) -> None:
     _console.print(f"{name}: 5分以内に送信を停止します。")
 
 
-def save_endpoint(deployment: Deployment, tenant: TenantId, name: str, url: str, secret: str | None) -> Endpoint:
+def save_endpoint(
+    deployment: Deployment, tenant: TenantId, name: str, url: str, secret: str | None, outbound: Outbound | None = None
+) -> Endpoint:
     """Check and store an endpoint."""
+    (outbound or Outbound()).check(url)
     text = render_endpoint(Endpoint(url, secret or new_secret()))
     endpoint = parse_endpoint(text)
     deployment.client("ssm").put_parameter(

@@ -17,6 +17,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -82,6 +83,12 @@ class Outbound:
     trust: Callable[[], ssl.SSLContext] = ssl.create_default_context
     seconds: float = SECONDS
     monotonic: Callable[[], float] = time.monotonic
+
+    def check(self, url: str) -> None:
+        """What `post` would refuse, said to who types it in. A name that has no address yet may be given one."""
+        host, port, _ = check_url(url)
+        with suppress(NotSentError):
+            self._address(host, port)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Post once. Raises ForbiddenAddressError, NotSentError or AmbiguousError."""

@@ -12,7 +12,7 @@ from infra.cli.session import Deployment
 from infra.cli.tray import Desk, check_encoding, write
 from shared.core.errors import MisconfiguredError, RejectedError
 from shared.delivery.endpoints import parse_endpoint
-from shared.delivery.outbound import ForbiddenAddressError
+from shared.delivery.outbound import ForbiddenAddressError, Outbound
 from shared.delivery.tray import MemoryTray
 from tests.unit.delivery.world import TENANT, a_shop
 
@@ -31,10 +31,26 @@ class Parameters:
         self.stored[given["Name"]] = given
 
 
+def _resolve(host: str, port: int) -> list[str]:
+    """As the world's name servers would; a number is its own address."""
+    known = {"hooks.example.com": "93.184.215.14", "metadata.example.com": "169.254.169.254"}
+    if host == "new.example.com":
+        raise OSError("no such name yet")
+    return [known.get(host, host)]
+
+
+OUT = Outbound(resolve=_resolve)
+
+
+def test_an_address_whose_name_is_not_known_yet_may_be_set() -> None:
+    ssm: Any = Parameters()
+    assert save_endpoint(Deployment(ssm), TENANT, "webhook", "https://new.example.com/", None, OUT)
+
+
 def test_an_endpoint_is_stored_encrypted_with_a_secret_of_its_own() -> None:
     ssm: Any = Parameters()
-    first = save_endpoint(Deployment(ssm), TENANT, "webhook", "https://hooks.example.com/in", None)
-    second = save_endpoint(Deployment(ssm), TENANT, "call", "https://hooks.example.com/in", None)
+    first = save_endpoint(Deployment(ssm), TENANT, "webhook", "https://hooks.example.com/in", None, OUT)
+    second = save_endpoint(Deployment(ssm), TENANT, "call", "https://hooks.example.com/in", None, OUT)
     assert first.secret != second.secret
     assert first.secret not in repr(first)
     stored = ssm.stored[f"/matakite/endpoints/{TENANT}/webhook"]
@@ -47,6 +63,9 @@ def test_an_endpoint_is_stored_encrypted_with_a_secret_of_its_own() -> None:
     [
         ("email", "https://hooks.example.com/", None, RejectedError),
         ("webhook", "http://hooks.example.com/", None, ForbiddenAddressError),
+        ("webhook", "https://127.0.0.1/", None, ForbiddenAddressError),
+        ("call", "https://[::1]:8443/in", None, ForbiddenAddressError),
+        ("notify", "https://metadata.example.com/", None, ForbiddenAddressError),
         ("webhook", "https://hooks.example.com/", "short", MisconfiguredError),
     ],
 )
@@ -55,7 +74,7 @@ def test_what_could_not_be_posted_to_is_not_stored(
 ) -> None:
     ssm: Any = Parameters()
     with pytest.raises(error):
-        save_endpoint(Deployment(ssm), TENANT, name, url, secret)
+        save_endpoint(Deployment(ssm), TENANT, name, url, secret, OUT)
     assert not ssm.stored
 
 
