@@ -44,7 +44,8 @@ OUT = Outbound(resolve=_resolve)
 
 def test_an_address_whose_name_is_not_known_yet_may_be_set() -> None:
     ssm: Any = Parameters()
-    assert save_endpoint(Deployment(ssm), TENANT, "webhook", "https://new.example.com/", None, OUT)
+    save_endpoint(Deployment(ssm), TENANT, "webhook", "https://new.example.com/", None, OUT)
+    assert ssm.stored
 
 
 def test_an_endpoint_is_stored_encrypted_with_a_secret_of_its_own() -> None:
