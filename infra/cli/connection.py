@@ -22,7 +22,8 @@ from shared.delivery.endpoints import new_secret as new_webhook_secret
 from shared.ingest.adapter import Connection
 from shared.ingest.connections import ConnectionBook, new_connection, rotated
 from shared.ingest.connectors import NOT_YET
-from shared.ingest.registry import sources
+from shared.ingest.pull.registry import vendors
+from shared.ingest.registry import about, sources
 from shared.ingest.sources import amazon as amazon_cart
 from shared.ingest.sources import ecforce as ecforce_cart
 from shared.ingest.sources import shopify as shopify_cart
@@ -328,6 +329,49 @@ def eccube(
     deployment, connection = _add_polled("eccube", store, shop, key, secret)
     _print_for_cart(deployment, connection)
     _console.print("EC-CUBE → 設定 → システム設定 → Web API → WebHook に、URL と Secret の両方を登録してください。")
+
+
+def _posting(source: str) -> Callable[..., None]:
+    def connect_cart(store: _Store, secret: _Secret = None, shop: _Shop = None) -> None:
+        deployment = connect()
+        connection = add_connection(deployment, which_shop(deployment, shop).tenant, source, store, secret)
+        _console.print(f"id     {connection.connection_id}")
+        _print_for_cart(deployment, connection)
+        _console.print(f"signed {about(source).signature}", markup=False)
+
+    return connect_cart
+
+
+def _polled(source: str) -> Callable[..., None]:
+    def connect_cart(
+        store: _Store,
+        token: _Token = None,
+        refresh_token: _RefreshToken = None,
+        client_id: _ClientId = None,
+        client_secret: _ClientSecret = None,
+        redirect_url: _RedirectUrl = None,
+        api_url: _ApiUrl = None,
+        every: _Every = None,
+        shop: _Shop = None,
+    ) -> None:
+        key = cart_api.Key(token, refresh_token, client_id, client_secret, redirect_url, api_url, every=every)
+        _add_polled(source, store, shop, key)
+
+    return connect_cart
+
+
+def offer_the_rest(commands: typer.Typer) -> None:
+    """A cart that asks for nothing of its own needs no command here: what posts gets a URL and a secret, what is only
+    read its key.
+    """
+    own = {each.name or getattr(each.callback, "__name__", "") for each in commands.registered_commands}
+    for source in sources():
+        if source not in own and (about(source).webhook or source in vendors()):
+            made = _posting(source) if about(source).webhook else _polled(source)
+            commands.command(source, help=f"Connect {about(source).title}: {about(source).arrives}.")(made)
+
+
+offer_the_rest(add)
 
 
 @app.command()

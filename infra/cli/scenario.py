@@ -28,6 +28,7 @@ from shared.delivery.channels.call import PART as CALL
 from shared.delivery.channels.handover import TEXT as NOTICE
 from shared.delivery.channels.postal import TEXT as POSTAL
 from shared.delivery.lint_names import names_customer
+from shared.delivery.model import Purpose
 from shared.delivery.render import TemplateStore
 from shared.scenarios.compile import compile_scenario, count_states
 from shared.scenarios.context import provided
@@ -185,12 +186,19 @@ def missing_templates(scenario: Scenario, file: Path, source: Path = render.ROOT
 
 def misused(scenario: Scenario, file: Path, source: Path = render.ROOT) -> list[Mistake]:
     """Templates sent for another purpose than they were written for: an advertisement needs consent."""
-    written = [(send, lint.read_meta(source / send.template).purpose) for send in scenario.sends()]
+    written = [(send, _purpose(send, source)) for send in scenario.sends()]
     return [
         _of_template(send, file, f"is written as {purpose}, and sent as {send.purpose}", f"Send it as {purpose}")
         for send, purpose in written
         if purpose is not send.purpose
     ]
+
+
+def _purpose(send: Send, source: Path) -> Purpose:
+    try:
+        return lint.read_meta(source / send.template).purpose
+    except RejectedError as error:
+        raise RejectedError(f"template {send.template}: {error}") from None
 
 
 def _of_template(send: Send, file: Path, reason: str, suggestion: str) -> Mistake:

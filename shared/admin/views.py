@@ -13,6 +13,7 @@ from shared.admin import widgets
 from shared.admin.frame import Frame
 from shared.admin.labels import Label
 from shared.admin.sources import Size, Sources
+from shared.core.declared import declared
 
 
 class View(Protocol):
@@ -32,10 +33,26 @@ class View(Protocol):
         ...
 
 
+SAID = {
+    "TITLE": "Label(日本語, English)",
+    "ABOUT": "Label(…): what it shows, and what its words mean",
+    "SIZE": "Size(width=…, height=…, place=…)",
+    "load": "a function of Sources",
+    "render": "a pure function of what was loaded and a Frame",
+}
+
+
+def view_of(name: str) -> View:
+    """The widget of that file. Raises MisconfiguredError with what it does not say."""
+    module = f"{widgets.__name__}.{name}"
+    for each, shape in SAID.items():
+        declared(module, each, shape)
+    return cast("View", import_module(module))
+
+
 def _discover() -> dict[str, View]:
-    names = sorted(module.name for module in pkgutil.iter_modules(widgets.__path__))
-    views = {name: cast("View", import_module(f"{widgets.__name__}.{name}")) for name in names}
-    return dict(sorted(views.items(), key=lambda item: item[1].SIZE.place))
+    views = {module.name: view_of(module.name) for module in pkgutil.iter_modules(widgets.__path__)}
+    return dict(sorted(views.items(), key=lambda item: (item[1].SIZE.place, item[0])))
 
 
 VIEWS: Mapping[str, View] = _discover()

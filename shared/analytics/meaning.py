@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cache
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ import yaml
 
 from shared.analytics.catalog import FOLDER, Analysis, made_by_functions, names
 from shared.analytics.schema import Column, Kind, Partition, Table
+from shared.core.errors import MisconfiguredError
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,11 @@ class Meaning:
 @cache
 def meaning(name: str) -> Meaning:
     """What `meaning.yaml` says."""
-    document: dict[str, Any] = yaml.safe_load((FOLDER / name / "meaning.yaml").read_text("utf-8"))
+    document = _document(name, "meaning.yaml")
+    _check_words(document, Meaning, f"{name}/meaning.yaml")
     customers = document.pop("customers", None)
+    if customers:
+        _check_words(customers, CustomerLists, f"{name}/meaning.yaml, customers:")
     lists = CustomerLists(**{key: tuple(value) for key, value in customers.items()}) if customers else None
     reads, uses = tuple(document.pop("reads")), tuple(document.pop("uses", ()))
     return Meaning(name=name, reads=reads, uses=uses, customers=lists, **document)
@@ -66,9 +70,27 @@ def meaning(name: str) -> Meaning:
 @cache
 def result_table(name: str) -> Table:
     """The lake table an analysis fills, from its `schema.yaml`."""
-    document = yaml.safe_load((FOLDER / name / "schema.yaml").read_text("utf-8"))
+    document = _document(name, "schema.yaml")
     columns = tuple(Column(each["name"], Kind(each["type"]), each["meaning"]) for each in document["columns"])
     return Table(name, meaning(name).title["en"], columns, Partition.DT, sort=tuple(document["sort"]))
+
+
+def _document(name: str, file: str) -> dict[str, Any]:
+    try:
+        text = (FOLDER / name / file).read_text("utf-8")
+    except FileNotFoundError:
+        raise MisconfiguredError(f"the analysis {name} has no {file}: see shared/analytics/analyses") from None
+    document: dict[str, Any] = yaml.safe_load(text)
+    return document
+
+
+def _check_words(document: Mapping[str, Any], shape: type[Meaning | CustomerLists], where: str) -> None:
+    """Raises MisconfiguredError for a word nobody reads, or one that is missing: a slip would count as left out."""
+    said = {each.name: each.default is MISSING for each in fields(shape) if each.name != "name"}
+    strange, missing = set(document) - set(said), {word for word, needed in said.items() if needed} - set(document)
+    if strange or missing:
+        wrong = [*(f"{word} is no word of it" for word in sorted(strange)), *(f"{word} is missing" for word in missing)]
+        raise MisconfiguredError(f"{where} {', '.join(wrong)}; there are {', '.join(said)}")
 
 
 def result_tables() -> list[Table]:

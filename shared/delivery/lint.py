@@ -130,7 +130,9 @@ def read_meta(folder: Path) -> Meta:
         raise RejectedError("meta.yaml is missing: it says title, purpose and variables with sample values") from None
     known = {"title", "purpose", "variables"}
     if not isinstance(document, dict) or not {"title", "purpose"} <= set(document) <= known:
-        raise RejectedError("meta.yaml has title, purpose (marketing, transactional) and variables, and nothing else")
+        raise RejectedError(
+            "meta.yaml has title and purpose (marketing, transactional), variables if it likes, and nothing else"
+        )
     title, purpose, variables = document["title"], document["purpose"], document.get("variables") or {}
     if not isinstance(title, str) or not title or purpose not in list(Purpose):
         raise RejectedError("meta.yaml: title must be a text, and purpose marketing or transactional")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 
+from shared.core.declared import declared
 from shared.core.errors import MisconfiguredError
 from shared.ingest import sources as _sources
 from shared.ingest.adapter import About, Adapter
@@ -24,16 +25,14 @@ def adapter(source: str) -> Adapter:
     """The adapter of a source; only that one file is imported."""
     if source not in sources():
         raise MisconfiguredError(f"no adapter for source {source!r}; known: {', '.join(sources())}")
-    found: Adapter = import_module(f"{_sources.__name__}.{source}").ADAPTER
+    found: Adapter = declared(f"{_sources.__name__}.{source}", "ADAPTER", "its class of shared.ingest.adapter, made")
     return found
 
 
 def about(source: str) -> About:
     """What a source gives and does not give, in its own words."""
     adapter(source)
-    found: About | None = getattr(import_module(f"{_sources.__name__}.{source}"), "ABOUT", None)
-    if found is None:
-        raise MisconfiguredError(f"sources/{source}.py must name its row of the connector matrix: ABOUT = About(…)")
+    found: About = declared(f"{_sources.__name__}.{source}", "ABOUT", "About(…), its row of the connector matrix")
     return found
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import yaml
 
 from shared.analytics import catalog, sqllint
 from shared.analytics.definitions import Definitions
@@ -13,11 +15,60 @@ from shared.analytics.meaning import analyses, every_analysis, meaning, night_ca
 from shared.analytics.nightly import in_order
 from shared.analytics.parquet import arrow_schema
 from shared.analytics.schema import BASE_TABLES
+from shared.core.errors import MisconfiguredError
 from shared.core.ids import TenantId
 from tests.sql.lake_in_duckdb import TABLES, TENANT, DuckLake
 
 VALUES = catalog.parameters(TenantId(TENANT), date(2026, 3, 31), Definitions(), "JPY")
 NAMES = catalog.names()
+
+
+FOLDERS = sorted(folder.name for folder in catalog.FOLDER.iterdir() if folder.is_dir() and folder.name != "__pycache__")
+NEEDED = {
+    "meaning.yaml": "title, question, grain, reads and freshness",
+    "schema.yaml": "sort and columns",
+    "query.sql": "the rows, or `made_by` in meaning.yaml names the function that makes them",
+    "checks.sql": "#fail <name>: <what it holds>, then a query that counts violations",
+}
+PROVEN_ELSEWHERE = {
+    "model_predictions_v1": "tests/unit/analytics/test_models_step.py",
+    "segment_changes_v1": "tests/unit/analytics/segments",
+    "segment_counts_v1": "tests/unit/analytics/segments",
+    "segment_members_v1": "tests/unit/analytics/segments",
+}
+"""What has no rows of its own to write down: put together by a function, or of the segments a shop saved."""
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_has_all_an_analysis_consists_of(name: str) -> None:
+    there = {file.name for file in (catalog.FOLDER / name).iterdir()}
+    if "meaning.yaml" in there and meaning(name).made_by:
+        there.add("query.sql")
+    missing = {file: says for file, says in NEEDED.items() if file not in there}
+    assert not missing, f"write in shared/analytics/analyses/{name}: {missing}"
+    cases = sorted((Path(__file__).parent / name).glob("*/expect.yaml"))
+    assert cases or name in PROVEN_ELSEWHERE, f"rows in, rows out: tests/sql/{name}/<case>/inputs.yaml and expect.yaml"
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ({"freshnes": "nightly"}, "freshnes is no word of it, freshness is missing; there are title, question, grain"),
+        ({"freshness": "nightly", "customers": {"key": ["r"]}}, "customers: key is no word of it"),
+    ],
+)
+def test_a_slip_in_meaning_yaml_is_named(
+    said: dict[str, object], wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    title = {"ja": "題", "en": "title"}
+    (tmp_path / "slip_v1").mkdir()
+    document = {"title": title, "question": title, "grain": "one", "reads": []} | said
+    (tmp_path / "slip_v1/meaning.yaml").write_text(yaml.safe_dump(document), "utf-8")
+    monkeypatch.setattr("shared.analytics.meaning.FOLDER", tmp_path)
+    with pytest.raises(MisconfiguredError, match=wrong):
+        meaning.__wrapped__("slip_v1")
+    with pytest.raises(MisconfiguredError, match=r"none_v1 has no meaning\.yaml"):
+        meaning.__wrapped__("none_v1")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pkgutil
 from functools import cache
-from importlib import import_module
 
+from shared.core.declared import declared
 from shared.core.errors import RejectedError
 from shared.ingest.files import kinds as _kinds
 from shared.ingest.files.model import Kind
@@ -15,7 +15,7 @@ from shared.ingest.files.model import Kind
 def kinds() -> tuple[Kind, ...]:
     """Every kind, by name."""
     names = sorted(module.name for module in pkgutil.iter_modules(_kinds.__path__))
-    return tuple(import_module(f"{_kinds.__name__}.{name}").KIND for name in names)
+    return tuple(declared(f"{_kinds.__name__}.{name}", "KIND", "Kind(…)") for name in names)
 
 
 def kind(name: str) -> Kind:

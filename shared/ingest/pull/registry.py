@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pkgutil
 from functools import cache
-from importlib import import_module
 
+from shared.core.declared import declared
 from shared.core.errors import MisconfiguredError
 from shared.ingest.pull import vendors as _vendors
 from shared.ingest.pull.model import Vendor
@@ -22,5 +22,5 @@ def vendor(source: str) -> Vendor:
     """The API of a source."""
     if source not in vendors():
         raise MisconfiguredError(f"source {source!r} is not polled; those that are: {', '.join(vendors())}")
-    found: Vendor = import_module(f"{_vendors.__name__}.{source}").VENDOR
+    found: Vendor = declared(f"{_vendors.__name__}.{source}", "VENDOR", "its class of shared.ingest.pull.model, made")
     return found

@@ -209,7 +209,7 @@ TEXT_FOOTER = FOOTER.replace("html", "txt")
         (_replace("mail.mjml", "お買い物の途中", "<b onclick='x'>店</b>"), "onclick= does not work"),
         (_replace("mail.mjml", "お買い物の途中", "{{ cart.lines[0].title | safe }}"), "leave out `| safe`"),
         (_replace("meta.yaml", "total:", "a: &a [*a]\n    total:"), "meta.yaml:8: -: not YAML: aliases"),
-        (_replace("meta.yaml", "variables:", "variable:"), "meta.yaml has title, purpose"),
+        (_replace("meta.yaml", "variables:", "variable:"), "meta.yaml has title and purpose"),
         (lambda folder: (folder / "mial.txt").touch(), "mial.txt is no part of a template"),
         (lambda folder: (folder / "subject.txt").write_bytes("件名".encode("cp932")) and None, "is not UTF-8"),
     ],

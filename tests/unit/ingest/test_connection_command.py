@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from infra.cli import connection as command
@@ -16,6 +17,8 @@ from shared.core.shop import Shop
 from shared.ingest.adapter import Connection
 from shared.ingest.connections import ConnectionBook
 from shared.ingest.connectors import NOT_YET
+from shared.ingest.pull.registry import vendors
+from shared.ingest.registry import about, sources
 from shared.ingest.sources.amazon import connection_id
 from tests.unit.ingest.test_connections import Ssm
 
@@ -166,6 +169,24 @@ def test_a_cart_that_is_not_read_says_why(deployed: Deployed, cart: str) -> None
     with pytest.raises(RejectedError, match="is not supported yet, because "):
         run("add", cart, "--store", "x.example.jp")
     assert deployed.ssm.values == {}
+
+
+def test_a_cart_without_a_command_of_its_own_is_connected_all_the_same(deployed: Deployed) -> None:
+    rest = typer.Typer()
+    command.offer_the_rest(rest)
+    posting = CliRunner().invoke(rest, ["woocommerce", "--store", "mise.example.jp"], catch_exceptions=False)
+    made = deployed.only()
+    assert (made.source, made.store) == ("woocommerce", "mise.example.jp")
+    for line in (f"https://api.example.com/v1/hooks/{made.connection_id}", made.secret, "HMAC-SHA256 of the raw body"):
+        assert line in posting.output
+    run("remove", made.connection_id, "--yes")
+    CliRunner().invoke(rest, ["stores", "--store", "shop.example.jp", "--token", "of-the-api"], catch_exceptions=False)
+    assert (deployed.only().source, deployed.only().token) == ("stores", "of-the-api")
+
+
+def test_every_cart_that_posts_or_is_polled_can_be_connected() -> None:
+    offered = {each.name or getattr(each.callback, "__name__", "") for each in command.add.registered_commands}
+    assert {source for source in sources() if about(source).webhook or source in vendors()} <= offered
 
 
 def test_a_store_is_disconnected_once_somebody_says_yes(deployed: Deployed) -> None:

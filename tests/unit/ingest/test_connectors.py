@@ -5,10 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
-
-from shared.core.errors import MisconfiguredError
-from shared.ingest import registry
 from shared.ingest.connectors import BEGIN, END, NOT_YET, README, is_complete, matrix, rewritten
 from shared.ingest.registry import about, sources
 
@@ -26,12 +22,6 @@ def test_every_source_has_a_row_and_none_is_both_there_and_not() -> None:
     assert not set(sources()) & set(NOT_YET), "read by now: its reason why not can go"
     widths = {row.count(" | ") for row in rows}
     assert len(widths) == 2, "a cell with a bar in it would break its table"
-
-
-def test_a_source_that_says_nothing_of_itself_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr("shared.ingest.sources.page.ABOUT")
-    with pytest.raises(MisconfiguredError, match=r"sources/page\.py must name"):
-        registry.about("page")
 
 
 PROGRAM = """
