@@ -260,10 +260,21 @@ def test_an_amount_is_what_the_shop_says_and_a_days_orders_may_be_one(seed: int)
     expected = {key: tuple(cell) if cell[0] else (0, None, None, None) for key, cell in found.items()}
     columns = ("mature_customers", "amount", "orders", "repeat_customers")
     assert cells(asked("ltv_cohorts_v1", seed, limits), ("cohort_month", "within_days"), columns) == expected
-    goods = asked("ltv_cohorts_v1", seed, Definitions(amount_basis="goods_total"))
-    told = sum(sale.goods_total is not None for sale in shop.known())
-    assert 0 < told < len(shop.known())
-    assert all(row["priced_orders"] <= row["orders"] for row in goods if row["orders"] is not None)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_f2_is_the_repeat_rate_of_the_ltv_table_also_where_a_days_orders_are_one(seed: int) -> None:
+    limits = Definitions(ltv_days=60, f2_days=60, same_day_is_one=1)
+    keys = ("cohort_month", "within_days")
+    by_ltv = cells(asked("ltv_cohorts_v1", seed, limits), keys, ("mature_customers", "repeat_customers"))
+    by_f2 = {(row["cohort_month"], row["within_days"]): row for row in asked("f2_conversion_v1", seed, limits)}
+    assert {key: (row["mature_customers"], row["second_buyers"]) for key, row in by_f2.items()} == by_ltv
+    shop, alone = market(seed), Counter[tuple[str, int]]()
+    for history in shop.histories().values():
+        for days in {days for _, days in by_ltv}:
+            if len({sale.on for sale in history}) == 1 and (shop.as_of - history[0].on).days > days:
+                alone[month(history[0].on), days] += 1
+    assert alone == Counter({key: row["one_timers"] or 0 for key, row in by_f2.items()})
 
 
 # --- months ----------------------------------------------------------------------------------------------------------

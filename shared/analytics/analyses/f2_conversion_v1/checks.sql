@@ -9,5 +9,5 @@ WHERE tenant = :tenant AND dt = :as_of AND (mature_customers = 0) <> (f2_rate IS
 #fail cohorts_sum_to_everybody: cohorts sum to all buyers
 SELECT ABS(
   (SELECT COALESCE(SUM(customers), 0) FROM f2_conversion_v1 WHERE tenant = :tenant AND dt = :as_of AND chosen)
-  - (SELECT COUNT(DISTINCT customer_id) FROM orders_v1 WHERE tenant = :tenant AND dt = :as_of)
+  - (SELECT COUNT(DISTINCT customer_id) FROM purchases_v1 WHERE tenant = :tenant AND dt = :as_of)
 ) AS violations

@@ -9,7 +9,7 @@ people AS (
     MIN(CASE WHEN number = 3 THEN day END) AS third_day,
     MIN(CASE WHEN number = 4 THEN day END) AS fourth_day,
     MIN(CASE WHEN number = 5 THEN day END) AS fifth_day
-  FROM orders_v1
+  FROM purchases_v1
   WHERE tenant = :tenant
     AND dt = :as_of
   GROUP BY customer_id

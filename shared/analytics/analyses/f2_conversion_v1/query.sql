@@ -1,6 +1,6 @@
 -- F2転換率 (definitions.md §9): of the people whose first order is at least N days old, how many had ordered again by
 -- day N? By month of the first order; F3, F4, F5 alike. Whoever is younger than N days counts nowhere: a cell without
--- anybody old enough is blank, not 0.
+-- anybody old enough is blank, not 0. same_day_is_one makes the orders of one day one, as in ltv_cohorts_v1.
 WITH
 --> rows.sql,
 -- Per day of first order, how many people reached which order on which day: small, whatever the number of people.
@@ -8,13 +8,13 @@ reached AS (
   SELECT
     first_on,
     day,
-    SUM(CASE WHEN number = 1 THEN 1 ELSE 0 END) AS first_buyers,
-    SUM(CASE WHEN number = 1 AND orders = 1 THEN 1 ELSE 0 END) AS once_only,
-    SUM(CASE WHEN number = 2 THEN 1 ELSE 0 END) AS second_buyers,
-    SUM(CASE WHEN number = 3 THEN 1 ELSE 0 END) AS third_buyers,
-    SUM(CASE WHEN number = 4 THEN 1 ELSE 0 END) AS fourth_buyers,
-    SUM(CASE WHEN number = 5 THEN 1 ELSE 0 END) AS fifth_buyers
-  FROM orders_v1
+    SUM(CASE WHEN number = 1 THEN counted ELSE 0 END) AS first_buyers,
+    SUM(CASE WHEN number = 1 AND orders = 1 THEN counted ELSE 0 END) AS once_only,
+    SUM(CASE WHEN number = 2 THEN counted ELSE 0 END) AS second_buyers,
+    SUM(CASE WHEN number = 3 THEN counted ELSE 0 END) AS third_buyers,
+    SUM(CASE WHEN number = 4 THEN counted ELSE 0 END) AS fourth_buyers,
+    SUM(CASE WHEN number = 5 THEN counted ELSE 0 END) AS fifth_buyers
+  FROM purchases_v1
   WHERE tenant = :tenant
     AND dt = :as_of
     AND number <= 5
