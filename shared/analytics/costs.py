@@ -43,16 +43,21 @@ def read_costs(body: bytes) -> list[Cost]:
     """The lines of a CSV (UTF-8 or Shift_JIS). Raises RejectedError naming every line that cannot be read."""
     reader = csv.DictReader(io.StringIO(_text(body)))
     columns = _columns(reader.fieldnames or [])
-    found: list[Cost] = []
+    found: dict[tuple[str, date], tuple[int, Cost]] = {}
     wrong: list[str] = []
     for number, row in enumerate(reader, 2):
         try:
-            found.append(_cost({name: (row[heading] or "").strip() for name, heading in columns.items()}))
+            cost = _cost({name: (row[heading] or "").strip() for name, heading in columns.items()})
         except ValueError as error:
             wrong.append(f"line {number}: {error}")
+            continue
+        before, _ = found.setdefault((cost.media, cost.month), (number, cost))
+        if before != number:
+            # Were it the newer word on the month, a medium of two campaigns would seem to have cost one of them.
+            wrong.append(f"line {number}: {cost.media} {cost.month:%Y-%m} is in line {before} too: add them up")
     if wrong:
         raise RejectedError("; ".join(wrong))
-    return found
+    return [cost for _, cost in found.values()]
 
 
 def _text(body: bytes) -> str:

@@ -43,6 +43,11 @@ def test_what_cannot_be_read_is_named_line_by_line(text: str, complaint: str) ->
         read_costs(text.encode())
 
 
+def test_the_costs_of_two_campaigns_of_one_medium_are_not_lost_but_asked_for_as_a_sum() -> None:
+    with pytest.raises(RejectedError, match=r"line 4: google 2026-03 is in line 2 too: .*add them up"):
+        read_costs("媒体,対象月,広告費\ngoogle,2026-03,100000\ngoogle,2026-04,1\ngoogle,2026年3月,50000\n".encode())
+
+
 def test_a_file_that_is_no_text_is_refused() -> None:
     with pytest.raises(RejectedError, match="UTF-8 or Shift_JIS"):
         read_costs(b"\xff\xfe\x00\x81")
