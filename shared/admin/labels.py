@@ -77,14 +77,6 @@ STATUSES: Mapping[Status, Label] = {
 }
 """In the order a shop reads them: best first."""
 
-STATUS_MEANINGS: Mapping[Status, Label] = {
-    Status.LOYAL: Label("4回以上・購入金額上位", "4+ orders, top spenders"),
-    Status.PROMISING: Label("続けて購入中", "buying again"),
-    Status.NEW: Label("2回以下、または初回から90日以内", "2 orders or fewer, or within 90 days of the first"),
-    Status.AT_RISK: Label("いつもの購入間隔を過ぎた", "later than their usual interval"),
-    Status.DORMANT: Label("最終購入から240日以上", "240 days or more since the last order"),
-}
-
 CONTRACTS: Mapping[SubscriptionState, Label] = {
     SubscriptionState.ACTIVE: Label("継続中", "active"),
     SubscriptionState.PAUSED: Label("休止中", "paused"),
@@ -116,16 +108,6 @@ RFM_RANKS: Mapping[str, Label] = {
     "離反": Label("離反", "Lost"),
 }
 """The seven ranks, best first. The key is the rank as it is stored."""
-
-RFM_MEANINGS: Mapping[str, Label] = {
-    "優良": Label("最近も買い、4回以上", "recent, 4+ orders"),
-    "有望": Label("最近買い、2〜3回目", "recent, 2–3 orders"),
-    "新規": Label("最近はじめて買った", "recent first order"),
-    "浮気予備軍": Label("4回以上だが足が遠のく", "4+ orders, slipping away"),
-    "悩み": Label("数回で足が遠のく", "few orders, slipping away"),
-    "浮気・不満": Label("2回以上だが半年来ていない", "2+ orders, away for half a year"),
-    "離反": Label("1年以上来ていない（1回客は半年）", "away for a year; half a year after one order"),
-}
 
 CHANNELS: Mapping[str, Label] = {
     "email": Label("メール", "e-mail"),

@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from shared.admin.frame import Frame, bar, caption, dot, empty, percent, sheet, tint
-from shared.admin.labels import RFM_MEANINGS, RFM_RANKS, Label
+from shared.admin.labels import RFM_RANKS, Label
 from shared.admin.markup import join, tag
 from shared.admin.sources import Size, Sources
 from shared.analytics.definitions import Definitions, definitions_of
@@ -99,6 +99,30 @@ def rank_of(r: int, f: int) -> str:
     return "離反"
 
 
+def meanings(limits: Definitions) -> Mapping[str, Label]:
+    """Who has a rank, by the limits the shop set (definitions.md §2)."""
+    several, often = limits.f_limits[0], limits.f_limits[2]
+    few, once = f"{several}〜{often - 1}", several - 1
+    away, lost = limits.r_limits[3:]
+    return {
+        "優良": Label(f"最近も買い、{often}回以上", f"recent, {often}+ orders"),
+        "有望": Label(f"最近買い、{few}回目", f"recent, {few} orders".replace("〜", "–")),
+        "新規": Label(
+            "最近はじめて買った" if once == 1 else f"最近買い、{once}回まで",
+            "recent first order" if once == 1 else f"recent, up to {once} orders",
+        ),
+        "浮気予備軍": Label(f"{often}回以上だが足が遠のく", f"{often}+ orders, slipping away"),
+        "悩み": Label("数回で足が遠のく", "few orders, slipping away"),
+        "浮気・不満": Label(
+            f"{several}回以上だが{away}日を超えて来ていない", f"{several}+ orders, away for over {away} days"
+        ),
+        "離反": Label(
+            f"{lost}日を超えて来ていない（{once}回客は{away}日）",
+            f"away for over {lost} days; {away} after {once} order(s)",
+        ),
+    }
+
+
 def render(matrix: Matrix | None, frame: Frame) -> Markup:
     """Matrix with totals beside the legend of ranks; the legend goes below where the widget is narrow."""
     if matrix is None or not matrix.total().customers:
@@ -181,7 +205,7 @@ def _legend(matrix: Matrix, frame: Frame) -> Markup:
 
 def _legend_row(matrix: Matrix, frame: Frame, rank: str, whole: Cell) -> Markup:
     total, colour = matrix.total(rank=rank), RANK_COLOURS.get(rank, _OTHER)
-    meaning = RFM_MEANINGS[rank].of(frame.language) if rank in RFM_MEANINGS else ""
+    meaning = frame.label(meanings(matrix.limits).get(rank, Label("", "")))
     return tag(
         "tr",
         tag("td", dot(colour), tag("b", _rank(rank, frame)), tag("div", meaning, class_="mtk-muted")),
@@ -198,10 +222,14 @@ def _legend_row(matrix: Matrix, frame: Frame, rank: str, whole: Cell) -> Markup:
 
 
 def _recency(limits: Definitions, r: int, frame: Frame) -> str:
-    """`30日以内` for bin 6, `365日超` for bin 1."""
+    """`30日以内` for bin 6, `31〜60日`, `365日超` for bin 1."""
     if r == 1:
         return frame.say(f"{limits.r_limits[-1]}日超", f"over {limits.r_limits[-1]} d")
-    return frame.say(f"{limits.r_limits[BINS - r]}日以内", f"within {limits.r_limits[BINS - r]} d")
+    last = limits.r_limits[BINS - r]
+    if r == BINS:
+        return frame.say(f"{last}日以内", f"within {last} d")
+    first = limits.r_limits[BINS - r - 1] + 1
+    return frame.say(f"{first}〜{last}日", f"{first}–{last} d")
 
 
 def _frequency(limits: Definitions, f: int, frame: Frame) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 from markupsafe import Markup
 
 from shared.admin.frame import Frame, bar, caption, dot, empty, percent, sheet
-from shared.admin.labels import STATUS_MEANINGS, STATUSES, Label
+from shared.admin.labels import STATUSES, Label
 from shared.admin.markup import Child, join, tag
 from shared.admin.sources import Size, Sources, Titles
+from shared.analytics.definitions import Definitions, definitions_of
 from shared.customers.model import Status
 
 TITLE = Label("顧客ステータス", "Customer status")
@@ -36,6 +37,28 @@ COLOURS: Mapping[Status, str] = {
     Status.AT_RISK: "#e5702a",
     Status.DORMANT: "#78838f",
 }
+
+
+def meanings(limits: Definitions) -> Mapping[Status, Label]:
+    """Who is in a status, by the limits the shop set (definitions.md §14)."""
+    times = f"{limits.overdue_percent / 100:g}"
+    return {
+        Status.LOYAL: Label(
+            f"{limits.loyal_orders}回以上・購入金額の上位{limits.top_percent}%",
+            f"{limits.loyal_orders}+ orders, top {limits.top_percent}% by sales",
+        ),
+        Status.PROMISING: Label("続けて購入中", "buying again"),
+        Status.NEW: Label(
+            f"{limits.new_orders}回以下、または初回から{limits.new_days}日以内",
+            f"at most {limits.new_orders} orders, or within {limits.new_days} days of the first",
+        ),
+        Status.AT_RISK: Label(
+            f"いつもの購入間隔の{times}倍を過ぎた", f"{times} × their usual interval without an order"
+        ),
+        Status.DORMANT: Label(
+            f"最終購入から{limits.dormant_days}日以上", f"{limits.dormant_days} days or more since the last order"
+        ),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +90,7 @@ class Breakdown:
     counts: Mapping[Status, int]
     amounts: Mapping[Status, int]
     currency: str
+    limits: Definitions
     before_on: date | None = None
     before: Mapping[Status, int] | None = None
     entered: Mapping[Status, int] | None = None
@@ -85,6 +109,7 @@ def load(sources: Sources) -> Breakdown | None:
     return Breakdown(
         as_of=on,
         currency=sources.shop.currency,
+        limits=definitions_of(sources.shop),
         counts=_column(now, "customers"),
         amounts=_column(now, "amount"),
         entered=_column(now, "entered"),
@@ -199,7 +224,7 @@ def _row(breakdown: Breakdown, status: Status, frame: Frame) -> Markup:
             "td",
             dot(COLOURS[status]),
             tag("b", frame.label(STATUSES[status])),
-            tag("div", frame.label(STATUS_MEANINGS[status]), class_="mtk-muted"),
+            tag("div", frame.label(meanings(breakdown.limits)[status]), class_="mtk-muted"),
             _next(breakdown.approaches.get(status), frame),
             class_="mtk-who",
         ),

@@ -15,6 +15,7 @@ from shared.admin import labels, outcomes
 from shared.admin.views import VIEWS
 from shared.admin.widgets import rfm_matrix, scenario_funnel, status_breakdown
 from shared.analytics.catalog import names, query_text
+from shared.analytics.definitions import Definitions
 from shared.analytics.meaning import meaning
 from shared.customers.model import ConsentStatus, LtvTier, Status
 from shared.delivery.model import Reason, SendState
@@ -28,7 +29,7 @@ from shared.scenarios.language.entries import Trigger
         (Reason, labels.REASONS),
         (SendState, labels.SEND_STATES),
         (Status, labels.STATUSES),
-        (Status, labels.STATUS_MEANINGS),
+        (Status, status_breakdown.meanings(Definitions())),
         (Status, status_breakdown.COLOURS),
         (LtvTier, labels.LTV_TIERS),
         (ConsentStatus, labels.CONSENTS),
@@ -66,6 +67,7 @@ def test_the_matrix_gives_a_cell_the_rank_that_the_query_gives_its_people() -> N
     assert len(found) == 36
     assert {(r, f): name for r, f, name in found} == {(r, f): rfm_matrix.rank_of(r, f) for r, f, _ in found}
     assert {name for *_, name in found} == set(labels.RFM_RANKS) == set(rfm_matrix.RANK_COLOURS)
+    assert set(rfm_matrix.meanings(Definitions())) == set(labels.RFM_RANKS)
 
 
 def test_an_analysis_that_names_its_widget_names_one_there_is() -> None:

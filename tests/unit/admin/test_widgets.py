@@ -306,6 +306,39 @@ def test_the_rfm_matrix_names_the_limits_the_shop_set() -> None:
         assert word in said
 
 
+def test_a_row_or_rank_of_the_matrix_says_who_is_in_it() -> None:
+    """The row below 30日以内 holds nobody of the last thirty days."""
+    said = texts(ask(a_shop(), view="rfm_matrix"))
+    assert "60日以内" not in said
+    for word in ("31〜60日", "181〜365日", "最近買い、2〜3回目", "2回以上だが180日を超えて来ていない"):
+        assert word in said
+    shop = Shop(TENANT, "店", sections={"analytics": {"r_limits": [7, 14, 28, 56, 112], "f_limits": [2, 5, 6, 7, 20]}})
+    own = texts(ask(replace(a_shop(), shop=shop), view="rfm_matrix"))
+    for word in (
+        "8〜14日",
+        "最近も買い、6回以上",
+        "2回以上だが56日を超えて来ていない",
+        "112日を超えて来ていない（1回客は56日）",
+    ):
+        assert word in own
+
+
+def test_a_status_means_what_the_shop_set() -> None:
+    said = texts(ask(a_shop(), view="status_breakdown"))
+    for word in (
+        "4回以上・購入金額の上位20%",
+        "2回以下、または初回から90日以内",
+        "間隔の1.5倍",
+        "最終購入から240日以上",
+    ):
+        assert word in said
+    limits = {"dormant_days": 180, "loyal_orders": 6, "new_orders": 1, "new_days": 60, "overdue_percent": 200}
+    shop = Shop(TENANT, "店", sections={"analytics": {**limits, "top_percent": 10}})
+    own = texts(ask(replace(a_shop(), shop=shop), view="status_breakdown"))
+    for word in ("6回以上・購入金額の上位10%", "1回以下、または初回から60日以内", "間隔の2倍", "最終購入から180日以上"):
+        assert word in own
+
+
 def test_the_default_limits_are_those_of_the_definitions() -> None:
     assert Definitions().r_limits == (30, 60, 90, 180, 365)
 
