@@ -32,6 +32,7 @@ from shared.core.errors import MisconfiguredError, UnavailableError
 from shared.core.ids import CustomerId, TenantId, digest
 from shared.core.telemetry import logger
 from shared.customers.model import PersonState
+from shared.delivery.channels.channel import StoppedError
 from shared.delivery.context import NOTHING, Drawn
 from shared.delivery.coupons.issue import Coupon, NoCouponError, coupon_context
 from shared.delivery.model import Outcome, Reason, SendKey, SendRequest, SendState, send_id
@@ -56,6 +57,12 @@ _NOT_THEIRS = (UnavailableError, MisconfiguredError)
 """Errors that no person causes."""
 COME_BACK_SECONDS = 90
 """When something was busy: longer than the lease an attempt that died still holds (60 s)."""
+STOPPED_SECONDS = 900
+"""When nothing is taken before somebody acts, or a day or month is over: asking more often costs and helps nobody."""
+LOOKS = 1_000
+"""Times a message is tried at most as long as it is welcome: each is up to 22 of the 25,000 events that the history of
+an execution may have, after which Step Functions ends it.
+"""
 PAUSED_SECONDS = 3600
 """How often a paused cohort asks whether it may go on; what has become too late by then is not sent."""
 WAITING = "waiting"
@@ -314,7 +321,8 @@ class _Step:
                 self.deps.sending.put_back()
         self._finish(here, met)
         self._measure(here, met)
-        later = [max(COME_BACK_SECONDS, one.seconds) for one in met if one.outcome == WAITING]
+        soonest = max(COME_BACK_SECONDS, math.ceil(self._send().expires_after_seconds / LOOKS))
+        later = [max(soonest, one.seconds) for one in met if one.outcome == WAITING]
         return _answer(quiet or min(later, default=0))
 
     def _send_one(self, enrolment: Enrolment) -> _Met:
@@ -519,7 +527,7 @@ class _Step:
         if isinstance(result, _Met):
             return result
         if isinstance(result, UnavailableError) and self.call.action == "send":
-            return _Met(WAITING, enrolment)
+            return _Met(WAITING, enrolment, STOPPED_SECONDS if isinstance(result, StoppedError) else COME_BACK_SECONDS)
         if isinstance(result, _NOT_THEIRS) or self.call.attempt < PARK_AFTER:
             raise result
         logger("scenarios").error(

@@ -16,6 +16,7 @@ from shared.delivery.channels.fake import Fault
 from shared.delivery.spend.budget import Budgeted, Lots
 from shared.delivery.spend.store import MemorySpend
 from shared.scenarios.enrolment import EnrolmentState
+from shared.scenarios.examples import SHOP
 from shared.scenarios.step import StepDeps
 from tests.unit.scenarios.world import MORNING, World, a_cart, a_person, jst, preset, void
 
@@ -75,6 +76,40 @@ def test_the_funnel_counts_everyone_once_and_balances_with_the_ledger() -> None:
     }
     due = sum((counts for step, counts in world.funnel().items() if step != "tier"), Counter())
     assert due == of_everyone(world)
+
+
+EVENTS = {"Task": 5, "Map": 4, "Choice": 2, "Pass": 2, "Wait": 2, "Succeed": 2}
+"""What a state writes into its execution's history, of which Step Functions allows 25,000 events."""
+
+
+def welcome_for(days: int, people: int) -> World:
+    """One mail to each of these people, welcome for so long, day and night."""
+    first = preset().sends()[0].model_copy(update={"expires_after": timedelta(days=days)})
+    world = shop_of(*crowd(people), scenario=preset().model_copy(update={"steps": (first,)}), batch_size=1)
+    awake = {**SHOP.section("delivery"), "quiet_hours": {"email": None}}
+    world.shop = replace(SHOP, sections={"delivery": awake})
+    return world
+
+
+def test_a_provider_that_takes_nothing_for_as_long_as_a_mail_is_welcome_uses_up_no_history() -> None:
+    """At 90 seconds and up to 22 events a look the execution failed before, and everybody in it was lost."""
+    world = welcome_for(3, people=1)
+    world.ses.plan(*[Fault.PAUSE] * 10_000)
+    world.play()
+    assert of_everyone(world) == Counter(too_late=1)
+    kinds = {name: state["Type"] for name, state in (world.machine or {})["States"].items()}
+    assert sum(EVENTS[kinds[name]] * times for name, times in world.transitions.items() if name in kinds) < 25_000
+
+
+@pytest.mark.parametrize(
+    ("fault", "days", "seconds"), [(Fault.THROTTLE, 1, 90), (Fault.THROTTLE, 7, 605), (Fault.PAUSE, 1, 900)]
+)
+def test_a_busy_provider_is_asked_again_as_soon_as_the_mail_needs_it(fault: Fault, days: int, seconds: int) -> None:
+    world = welcome_for(days, people=1)
+    world.ses.plan(fault)
+    world.play()
+    assert of_everyone(world) == Counter(sent=1)
+    assert world.clock.at == jst(ELEVEN) + timedelta(seconds=seconds)
 
 
 def test_whoever_ordered_between_two_mails_leaves_with_a_record() -> None:
