@@ -48,7 +48,7 @@ class House:
     lake: s3.Bucket
     """Parquet, for ever: ids only, no personal data."""
     work: s3.Bucket
-    """Cohorts, imports, oversized bodies, query results: everything in it expires."""
+    """Cohorts, imports, oversized bodies, query results: everything in it expires (stateful.WORK_DAYS)."""
     keys: secretsmanager.Secret
     """`shared.core.keys.KeyRing`."""
     functions: FunctionFactory

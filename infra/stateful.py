@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
+from infra.analytics import MODELS, QUERY_RESULTS
 from infra.house import Tables
+from shared.admin import erase
+from shared.delivery import tray
+from shared.ingest import history, oversize
+from shared.scenarios import cohorts
+
+WORK_DAYS = {
+    cohorts.FOLDER: 370,
+    **dict.fromkeys((f"{tray.PREFIX}/", history.PREFIX, oversize.PREFIX, erase.FOLDER, MODELS, QUERY_RESULTS), 30),
+}
+"""How long the work bucket keeps what: a list of people as long as an execution may live (a scenario may wait for 360
+days, and reads its list again then), everything else for a month.
+"""
 
 
 class StatefulStack(Stack):
@@ -29,11 +44,11 @@ class StatefulStack(Stack):
         _index(self.tables.scenarios, "due", "due_key", "due_at")
         _index(self.tables.scenarios, "by_customer", "customer_key", "pk", keys_only=True)
         _index(self.tables.deliveries, "unresolved", "unresolved_key", "unresolved_since")
-        access_logs = self._bucket("AccessLogs", expire_days=90)
+        access_logs = self._bucket("AccessLogs", expire={"": 90})
         self.lake = self._bucket("Lake", logs=access_logs)
-        self.work = self._bucket("Work", logs=access_logs, expire_days=30)
+        self.work = self._bucket("Work", logs=access_logs, expire=WORK_DAYS)
         # A bucket of its own: whoever drops files here is granted nothing else, and only its objects make events.
-        self.inbox = self._bucket("Inbox", logs=access_logs, expire_days=30)
+        self.inbox = self._bucket("Inbox", logs=access_logs, expire={"": 30})
         _tell_eventbridge(self.inbox)
         self.keys = secretsmanager.Secret(
             self,
@@ -84,7 +99,10 @@ class StatefulStack(Stack):
             removal_policy=RemovalPolicy.RETAIN,
         )
 
-    def _bucket(self, bucket_id: str, *, logs: s3.Bucket | None = None, expire_days: int | None = None) -> s3.Bucket:
+    def _bucket(
+        self, bucket_id: str, *, logs: s3.Bucket | None = None, expire: Mapping[str, int] | None = None
+    ) -> s3.Bucket:
+        """`expire`: prefix → days."""
         return s3.Bucket(
             self,
             bucket_id,
@@ -97,10 +115,11 @@ class StatefulStack(Stack):
             server_access_logs_bucket=logs,
             server_access_logs_prefix=f"{bucket_id.lower()}/" if logs else None,
             lifecycle_rules=[
-                s3.LifecycleRule(
-                    expiration=Duration.days(expire_days) if expire_days else None,
-                    abort_incomplete_multipart_upload_after=Duration.days(2),
-                )
+                s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(2)),
+                *(
+                    s3.LifecycleRule(prefix=prefix or None, expiration=Duration.days(days))
+                    for prefix, days in (expire or {}).items()
+                ),
             ],
             removal_policy=RemovalPolicy.RETAIN,
         )

@@ -1,6 +1,6 @@
 """Where letters and call tasks wait to be fetched (出力トレイ): one encrypted object per send, which expires.
 
-`outbox/{tenant}/{kind}/{customer_id}/{send_id}.json` in the work bucket, which keeps everything for 30 days. The same
+`outbox/{tenant}/{kind}/{customer_id}/{send_id}.json` in the work bucket, which keeps it for 30 days. The same
 send has one object, which the first to write it makes, so a repeat is no second letter. What was fetched is listed in
 `outbox/{tenant}/{kind}-exports/{batch}.json`; the objects themselves stay until they expire, so that a batch can be
 made again. Erasing a person deletes what is below their id.
@@ -23,7 +23,7 @@ PREFIX = "outbox"
 KINDS = ("postal", "postal-undeliverable", "call", "notify", "export")
 """What waits in it."""
 KEPT = timedelta(days=30)
-"""How long the work bucket keeps an object."""
+"""How long the work bucket keeps it."""
 REPEATS = timedelta(days=20)
 """While the first object is surely still there, a repeat is no second one."""
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +14,8 @@ from infra.functions import UNTRACED
 from shared.core.settings import variable
 from shared.customers import identity
 from shared.ingest.sources import ses
+from shared.scenarios.cohorts import FOLDER
+from shared.scenarios.sense import MAX_WAIT
 from tests.infra.conftest import function_files, our_functions, settings_fields
 from tests.stack import Templates
 
@@ -35,6 +40,19 @@ STAR_RESOURCES = {
     "ses:GetAccount": _ACCOUNT,
 }
 """Every action that may name resource `*`, with the reason."""
+
+
+def test_a_cohort_is_kept_as_long_as_a_scenario_may_wait_and_everything_in_the_work_bucket_expires(
+    templates: Templates,
+) -> None:
+    """Lists of people were gone after 30 days: whoever waited longer was never written to."""
+    (work,) = (p for name, p in templates.properties("AWS::S3::Bucket") if name.startswith("Work"))
+    rules = work["LifecycleConfiguration"]["Rules"]
+    days = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule}
+    assert timedelta(days=days.pop(FOLDER)) > MAX_WAIT + timedelta(days=7)
+    assert set(days.values()) == {30}
+    granted = set(re.findall(r"<Work\w+>/([^*]+)\*", (Path(__file__).parent / "iam.txt").read_text()))
+    assert granted == {*days, FOLDER}
 
 
 def test_every_function_file_is_deployed_and_nothing_else(templates: Templates) -> None:
