@@ -334,7 +334,7 @@ def follow_night(deployment: Deployment, shop: Shop, as_of: date | None) -> int:
     machines = deployment.client("stepfunctions")
     described = {"tenant": shop.tenant} | ({"as_of": as_of.isoformat()} if as_of else {})
     started = machines.start_execution(
-        stateMachineArn=_machine(machines),
+        stateMachineArn=deployment.machine(NIGHTLY_MACHINE),
         name=f"{shop.tenant}-{SystemClock().now():%Y%m%dT%H%M%S%f}",
         input=json.dumps(described),
     )
@@ -346,14 +346,6 @@ def follow_night(deployment: Deployment, shop: Shop, as_of: date | None) -> int:
     if found["status"] != "SUCCEEDED":
         raise UnavailableError(f"the nightly run {found['status'].lower()}: {found.get('cause') or found.get('error')}")
     return len(json.loads(found["output"])["runs"])
-
-
-def _machine(machines: Any) -> str:
-    for page in machines.get_paginator("list_state_machines").paginate():
-        for machine in page["stateMachines"]:
-            if machine["name"] == NIGHTLY_MACHINE:
-                return str(machine["stateMachineArn"])
-    raise NotFoundError(f"state machine {NIGHTLY_MACHINE} is not deployed")
 
 
 def print_run(deployment: Deployment, shop: Shop, as_of: date | None) -> None:

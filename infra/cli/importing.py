@@ -141,12 +141,7 @@ class Machine:
 
     def __init__(self, deployment: Deployment) -> None:
         self._client = deployment.client("stepfunctions")
-        pages = self._client.get_paginator("list_state_machines").paginate()
-        machines = (machine for page in pages for machine in page["stateMachines"])
-        found = next((m["stateMachineArn"] for m in machines if m["name"] == IMPORT_MACHINE), None)
-        if found is None:
-            raise UnavailableError("the import machine is not deployed: deploy the stacks first")
-        self.arn: str = found
+        self.arn = deployment.machine(IMPORT_MACHINE)
 
     def follow(self, arn: str, advance: Advance) -> str:
         """Wait for an execution; returns its output. Raises UnavailableError when it failed."""

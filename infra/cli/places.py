@@ -206,14 +206,11 @@ class Places:
     def move(self, scenario: Scenario) -> Moved:
         deployment, tenant = self.desk.deployment, self.desk.shop.tenant
         states = deployment.client("stepfunctions")
-        name = scenario_machine(scenario.id)
-        pages = states.get_paginator("list_state_machines").paginate()
-        arns = [each["stateMachineArn"] for page in pages for each in page["stateMachines"] if each["name"] == name]
-        running = states.describe_state_machine(stateMachineArn=arns[0])["definition"] if arns else ""
-        if f"version {scenario.version})" not in running:
+        arn = deployment.machine(scenario_machine(scenario.id))
+        if f"version {scenario.version})" not in states.describe_state_machine(stateMachineArn=arn)["definition"]:
             raise RejectedError(f"version {scenario.version} of {scenario.id} is not deployed yet: deploy it first")
         files = S3CohortFiles(deployment.outputs["WorkBucket"], deployment.client("s3"))
-        machines = StepFunctions(arns[0].removesuffix(scenario.id.replace("_", "-")), states)
+        machines = StepFunctions(arn.removesuffix(scenario.id.replace("_", "-")), states)
         ports = SweepDeps(self.store, files, machines, lambda: [tenant])
         return move_people(scenario, lambda: self.people(scenario.scenario_id), ports, SystemClock().now())
 

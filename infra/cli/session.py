@@ -44,6 +44,14 @@ class Deployment:
         secret = self.client("secretsmanager").get_secret_value(SecretId=self.outputs["KeysSecret"])
         return parse_key_ring(secret["SecretString"])
 
+    def machine(self, name: str) -> str:
+        """The ARN of a state machine. Raises MisconfiguredError for one that is not deployed."""
+        pages = self.client("stepfunctions").get_paginator("list_state_machines").paginate()
+        for machine in (each for page in pages for each in page["stateMachines"]):
+            if machine["name"] == name:
+                return str(machine["stateMachineArn"])
+        raise MisconfiguredError(self._deploy_first(f"state machine {name} does not exist"))
+
     def _outputs_of(self, stack: str) -> dict[str, str]:
         try:
             found = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from infra.cli.session import Deployment
 from infra.local.process import Emulator, internal
 from shared.core.errors import UnavailableError
 
@@ -63,20 +62,3 @@ def settle(emulator: Emulator, *, seconds: float = 120, executions: bool = True)
         wait_until(resting, "the deployment coming to rest", seconds)
     except UnavailableError as error:
         raise UnavailableError(f"{error}; still under way: {activity(emulator).waiting or 'nothing'}") from None
-
-
-def running_executions(deployment: Deployment, machine_name: str) -> int:
-    """How many executions of a state machine run."""
-    states = deployment.client("stepfunctions")
-    arn = machine_arn(deployment, machine_name)
-    return len(states.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"])
-
-
-def machine_arn(deployment: Deployment, machine_name: str) -> str:
-    """The ARN of a state machine by name."""
-    states = deployment.client("stepfunctions")
-    for page in states.get_paginator("list_state_machines").paginate():
-        for machine in page["stateMachines"]:
-            if machine["name"] == machine_name:
-                return str(machine["stateMachineArn"])
-    raise UnavailableError(f"no state machine {machine_name!r} is deployed")

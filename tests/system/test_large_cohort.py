@@ -11,7 +11,7 @@ import pytest
 
 from infra.demo import acts, shopify, verify
 from infra.demo.post import post_all
-from infra.demo.settle import machine_arn, settle, wait_until
+from infra.demo.settle import settle, wait_until
 from infra.demo.shopify import Buyer
 from infra.demo.stage import Stage
 from infra.demo.story import PRODUCTS, SHOP, Call
@@ -63,7 +63,7 @@ def test_a_cohort_of_several_batches_is_decided_to_the_last_person(cloud: LocalC
     assert sends.total() % PEOPLE == 0
     assert sends.total() >= PEOPLE
     states = shop.deployment.client("stepfunctions")
-    machine = machine_arn(shop.deployment, scenario_machine(acts.SCENARIO))
+    machine = shop.deployment.machine(scenario_machine(acts.SCENARIO))
     mine = [
         each
         for each in states.list_executions(stateMachineArn=machine)["executions"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from infra.cli.analysis import follow_night
-from infra.demo.settle import machine_arn, settle, wait_until
+from infra.demo.settle import settle, wait_until
 from infra.demo.stage import Stage
 from infra.names import DASHBOARD, NIGHTLY_MACHINE
 from shared.admin.views import VIEWS
@@ -52,7 +52,7 @@ def started(played: Played, outage: Outage) -> dict[str, str]:
     last = outage.missed[0] - timedelta(days=1)
     _reports(outage.stage).put(outage.stage.shop.tenant, RUN, last, {"state": "complete"})
     states = played.stage.deployment.client("stepfunctions")
-    machine = machine_arn(played.stage.deployment, NIGHTLY_MACHINE)
+    machine = played.stage.deployment.machine(NIGHTLY_MACHINE)
     found: dict[str, str] = {}
 
     def everybody() -> bool:
@@ -151,7 +151,7 @@ def test_missed_nights_are_run_in_order_each_as_of_its_own_day(outage: Outage, s
 
 def test_a_night_that_was_made_up_for_is_not_run_again(played: Played, outage: Outage, started: dict[str, str]) -> None:
     deployment, shop = outage.stage.deployment, outage.stage.shop
-    states, machine = deployment.client("stepfunctions"), machine_arn(deployment, NIGHTLY_MACHINE)
+    states, machine = deployment.client("stepfunctions"), deployment.machine(NIGHTLY_MACHINE)
     begun = states.list_executions(stateMachineArn=machine)["executions"]
     assert _ended(outage.stage, started["outage"])["status"] == "SUCCEEDED"
     fire_schedule(played.cloud, "NightlySchedule")

@@ -21,7 +21,7 @@ from infra.cli.session import Deployment
 from infra.cli.shop import save_shop
 from infra.cli.sms import connect_receipts, connect_replies
 from infra.demo import shopify, verify
-from infra.demo.settle import machine_arn, settle, wait_until
+from infra.demo.settle import settle, wait_until
 from infra.demo.shopify import Buyer
 from infra.demo.stage import Stage
 from infra.demo.story import PRODUCTS, SHOP
@@ -342,7 +342,7 @@ def to_staff(doors: Doors) -> list[dict[str, Any]]:
 @contextmanager
 def published(place: Deployment, scenario_id: str) -> Iterator[None]:
     """While inside, a staged preset sends: its machine is what deploying it as `status: live` would make of it."""
-    states, arn = place.client("stepfunctions"), machine_arn(place, scenario_machine(scenario_id))
+    states, arn = place.client("stepfunctions"), place.machine(scenario_machine(scenario_id))
     staged = states.describe_state_machine(stateMachineArn=arn)["definition"]
     live, steps = re.subn(r'"staged": ?true', '"staged":false', staged)
     assert steps, f"{scenario_id} is live already"
