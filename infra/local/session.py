@@ -42,12 +42,6 @@ class LocalSession(boto3.Session):
         return {"endpoint_url": self.emulator.endpoint, **kwargs, "config": local.merge(given) if given else local}
 
 
-def http_api_url(emulator: Emulator, api_id: str, stage: str = "$default") -> str:
-    """The URL of a deployed HTTP API that plain ``curl`` and a browser can use; ends without a slash."""
-    base = f"{emulator.endpoint}/_aws/execute-api/{api_id}"
-    return base if stage == "$default" else f"{base}/{stage}"
-
-
 def local_url(emulator: Emulator, url: str) -> str:
     """The local form of an ``https://<id>.execute-api.<region>.amazonaws.com[/<stage>]`` output; others unchanged."""
     host, _, rest = url.removeprefix("https://").partition("/")

@@ -43,19 +43,6 @@ def members_select(name: str, row: Mapping[str, str]) -> tuple[str, tuple[str, .
     return f"SELECT DISTINCT {PERSON}\nFROM {members}", reads
 
 
-def every_list_query(name: str, catalog: Sequence[Analysis], values: Mapping[str, Value]) -> str:
-    """How long each list of an analysis is: (counted, keys …, people). Raises RejectedError where rows are people."""
-    lists = meaning(name).customers
-    if lists is None:
-        raise RejectedError(f"the rows of {name} are people: each row is its own list")
-    keys = ", ".join(("counted", *lists.keys))
-    query = (
-        f"SELECT {keys}, COUNT(DISTINCT {PERSON}) AS people\n"
-        f"FROM (\n{bind(members_text(name), values)}\n) AS members\nGROUP BY {keys}"
-    )
-    return over_base_tables(query, lists.reads, catalog, values)
-
-
 def members_text(name: str) -> str:
     """The unbound `customers.sql` of an analysis."""
     return sql.read(FOLDER / name / "customers.sql")

@@ -6,7 +6,6 @@ holds it between two marks; `python -m shared.ingest.connectors` writes it anew.
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 
 from shared.ingest.adapter import About
@@ -70,11 +69,6 @@ def rewritten(page: str) -> str:
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{matrix()}\n\n{END}{after}"
-
-
-def is_complete() -> bool:
-    """Does every column of the matrix come from what a source says of itself?"""
-    return set(COLUMNS) == {field.name for field in fields(About)} - {"title", "webhook"}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.analytics import catalog
 from shared.analytics.definitions import Definitions
-from shared.analytics.models.cancellation import precision_at
+from shared.analytics.models.cancellation import Precision
 from shared.core.ids import TenantId
 from tests.sql.lake_in_duckdb import TENANT, DuckLake
 
@@ -56,7 +56,8 @@ def test_the_calls_find_more_cancellations_than_calling_at_random() -> None:
     rows = sorted(lake.rows(catalog.bound_query("cancellation_risk_v1", values)), key=lambda row: row["place"])
     assert sum(row["to_call"] for row in rows) == CAPACITY
     later = {row["subscription_id"] for row in rows_as_of(THEN + 2 * MONTH) if row["outcome"] == "cancelled"}
-    found = precision_at([row["subscription_id"] for row in rows], later, CAPACITY)
+    lost = [row["subscription_id"] in later for row in rows]
+    found = Precision.of(len(rows), sum(lost), CAPACITY, sum(lost[:CAPACITY]))
     assert found.lift is not None
     assert found.lift > 1.5
     assert any("risky_delivery" in row["reasons"] for row in rows[:CAPACITY])

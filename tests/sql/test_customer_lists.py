@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from shared.analytics import catalog, sqllint
-from shared.analytics.customers_of import PERSON, customers_query, every_list_query, members_text
+from shared.analytics.customers_of import PERSON, customers_query, members_text
 from shared.analytics.definitions import Definitions
-from shared.analytics.meaning import every_analysis, meaning, result_table
+from shared.analytics.meaning import CustomerLists, every_analysis, meaning, result_table
 from shared.analytics.sql import bind
 from shared.core.errors import RejectedError
 from shared.core.ids import TenantId
@@ -57,11 +57,20 @@ def every_table(name: str) -> str:
     return bind(members_text(name), VALUES)
 
 
+def every_list(name: str, lists: CustomerLists) -> str:
+    """The query for how long each list of an analysis is."""
+    keys = ", ".join(("counted", *lists.keys))
+    query = (
+        f"SELECT {keys}, COUNT(DISTINCT {PERSON}) AS people\nFROM (\n{every_table(name)}\n) AS members\nGROUP BY {keys}"
+    )
+    return catalog.over_base_tables(query, lists.reads, every_analysis(), VALUES)
+
+
 @pytest.mark.parametrize("name", WITH_LISTS)
 def test_a_list_is_as_long_as_the_number_it_explains(name: str, lake: DuckLake) -> None:
     lists = meaning(name).customers
     assert lists is not None
-    found = lake.rows(every_list_query(name, every_analysis(), VALUES))
+    found = lake.rows(every_list(name, lists))
     lengths = {(row["counted"], *_keys(row, lists.keys)): row["people"] for row in found}
     rows = lake.rows(catalog.standalone_query(name, every_analysis(), VALUES))
     assert rows

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -45,15 +44,6 @@ class Precision:
             base,
             share / base if cancelled else None,
         )
-
-
-def precision_at(ranked: Sequence[str], cancelled: AbstractSet[str], capacity: int) -> Precision:
-    """`ranked`: contracts by their place, as the analysis gave them on an earlier day; `cancelled`: those that have
-    since. Raises RejectedError when nothing was ranked or nobody can be called.
-    """
-    called = ranked[: max(capacity, 0)]
-    found, lost = (sum(contract in cancelled for contract in some) for some in (called, ranked))
-    return Precision.of(len(ranked), lost, len(called), found)
 
 
 def audited(days: int, contracts: int, cancelled: int, called: int, found: int, found_newest: int) -> dict[str, Any]:

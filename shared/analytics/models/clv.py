@@ -38,13 +38,6 @@ class DrawableModel(PurchaseModel, Protocol):
         """Of those alive, per group and draw."""
 
 
-class ChurnModel(DrawableModel, Protocol):
-    """A model whose P(alive) may be called 離脱: MBG/NBD and Pareto/NBD. BG/NBD has none, so that it cannot be."""
-
-    def p_alive(self, groups: Groups) -> FloatArray:
-        """P(still a customer), per group."""
-
-
 def discounted_orders(
     model: PurchaseModel, groups: Groups, unit_days: float, annual_discount: float, months: int = MONTHS
 ) -> FloatArray:

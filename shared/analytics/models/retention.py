@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from shared.analytics.models.groups import FloatArray, Numbers, tally
+from shared.analytics.models.groups import FloatArray, Numbers
 from shared.core.errors import RejectedError
 
 
@@ -31,18 +30,6 @@ class Cohorts:
         active = np.zeros(len(alive) - 1)
         active[-1] = alive[-1]
         return cls(-np.diff(alive), active)
-
-    @classmethod
-    def of_tenures(cls, periods: Sequence[int], left: Sequence[bool], count: Sequence[int] | None = None) -> Cohorts:
-        """From subscribers: periods paid so far (from 1), and whether they left then. Raises RejectedError."""
-        stayed = np.asarray(periods, np.int64)
-        if len(stayed) == 0 or stayed.min() < 1:
-            raise RejectedError("a subscriber's tenure is at least 1 period")
-        number = np.ones(len(stayed)) if count is None else np.asarray(count, np.float64)
-        gone = np.asarray(left, np.bool_)
-        size = int(stayed.max())
-        lost = tally(stayed - 1, number * gone, size)
-        return cls(lost, tally(stayed - 1, number * ~gone, size))
 
     @property
     def periods(self) -> FloatArray:

@@ -36,7 +36,6 @@ from shared.ingest.signing import hmac_hex, is_any, live_secrets
 NAME = "ecforce"
 HEADER = "x-matakite-signature"
 TEMPLATE = Path(__file__).with_name("ecforce_template_v1.liquid")
-TEMPLATE_VERSION = "1"
 CURRENCY = "JPY"
 PAID = frozenset({"captured"})
 """`payment.state` of an order whose money came in."""

@@ -175,7 +175,6 @@ def waiting_at_queues(prices: Prices) -> float:
 
 BARS = {10_000: 3.0, 100_000: 1.6, 1_000_000: 1.4}
 """Addresses → the bill may be so many times the SES floor."""
-WRITE_UNITS_PER_MAIL = 6.0
 
 
 def bill(

@@ -19,7 +19,6 @@ from shared.measurement.cost import prices as table
 from shared.measurement.cost.bill import (
     BARS,
     SCENARIOS,
-    WRITE_UNITS_PER_MAIL,
     Assumptions,
     Rates,
     bill,
@@ -121,7 +120,7 @@ def test_the_staff_is_mailed_no_more_than_its_day_allows_and_the_rest_waits_in_t
 def test_a_mail_that_was_counted_takes_six_write_units_at_most() -> None:
     """In a day of 120 shoppers, of whom few share a lease of the sending rate; of cohorts the bench asserts it."""
     found = bill(100_000, read_rates(COUNTED), PRICES)
-    assert 5 < found.write_units_per_mail <= WRITE_UNITS_PER_MAIL
+    assert 5 < found.write_units_per_mail <= 6
     assert found.write_units_per_webhook <= 3
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from shared.analytics.models.cancellation import audited, call_order, precision_at
+from shared.analytics.models.cancellation import Precision, audited, call_order
 from shared.core.errors import RejectedError
 
 
 def test_precision_recall_and_lift_at_capacity() -> None:
-    found = precision_at(["a", "b", "c", "d", "e", "f", "g", "h"], {"a", "c", "g", "elsewhere"}, 4)
+    found = Precision.of(contracts=8, cancelled=3, called=4, found=2)
     assert (found.called, found.cancelled) == (4, 3)
     assert (found.precision, found.base_rate) == (0.5, 0.375)
     assert found.recall == pytest.approx(2 / 3)
@@ -17,14 +17,14 @@ def test_precision_recall_and_lift_at_capacity() -> None:
 
 
 def test_nobody_cancelled() -> None:
-    found = precision_at(["a", "b"], set(), 5)
+    found = Precision.of(contracts=2, cancelled=0, called=2, found=0)
     assert (found.precision, found.recall, found.lift) == (0.0, None, None)
 
 
-@pytest.mark.parametrize(("ranked", "capacity"), [([], 3), (["a"], 0)])
-def test_nothing_to_call_is_refused(ranked: list[str], capacity: int) -> None:
+@pytest.mark.parametrize(("contracts", "called"), [(0, 0), (1, 0)])
+def test_nothing_to_call_is_refused(contracts: int, called: int) -> None:
     with pytest.raises(RejectedError):
-        precision_at(ranked, set(), capacity)
+        Precision.of(contracts, 0, called, 0)
 
 
 @pytest.mark.parametrize(

@@ -78,13 +78,6 @@ def test_bdw_with_c_1_is_sbg() -> None:
     assert bdw.derl(3, 0.1) == pytest.approx(sbg.derl(3, 0.1), rel=1e-9)
 
 
-def test_subscribers_one_by_one_are_the_same_as_their_curve() -> None:
-    curve = Cohorts.of_survivors([10, 6, 5])
-    people = Cohorts.of_tenures([1] * 4 + [2] + [2] * 5, [True] * 5 + [False] * 5)
-    assert people.lost.tolist() == curve.lost.tolist()
-    assert people.active.tolist() == curve.active.tolist()
-
-
 @pytest.mark.parametrize("survivors", [[10], [], [0, 0], [10, 11], [10, -1], [10, float("nan")]])
 def test_what_is_no_survivor_curve_is_refused(survivors: list[float]) -> None:
     with pytest.raises(RejectedError):
