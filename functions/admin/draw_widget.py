@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any, Protocol
 
 from shared.admin.draw import Answer, draw
@@ -29,11 +29,6 @@ class _Context(Protocol):
     invoked_function_arn: str
 
 
-@cache
-def _settings() -> Settings:
-    return load(Settings)
-
-
 def _sources(settings: Settings, tenant: TenantId) -> Sources:
     return Sources(
         shop=known_shop(settings.prefix, tenant),
@@ -46,4 +41,4 @@ def _sources(settings: Settings, tenant: TenantId) -> Sources:
 
 def handler(event: dict[str, Any], context: _Context) -> Answer:
     """Answer CloudWatch: HTML, or Markdown for `describe`."""
-    return draw(event, context.invoked_function_arn.split(":")[4], partial(_sources, _settings()))
+    return draw(event, context.invoked_function_arn.split(":")[4], partial(_sources, load(Settings)))

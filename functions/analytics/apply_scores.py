@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from typing import Any
 
 from shared.analytics.lake import S3Objects
@@ -23,14 +22,9 @@ class Settings:
     customers_table: str
 
 
-@cache
-def _settings() -> Settings:
-    return load(Settings)
-
-
 def handler(event: dict[str, Any], _context: object) -> dict[str, int]:
     """Item of the nightly machine: {"tenant", "as_of", "slice", "comparable"} → {"changed", "written"}."""
-    settings = _settings()
+    settings = load(Settings)
     return apply(
         S3Objects(settings.lake_bucket, client("s3")),
         TenantId(event["tenant"]),

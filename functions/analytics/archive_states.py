@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 from shared.analytics.archive import archive_states
@@ -24,14 +24,9 @@ class Settings:
     prefix: str
 
 
-@cache
-def _settings() -> Settings:
-    return load(Settings)
-
-
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """One batch of the stream; what cannot be read is retried, then set aside."""
-    settings = _settings()
+    settings = load(Settings)
     archived = archive_states(
         event["Records"],
         S3Objects(settings.lake_bucket, client("s3")),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from shared.analytics.compact import compact
@@ -20,12 +19,7 @@ class Settings:
     lake_bucket: str
 
 
-@cache
-def _settings() -> Settings:
-    return load(Settings)
-
-
 def handler(event: dict[str, Any], _context: object) -> list[dict[str, Any]]:
     """Item of the nightly machine: {"partitions": [{"table", "tenant", "value"}, …]}."""
-    lake = S3Objects(_settings().lake_bucket, client("s3"))
+    lake = S3Objects(load(Settings).lake_bucket, client("s3"))
     return [compact(Compaction(**partition), lake) for partition in event["partitions"]]

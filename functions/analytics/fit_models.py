@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from shared.analytics.lake import S3Objects
@@ -23,14 +22,9 @@ class Settings:
     reports_table: str
 
 
-@cache
-def _settings() -> Settings:
-    return load(Settings)
-
-
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Step of the nightly machine: {"tenant", "as_of", "name", "inputs"} → {"key", "rows", "model", …}."""
-    settings = _settings()
+    settings = load(Settings)
     work = S3Objects(settings.work_bucket, client("s3"))
     result = fit(event, work, ReportStore(settings.reports_table), SystemClock().now())
     logger("analytics").info("models fitted", extra=result)

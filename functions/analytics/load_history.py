@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from shared.analytics.history import HistoryDeps, load_chunk
@@ -28,14 +27,9 @@ class Settings:
     prefix: str
 
 
-@cache
-def _settings() -> Settings:
-    return load(Settings)
-
-
 def handler(event: dict[str, Any], _context: object) -> dict[str, int]:
     """Item of the import machine: {"tenant", "import_id", "bucket", "key"} → {"orders", "changed"}."""
-    settings = _settings()
+    settings = load(Settings)
     deps = HistoryDeps(
         lake=S3Objects(settings.lake_bucket, client("s3")),
         work=S3Objects(settings.work_bucket, client("s3")),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from shared.analytics.lake import S3Objects
@@ -25,14 +24,9 @@ class Settings:
     prefix: str
 
 
-@cache
-def _settings() -> Settings:
-    return load(Settings)
-
-
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """First state of the nightly machine: {"tenant"} or {"tenant", "as_of"}."""
-    settings = _settings()
+    settings = load(Settings)
     return plan_nights(
         load_shop(settings.prefix, TenantId(event["tenant"])),
         event.get("as_of"),

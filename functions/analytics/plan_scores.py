@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from shared.analytics.lake import S3Objects
@@ -20,11 +19,6 @@ class Settings:
     lake_bucket: str
 
 
-@cache
-def _settings() -> Settings:
-    return load(Settings)
-
-
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """The night of the machine → {"slices", "comparable"}."""
-    return write_back(S3Objects(_settings().lake_bucket, client("s3")), parse_night(event))
+    return write_back(S3Objects(load(Settings).lake_bucket, client("s3")), parse_night(event))

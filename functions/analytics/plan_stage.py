@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from shared.analytics.lake import S3Objects
@@ -26,14 +25,9 @@ class Settings:
     prefix: str
 
 
-@cache
-def _settings() -> Settings:
-    return load(Settings)
-
-
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Before every stage: {"night", "results", "catalog"} → the night with its next queries."""
-    settings = _settings()
+    settings = load(Settings)
     return plan_stage(
         event,
         load_shop(settings.prefix, TenantId(event["night"]["tenant"])),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from shared.analytics.lake import S3Objects
@@ -23,14 +22,9 @@ class Settings:
     reports_table: str
 
 
-@cache
-def _settings() -> Settings:
-    return load(Settings)
-
-
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Last state of a night: {"night", "applied", "catalog"} → {"as_of", "state", "failed"}."""
-    settings = _settings()
+    settings = load(Settings)
     lake = S3Objects(settings.lake_bucket, client("s3"))
     result = publish(event, lake, ReportStore(settings.reports_table), SystemClock().now())
     logger("analytics").info("nightly run ended", extra=result)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from shared.analytics.nights import list_shops, start_nights
@@ -20,13 +19,8 @@ class Settings:
     prefix: str
 
 
-@cache
-def _settings() -> Settings:
-    return load(Settings)
-
-
 def handler(_event: dict[str, Any], _context: object) -> dict[str, int]:
     """The schedule's target; starting twice on one day is starting once."""
-    settings = _settings()
+    settings = load(Settings)
     shops = list_shops(client("ssm"), settings.prefix)
     return {"started": start_nights(client("stepfunctions"), settings.nightly_machine, shops, SystemClock().now())}

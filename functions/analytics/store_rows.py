@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from shared.analytics.lake import S3Objects
@@ -20,13 +19,8 @@ class Settings:
     lake_bucket: str
 
 
-@cache
-def _settings() -> Settings:
-    return load(Settings)
-
-
 def handler(event: dict[str, Any], _context: object) -> dict[str, int]:
     """Step of the nightly machine: {"tenant", "as_of", "name", "key", "columns"} → {"rows"}."""
-    settings = _settings()
+    settings = load(Settings)
     s3 = client("s3")
     return store(event, S3Objects(settings.work_bucket, s3), S3Objects(settings.lake_bucket, s3))

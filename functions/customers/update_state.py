@@ -30,16 +30,11 @@ class Settings:
     prefix: str
 
 
-@cache
-def _settings() -> Settings:
-    return load(Settings)
-
-
 _remembered = cache(Remembered)
 
 
 def _dependencies() -> FoldDeps:
-    settings = _settings()
+    settings = load(Settings)
     return FoldDeps(
         store=CustomerStore(settings.customers_table),
         oversize=S3Oversize(client("s3"), settings.work_bucket),
