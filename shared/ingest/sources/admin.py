@@ -7,7 +7,7 @@ every event, so a replay keeps what was decided.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from shared.core.clock import from_iso, to_iso
@@ -84,53 +84,37 @@ def link_envelope(
     tenant: TenantId, one: CustomerId, other: CustomerId, *, joined: bool, actor: str, at: datetime
 ) -> Envelope:
     """What is kept when somebody decides that two are one person, or are not."""
-    at = from_iso(to_iso(at))
     first, second = sorted((one, other))
-    body = {"one": first, "other": second, "joined": joined, "actor": actor}
-    return Envelope(
-        tenant=tenant,
-        subject=f"{NAME}/people/link/{digest(first, second)}",
-        event_id=EventId(digest(NAME, LINK, tenant, first, second, str(joined), actor, to_iso(at))),
-        source=NAME,
-        connection=ConnectionId(NAME),
-        store="people",
-        topic=LINK,
-        occurred_at=at,
-        received_at=at,
-        raw=json.dumps(body, separators=(",", ":")).encode(),
-    )
+    event_id = digest(NAME, LINK, tenant, first, second, str(joined), actor, to_iso(at))
+    said = {"one": first, "other": second, "joined": joined, "actor": actor}
+    return _kept(tenant, LINK, f"link/{digest(first, second)}", event_id, said, at)
 
 
 def erase_envelope(tenant: TenantId, customer: CustomerId, actor: str, at: datetime) -> Envelope:
     """What is kept when somebody is erased by a command (消去の依頼): who asked, never whom by name."""
-    at = from_iso(to_iso(at))
-    body = {"customer_id": customer, "actor": actor}
-    return Envelope(
-        tenant=tenant,
-        subject=f"{NAME}/people/erase/{customer}",
-        event_id=EventId(digest(NAME, ERASE, tenant, customer, to_iso(at))),
-        source=NAME,
-        connection=ConnectionId(NAME),
-        store="people",
-        topic=ERASE,
-        occurred_at=at,
-        received_at=at,
-        raw=json.dumps(body, separators=(",", ":")).encode(),
-    )
+    event_id = digest(NAME, ERASE, tenant, customer, to_iso(at))
+    return _kept(tenant, ERASE, f"erase/{customer}", event_id, {"customer_id": customer, "actor": actor}, at)
 
 
 def tag_envelope(tenant: TenantId, one: CustomerId, tag: str, occasion: str, at: datetime) -> Envelope:
     """What is kept when a scenario marks a person (タグ付け): once for each occasion."""
+    event_id = digest(NAME, TAG, tenant, one, tag, occasion)
+    return _kept(tenant, TAG, f"tag/{digest(one, tag)}", event_id, {"one": one, "tag": tag}, at)
+
+
+def _kept(
+    tenant: TenantId, topic: str, about: str, event_id: str, said: Mapping[str, object], at: datetime
+) -> Envelope:
     at = from_iso(to_iso(at))
     return Envelope(
         tenant=tenant,
-        subject=f"{NAME}/people/tag/{digest(one, tag)}",
-        event_id=EventId(digest(NAME, TAG, tenant, one, tag, occasion)),
+        subject=f"{NAME}/people/{about}",
+        event_id=EventId(event_id),
         source=NAME,
         connection=ConnectionId(NAME),
         store="people",
-        topic=TAG,
+        topic=topic,
         occurred_at=at,
         received_at=at,
-        raw=json.dumps({"one": one, "tag": tag}, separators=(",", ":")).encode(),
+        raw=json.dumps(said, separators=(",", ":")).encode(),
     )
