@@ -21,7 +21,7 @@ from rich.table import Table
 from infra.cli import athena
 from infra.cli.as_of import read_as_of
 from infra.cli.session import Deployment, connect
-from infra.cli.which_shop import which_shop
+from infra.cli.which_shop import OfShop, which_shop
 from infra.names import NIGHTLY_MACHINE
 from shared.analytics import catalog
 from shared.analytics.costs import read_costs, write_costs
@@ -66,7 +66,6 @@ class Format(StrEnum):
     JSON = "json"
 
 
-ShopOption = Annotated[str | None, typer.Option("--shop", help="Shop id; not needed where there is only one.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", metavar="DATE", help="Day, 2026-11-21; without, yesterday.")]
 
 
@@ -88,7 +87,7 @@ def run_analysis(
     known: Annotated[
         Known, typer.Option("--known", help="As known then (当時の認識) or as known now (現在の認識).")
     ] = Known.NOW,
-    shop: ShopOption = None,
+    shop: OfShop = None,
     output: Annotated[Format, typer.Option("--format", help="table, csv or json.")] = Format.TABLE,
     limit: Annotated[int, typer.Option(min=1, help="Rows shown in a table.")] = 50,
     customers: Annotated[
@@ -192,7 +191,7 @@ def tell_costs(
     file: Annotated[
         Path, typer.Argument(help="CSV: media,month,cost (媒体・対象月・広告費)", exists=True, dir_okay=False)
     ],
-    shop: ShopOption = None,
+    shop: OfShop = None,
 ) -> None:
     """Tell what media cost (広告費), for CPO, CAC and ROAS: media as the orders say it, a line per month."""
     deployment = connect()
@@ -304,7 +303,7 @@ def _nightly() -> None:
 @nightly.command("run")
 def run_nightly(
     as_of: AsOf = None,
-    shop: ShopOption = None,
+    shop: OfShop = None,
 ) -> None:
     """Start the nightly machine for one shop and follow it: the day given, else every night that is due."""
     deployment = connect()
@@ -321,7 +320,7 @@ def run_nightly(
 @nightly.command("show")
 def show_nightly(
     as_of: AsOf = None,
-    shop: ShopOption = None,
+    shop: OfShop = None,
 ) -> None:
     """What the night of a day (else the newest) did: rows, seconds and bytes scanned of each step."""
     deployment = connect()

@@ -9,13 +9,12 @@ import typer
 from rich.console import Console
 
 from infra.cli.tray import check_encoding, listed, new_batch, open_tray, write
+from infra.cli.which_shop import OfShop
 from shared.delivery.channels.call import KIND
 from shared.delivery.printing import CALL_COLUMNS, csv_of
 
 app = typer.Typer(name="call", help="Tasks for the call centre / 架電タスク", no_args_is_help=True)
 _console = Console(soft_wrap=True, highlight=False)
-
-OfShop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); needed when there are several.")]
 
 
 @app.command("list")

@@ -13,7 +13,7 @@ from rich.table import Column, Table
 
 from infra.cli import cart_api
 from infra.cli.session import Deployment, connect
-from infra.cli.which_shop import which_shop
+from infra.cli.which_shop import OfShop, which_shop
 from infra.names import AMAZON_QUEUE
 from shared.core.clock import SystemClock, to_iso
 from shared.core.errors import RejectedError
@@ -54,7 +54,7 @@ def _add() -> None:
 @add.command()
 def shopify(
     store: Annotated[str, typer.Option("--store", help="The shop's domain, a.myshopify.com.")],
-    shop: Annotated[str | None, typer.Option("--shop", help="Shop (tenant); needed when there are several.")] = None,
+    shop: OfShop = None,
     secret: _Secret = None,
 ) -> None:
     """Connect a Shopify store."""
@@ -68,13 +68,10 @@ def shopify(
     _print_words(shopify_cart.COMPLIANCE)
 
 
-_SHOP_OPTION = typer.Option("--shop", help="Shop (tenant); needed when there are several.")
-
-
 @add.command()
 def woocommerce(
     store: Annotated[str, typer.Option("--store", help="The site's domain, shop.example.com.")],
-    shop: Annotated[str | None, _SHOP_OPTION] = None,
+    shop: OfShop = None,
     secret: _Secret = None,
 ) -> None:
     """Connect a WooCommerce site: one webhook for each topic, all with this URL and secret."""
@@ -91,7 +88,7 @@ def woocommerce(
 @add.command()
 def stripe(
     store: Annotated[str, typer.Option("--store", help="The account id, acct_…")],
-    shop: Annotated[str | None, _SHOP_OPTION] = None,
+    shop: OfShop = None,
     secret: _Secret = None,
 ) -> None:
     """Connect a Stripe account; Stripe makes the secret (whsec_…) when the URL is registered there."""
@@ -105,7 +102,7 @@ def stripe(
 @add.command()
 def square(
     store: Annotated[str, typer.Option("--store", help="The merchant id.")],
-    shop: Annotated[str | None, _SHOP_OPTION] = None,
+    shop: OfShop = None,
     secret: _Secret = None,
     url: Annotated[
         str | None, typer.Option("--url", help="The URL registered at Square, where it is not the one printed here.")
@@ -123,7 +120,7 @@ def square(
 def line(
     store: Annotated[str, typer.Option("--store", help="The account's user id (bot), U….")],
     secret: Annotated[str, typer.Option("--secret", envvar="MATAKITE_SECRET", help="The channel secret.")],
-    shop: Annotated[str | None, _SHOP_OPTION] = None,
+    shop: OfShop = None,
 ) -> None:
     """Receive a LINE official account's webhooks: following, blocking, account links."""
     deployment = connect()
@@ -137,7 +134,7 @@ def line(
 @add.command()
 def callcentre(
     store: Annotated[str, typer.Option("--store", help="A name of the call centre, callcentre.example.jp.")],
-    shop: Annotated[str | None, _SHOP_OPTION] = None,
+    shop: OfShop = None,
 ) -> None:
     """Receive what came of calls, signed as Standard Webhooks."""
     deployment = connect()
@@ -152,7 +149,7 @@ def callcentre(
 @add.command()
 def amazon(
     store: Annotated[str, typer.Option("--store", help="The selling partner id, A1B2C3….")],
-    shop: Annotated[str | None, _SHOP_OPTION] = None,
+    shop: OfShop = None,
 ) -> None:
     """Connect an Amazon seller: order states arrive through a queue; nothing has to be signed."""
     deployment = connect()
@@ -168,7 +165,7 @@ def amazon(
 @add.command()
 def ecforce(
     store: Annotated[str, typer.Option("--store", help="The shop's domain, shop.example.co.jp.")],
-    shop: Annotated[str | None, _SHOP_OPTION] = None,
+    shop: OfShop = None,
     event: Annotated[
         list[str] | None, typer.Option("--event", help="Event to print the template for; may be repeated.")
     ] = None,
@@ -208,7 +205,7 @@ for _source, (_title, _reason) in NOT_YET.items():
 @add.command()
 def website(
     store: Annotated[str, typer.Option("--store", help="The site's domain, www.example.jp.")],
-    shop: Annotated[str | None, _SHOP_OPTION] = None,
+    shop: OfShop = None,
     users_of: Annotated[
         str | None,
         typer.Option("--users-of", help="Whose customer numbers the site's user ids are: shopify/a.myshopify.com."),
@@ -269,12 +266,11 @@ _ApiUrl = Annotated[
 ]
 _Every = Annotated[int | None, typer.Option("--every", help="Minutes between two polls.")]
 _Store = Annotated[str, typer.Option("--store", help="The shop's domain or the cart's id of it.")]
-_Shop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); needed when there are several.")]
 
 
 @add.command()
 def colorme(
-    store: _Store, token: _Token = None, api_url: _ApiUrl = None, every: _Every = None, shop: _Shop = None
+    store: _Store, token: _Token = None, api_url: _ApiUrl = None, every: _Every = None, shop: OfShop = None
 ) -> None:
     """Connect カラーミーショップ: its API is read every 15 minutes (scopes read_sales, read_products)."""
     _add_polled("colorme", store, shop, cart_api.Key(token=token, api_url=api_url, every=every))
@@ -282,7 +278,7 @@ def colorme(
 
 @add.command()
 def stores(
-    store: _Store, token: _Token = None, api_url: _ApiUrl = None, every: _Every = None, shop: _Shop = None
+    store: _Store, token: _Token = None, api_url: _ApiUrl = None, every: _Every = None, shop: OfShop = None
 ) -> None:
     """Connect STORES: its API is read every 15 minutes."""
     _add_polled("stores", store, shop, cart_api.Key(token=token, api_url=api_url, every=every))
@@ -297,7 +293,7 @@ def base(
     redirect_url: _RedirectUrl = None,
     api_url: _ApiUrl = None,
     every: _Every = None,
-    shop: _Shop = None,
+    shop: OfShop = None,
 ) -> None:
     """Connect BASE (scope read_orders): read every 15 minutes; the refresh token is replaced at every use."""
     key = cart_api.Key(
@@ -320,7 +316,7 @@ def eccube(
     client_id: _ClientId = None,
     client_secret: _ClientSecret = None,
     api_url: _ApiUrl = None,
-    shop: _Shop = None,
+    shop: OfShop = None,
 ) -> None:
     """Connect EC-CUBE 4 with the Web API plugin: its webhook only names things, which are read over its API."""
     key = cart_api.Key(
@@ -332,7 +328,7 @@ def eccube(
 
 
 def _posting(source: str) -> Callable[..., None]:
-    def connect_cart(store: _Store, secret: _Secret = None, shop: _Shop = None) -> None:
+    def connect_cart(store: _Store, secret: _Secret = None, shop: OfShop = None) -> None:
         deployment = connect()
         connection = add_connection(deployment, which_shop(deployment, shop).tenant, source, store, secret)
         _console.print(f"id     {connection.connection_id}")
@@ -352,7 +348,7 @@ def _polled(source: str) -> Callable[..., None]:
         redirect_url: _RedirectUrl = None,
         api_url: _ApiUrl = None,
         every: _Every = None,
-        shop: _Shop = None,
+        shop: OfShop = None,
     ) -> None:
         key = cart_api.Key(token, refresh_token, client_id, client_secret, redirect_url, api_url, every=every)
         _add_polled(source, store, shop, key)

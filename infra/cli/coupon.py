@@ -14,7 +14,7 @@ from rich.table import Table
 
 from infra.cli.analysis import ask
 from infra.cli.session import Deployment, connect
-from infra.cli.which_shop import which_shop
+from infra.cli.which_shop import OfShop, which_shop
 from shared.analytics.coupon_codes import write_codes
 from shared.analytics.lake import Objects, S3Objects
 from shared.core.clock import SystemClock, shop_day
@@ -36,7 +36,6 @@ Benefit = Annotated[str, typer.Option("--benefit", help="What it is worth, as th
 Condition = Annotated[str, typer.Option("--condition", help="On what terms: 5,000円以上のお買い物.")]
 Until = Annotated[datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="Last day it is good for.")]
 Days = Annotated[int | None, typer.Option("--days", min=1, max=3650, help="Days from being given, that day counted.")]
-OfShop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); needed when there are several.")]
 
 
 @app.command()

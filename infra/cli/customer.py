@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.cli.session import Deployment, connect
-from infra.cli.which_shop import which_shop
+from infra.cli.which_shop import OfShop, which_shop
 from shared.admin.card import Section, card
 from shared.admin.explain import Voice
 from shared.admin.find import find_customer, find_stored, search
@@ -47,7 +47,6 @@ app = typer.Typer(name="customer", help="Look a person up / 顧客", no_args_is_
 _console = Console(highlight=False)
 
 Wanted = Annotated[str, typer.Argument(help="Customer id, mail address, or a store's customer number (STORE/NUMBER).")]
-OfShop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); needed when there are several.")]
 Actor = Annotated[str, typer.Option("--actor", help="Who decides; else the name of this login.")]
 InLanguage = Annotated[str | None, typer.Option("--language", help="ja or en; else the shop's.")]
 

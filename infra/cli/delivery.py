@@ -11,7 +11,7 @@ from rich.console import Console
 
 from infra.cli.session import Deployment, connect
 from infra.cli.shop import sender_state
-from infra.cli.which_shop import which_shop
+from infra.cli.which_shop import OfShop, which_shop
 from shared.core.clock import SystemClock
 from shared.core.errors import RejectedError
 from shared.delivery.account import read_quota
@@ -22,8 +22,6 @@ from shared.delivery.reputation import Reputation, judge
 
 app = typer.Typer(name="delivery", help="Sending / 配信の状態", no_args_is_help=True, add_completion=False)
 _console = Console(soft_wrap=True, highlight=False)
-
-OfShop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); needed when there are several.")]
 
 
 @app.command()

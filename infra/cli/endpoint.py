@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from infra.cli.session import Deployment, connect
-from infra.cli.which_shop import which_shop
+from infra.cli.which_shop import OfShop, which_shop
 from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import TenantId
 from shared.delivery.endpoints import NAMES, new_secret, parameter_name, parse_endpoint, render_endpoint
@@ -18,7 +18,6 @@ app = typer.Typer(name="endpoint", help="Where webhooks and call tasks are poste
 _console = Console(soft_wrap=True, highlight=False)
 
 Name = Annotated[str, typer.Argument(help="webhook or call.")]
-OfShop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); needed when there are several.")]
 
 
 @app.command("set")

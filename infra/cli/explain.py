@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from infra.cli.customer import Desk, InLanguage, OfShop, Wanted, open_desk
+from infra.cli.customer import Desk, InLanguage, Wanted, open_desk
 from infra.cli.session import connect
+from infra.cli.which_shop import OfShop
 from shared.admin.explain import Chapter, Evidence, Voice, explain
 from shared.core.clock import SystemClock
 from shared.core.errors import NotFoundError

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from infra.cli.customer import open_desk
 from infra.cli.session import Deployment, connect
-from infra.cli.which_shop import which_shop
+from infra.cli.which_shop import OfShop, which_shop
 from shared.core.clock import SystemClock
 from shared.core.errors import MisconfiguredError, NotFoundError, RejectedError, UnavailableError
 from shared.core.ids import TenantId
@@ -25,8 +25,6 @@ from shared.delivery.spend.store import DynamoSpend
 
 app = typer.Typer(name="line", help="LINE official account / LINE公式アカウント", no_args_is_help=True)
 _console = Console(soft_wrap=True, highlight=False)
-
-OfShop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); needed when there are several.")]
 
 
 @dataclass(frozen=True)

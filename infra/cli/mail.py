@@ -15,6 +15,7 @@ from infra.cli import coupon
 from infra.cli.customer import open_desk
 from infra.cli.scenario import compiled_templates
 from infra.cli.session import Deployment, connect
+from infra.cli.which_shop import OfShop
 from shared.analytics.lake import S3Objects
 from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import CustomerId
@@ -32,7 +33,6 @@ app.add_typer(coupon.app)
 _console = Console(highlight=False, soft_wrap=True)
 
 Template = Annotated[str, typer.Argument(help="A template: SCENARIO/STEP, such as cart_abandoned/first.")]
-OfShop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); needed when there are several.")]
 
 
 @app.command("list")

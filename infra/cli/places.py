@@ -14,9 +14,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from infra.cli.customer import Desk, OfShop, Wanted, open_desk
+from infra.cli.customer import Desk, Wanted, open_desk
 from infra.cli.session import connect
 from infra.cli.tray import new_batch, open_tray, write
+from infra.cli.which_shop import OfShop
 from infra.names import scenario_machine
 from shared.admin.outcomes import STATES, outcome
 from shared.core.clock import SystemClock

@@ -10,13 +10,12 @@ from rich.console import Console
 
 from infra.cli.postcards import postcards
 from infra.cli.tray import Desk, check_encoding, listed, new_batch, open_tray, write
+from infra.cli.which_shop import OfShop
 from shared.delivery.channels.postal import KIND, UNDELIVERABLE
 from shared.delivery.printing import LETTER_COLUMNS, RETURNED_COLUMNS, csv_of
 
 app = typer.Typer(name="postal", help="Letters to be printed / 郵送DM", no_args_is_help=True)
 _console = Console(soft_wrap=True, highlight=False)
-
-OfShop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); needed when there are several.")]
 
 
 @app.command("list")

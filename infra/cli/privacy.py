@@ -16,6 +16,7 @@ from rich.console import Console
 
 from infra.cli.customer import Desk, open_desk
 from infra.cli.session import connect
+from infra.cli.which_shop import OfShop
 from shared.admin.erase import Certificate, SweepDeps, certificates, plan_sweep, sweep_part
 from shared.admin.evidence import evidence_csv, proofs
 from shared.admin.export import ExportDeps, export_person
@@ -37,7 +38,6 @@ from shared.ingest.store import DynamoEventStore
 app = typer.Typer(name="privacy", help="Consent, disclosure, erasure / 個人情報", no_args_is_help=True)
 _progress = Console(stderr=True, highlight=False)
 
-OfShop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); needed when there are several.")]
 Wanted = Annotated[str, typer.Argument(help="Customer id, mail address, or a store's customer number (STORE/NUMBER).")]
 Into = Annotated[Path | None, typer.Option("--out", help="File to write; else the terminal.")]
 _WAIT = timedelta(seconds=60)

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.cli import places, replaying
-from infra.cli.customer import OfShop
 from infra.cli.known_names import KnownNames, known_names, unknown_names
 from infra.cli.places import preset_of
+from infra.cli.which_shop import OfShop
 from infra.packaging.mjml import MjmlError, compile_mjml
 from shared.core.errors import MatakiteError, RejectedError
 from shared.core.lined_yaml import read_utf8

@@ -24,7 +24,7 @@ from infra.cli import athena
 from infra.cli.analysis import Known, row_keys
 from infra.cli.as_of import read_as_of
 from infra.cli.session import Deployment, connect
-from infra.cli.which_shop import which_shop
+from infra.cli.which_shop import OfShop, which_shop
 from shared.analytics import catalog
 from shared.analytics.meaning import every_analysis
 from shared.analytics.nightly import last_complete
@@ -55,7 +55,6 @@ _WHERE = {
 }
 
 Wanted = Annotated[str, typer.Argument(help="A definition's file, a saved segment, or a ready-made one.")]
-ShopOption = Annotated[str | None, typer.Option("--shop", help="Shop id; not needed where there is only one.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", metavar="DATE", help="Day; without, the last night that was run.")]
 KnownOption = Annotated[Known, typer.Option("--known", help="As known then (当時の認識) or now (現在の認識).")]
 
@@ -116,7 +115,7 @@ def preview(
     wanted: Wanted,
     as_of: AsOf = None,
     known: KnownOption = Known.NOW,
-    shop: ShopOption = None,
+    shop: OfShop = None,
     sample: Annotated[int, typer.Option(min=1, max=100, help="Ids shown.")] = 5,
     sql: Annotated[bool, typer.Option("--sql", help="Print the query instead of asking it.")] = False,
 ) -> None:
@@ -174,7 +173,7 @@ def _live(segment: Segment) -> str:
 
 # --- list, show -------------------------------------------------------------------------------------------------------
 @app.command("list")
-def list_(shop: ShopOption = None) -> None:
+def list_(shop: OfShop = None) -> None:
     """The saved segments with their last numbers, and the ready-made ones."""
     desk = open_desk(shop)
     saved = desk.segments.all(desk.shop.tenant)
@@ -218,7 +217,7 @@ def _is_current(saved: Saved) -> bool:
 @app.command()
 def show(
     name: Annotated[str, typer.Argument(help="A saved or ready-made segment.")],
-    shop: ShopOption = None,
+    shop: OfShop = None,
     history: Annotated[bool, typer.Option("--history", help="Every version that was saved (履歴).")] = False,
     sql: Annotated[bool, typer.Option("--sql", help="The SQL it is compiled to.")] = False,
 ) -> None:
@@ -254,7 +253,7 @@ def save(
     row: Annotated[str, typer.Option("--row", metavar="KEY=VALUE,…", help="That row: r=6,f=1 (list=NAME too).")] = "",
     name: Annotated[str | None, typer.Option("--name", help="Save under this name.")] = None,
     title: Annotated[str | None, typer.Option("--title", help="What the shop calls it.")] = None,
-    shop: ShopOption = None,
+    shop: OfShop = None,
 ) -> None:
     """Count, then save: from the next night on it is evaluated every night (毎晩判定)."""
     desk = open_desk(shop)
@@ -315,7 +314,7 @@ def _keep(desk: Desk, segment: Segment, compiled: Compiled) -> None:
 @app.command()
 def remove(
     name: Annotated[str, typer.Argument(help="A saved segment.")],
-    shop: ShopOption = None,
+    shop: OfShop = None,
 ) -> None:
     """Evaluate it no more; its definitions stay in the history."""
     desk = open_desk(shop)
@@ -325,7 +324,7 @@ def remove(
 
 
 @app.command()
-def refresh(shop: ShopOption = None) -> None:
+def refresh(shop: OfShop = None) -> None:
     """Compile every saved segment again, after an upgrade."""
     desk = open_desk(shop)
     for each in desk.segments.all(desk.shop.tenant):
@@ -339,7 +338,7 @@ def export(
     wanted: Wanted,
     as_of: AsOf = None,
     known: KnownOption = Known.NOW,
-    shop: ShopOption = None,
+    shop: OfShop = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File; without, the terminal.")] = None,
     with_contact: Annotated[
         bool, typer.Option("--with-contact", help="Names and mail addresses too (個人情報).")

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from infra.cli.session import Deployment, connect
-from infra.cli.which_shop import which_shop
+from infra.cli.which_shop import OfShop, which_shop
 from infra.names import CONFIGURATION_SET, RECEIPTS_TOPIC
 from shared.core.clock import SystemClock
 from shared.core.errors import NotFoundError
@@ -19,7 +19,6 @@ from shared.delivery.spend.store import DynamoSpend
 app = typer.Typer(name="sms", help="SMS (AWS End User Messaging)", no_args_is_help=True)
 _console = Console(soft_wrap=True, highlight=False)
 
-OfShop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); needed when there are several.")]
 DESTINATION = "matakite"
 
 

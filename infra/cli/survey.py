@@ -15,7 +15,7 @@ from rich.text import Text
 
 from infra.cli.customer import open_desk
 from infra.cli.session import Deployment, connect
-from infra.cli.which_shop import which_shop
+from infra.cli.which_shop import OfShop, which_shop
 from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import TenantId
 from shared.ingest import body as read
@@ -30,7 +30,6 @@ from shared.ingest.surveys.tokens import SurveyToken, survey_url
 app = typer.Typer(name="survey", help="Ask customers / アンケート", no_args_is_help=True, add_completion=False)
 _console = Console(soft_wrap=True, highlight=False)
 
-OfShop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); needed when there are several.")]
 SurveyId = Annotated[str, typer.Argument(help="Id of the survey (`matakite survey list`).")]
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from infra.cli.session import Deployment
 from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import TenantId
 from shared.core.shop import Shop, parameter_name, parse_shop
+
+OfShop = Annotated[str | None, typer.Option("--shop", help="Shop (tenant); needed when there are several.")]
 
 
 def which_shop(deployment: Deployment, named: str | None) -> Shop:
