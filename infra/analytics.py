@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from aws_cdk import Arn, ArnComponents, ArnFormat, Duration, RemovalPolicy, Stack, TimeZone
+from aws_cdk import Arn, ArnComponents, ArnFormat, Duration, Stack, TimeZone
 from aws_cdk import aws_athena as athena
 from aws_cdk import aws_glue as glue
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.functions import LOG_RETENTION
-from infra.house import House, dead_letter_queue, on_stream
+from infra.house import House, dead_letter_queue, machine_logs, on_stream
 from infra.names import ATHENA_WORKGROUP, GLUE_DATABASE, NIGHTLY_MACHINE
 from infra.nightly import NightlyParts, nightly_machine
 from shared.analytics.catalog import made_by_functions, stored_reads
@@ -210,14 +208,6 @@ class Analytics(Construct):
             workgroup=ATHENA_WORKGROUP,
             database=GLUE_DATABASE,
         )
-        log_group = logs.LogGroup(
-            self,
-            "NightlyLogs",
-            # CloudWatch truncates a longer resource policy unless the group's name begins like this.
-            log_group_name=f"/aws/vendedlogs/states/{NIGHTLY_MACHINE}",
-            retention=LOG_RETENTION,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
         role = iam.Role(
             self,
             "NightlyRole",
@@ -236,7 +226,7 @@ class Analytics(Construct):
             ),
             role=role,
             tracing_enabled=True,
-            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ERROR, include_execution_data=False),
+            logs=machine_logs(self, "NightlyLogs", NIGHTLY_MACHINE),
         )
         machine.node.add_dependency(self.workgroup)
         return machine

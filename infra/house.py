@@ -6,20 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Unpack
 
-from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_apigatewayv2 as apigw
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
 from constructs import Construct
 
-from infra.functions import FunctionFactory, Limits, settings_of
+from infra.functions import LOG_RETENTION, FunctionFactory, Limits, settings_of
 from infra.names import CONFIGURATION_SET, PREFIX
 
 GET_HEAD = (apigw.HttpMethod.GET, apigw.HttpMethod.HEAD)
@@ -136,6 +138,19 @@ def dead_letter_queue(scope: Construct, queue_id: str) -> sqs.Queue:
         enforce_ssl=True,
         retention_period=Duration.days(14),
     )
+
+
+def machine_logs(scope: Construct, construct_id: str, machine: str) -> sfn.LogOptions:
+    """Where the errors of a state machine are told, without what it was working on."""
+    group = logs.LogGroup(
+        scope,
+        construct_id,
+        # CloudWatch truncates a longer resource policy unless the group's name begins like this.
+        log_group_name=f"/aws/vendedlogs/states/{machine}",
+        retention=LOG_RETENTION,
+        removal_policy=RemovalPolicy.DESTROY,
+    )
+    return sfn.LogOptions(destination=group, level=sfn.LogLevel.ERROR, include_execution_data=False)
 
 
 def on_stream(

@@ -7,16 +7,14 @@ route of the API stays, for carts that were given it and for who wants its throt
 
 from __future__ import annotations
 
-from aws_cdk import CfnOutput, Duration, RemovalPolicy
+from aws_cdk import CfnOutput, Duration
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from infra.functions import LOG_RETENTION
-from infra.house import POST, House
+from infra.house import POST, House, machine_logs
 from infra.names import IMPORT_MACHINE
 from shared.ingest import oversize
 
@@ -68,14 +66,6 @@ class ImportOrders(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, load_history: lambda_.Function) -> None:
         super().__init__(scope, construct_id)
-        log_group = logs.LogGroup(
-            self,
-            "Logs",
-            # CloudWatch truncates a longer resource policy unless the group's name begins like this.
-            log_group_name=f"/aws/vendedlogs/states/{IMPORT_MACHINE}",
-            retention=LOG_RETENTION,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
         self.machine = sfn.StateMachine(
             self,
             "Machine",
@@ -84,7 +74,7 @@ class ImportOrders(Construct):
             definition_body=sfn.DefinitionBody.from_chainable(_every_chunk(self, load_history)),
             timeout=Duration.hours(6),
             tracing_enabled=True,
-            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ERROR, include_execution_data=False),
+            logs=machine_logs(self, "Logs", IMPORT_MACHINE),
         )
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as scheduler_targets
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from infra.functions import LOG_RETENTION
-from infra.house import House, dead_letter_queue, on_queue, work_queue
+from infra.house import House, dead_letter_queue, machine_logs, on_queue, work_queue
 from infra.names import SWEEP_MACHINE
 from shared.admin import erase
 from shared.delivery import tray
@@ -74,14 +72,6 @@ class Privacy(Construct):
         function.add_to_role_policy(iam.PolicyStatement(actions=list(actions), resources=[resource]))
 
     def _machine(self, sweep: lambda_.Function) -> sfn.StateMachine:
-        log_group = logs.LogGroup(
-            self,
-            "SweepLogs",
-            # CloudWatch truncates a longer resource policy unless the group's name begins like this.
-            log_group_name=f"/aws/vendedlogs/states/{SWEEP_MACHINE}",
-            retention=LOG_RETENTION,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
         return sfn.StateMachine(
             self,
             "Sweep",
@@ -90,7 +80,7 @@ class Privacy(Construct):
             definition_body=sfn.DefinitionBody.from_chainable(_definition(self, sweep)),
             timeout=Duration.hours(12),
             tracing_enabled=True,
-            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ERROR, include_execution_data=False),
+            logs=machine_logs(self, "SweepLogs", SWEEP_MACHINE),
         )
 
     def _every_night(self, machine: sfn.StateMachine) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
@@ -14,8 +13,7 @@ from constructs import Construct
 
 from infra.customers import STORE_READS
 from infra.delivery import Delivery
-from infra.functions import LOG_RETENTION
-from infra.house import House, dead_letter_queue, on_schedule, on_stream
+from infra.house import House, dead_letter_queue, machine_logs, on_schedule, on_stream
 from infra.names import scenario_machine
 from shared.scenarios.cohorts import FOLDER
 from shared.scenarios.compile import Options, compile_scenario
@@ -37,7 +35,9 @@ class Scenarios(Construct):
         self.scenarios = read_presets()
         self.trigger = self._trigger()
         self.step = self._step(delivery)
-        self._machine_role, self._machine_log = self._role(), self._log_group()
+        self._machine_role = self._role()
+        # One log for all scenarios: every record names its machine, and a stack holds 500 resources at most.
+        self._machine_logs = machine_logs(self, "Logs", scenario_machine(""))
         self.machines = {scenario.id: self._machine(scenario) for scenario in self.scenarios}
         self.sweep = self._sweep()
         self._schedules()
@@ -93,18 +93,7 @@ class Scenarios(Construct):
             definition_body=sfn.DefinitionBody.from_string(Stack.of(self).to_json_string(definition)),
             role=self._machine_role,
             tracing_enabled=True,
-            logs=sfn.LogOptions(destination=self._machine_log, level=sfn.LogLevel.ERROR, include_execution_data=False),
-        )
-
-    def _log_group(self) -> logs.LogGroup:
-        """One for all scenarios: every record names its machine, and a stack holds 500 resources at most."""
-        return logs.LogGroup(
-            self,
-            "Logs",
-            # CloudWatch truncates a longer resource policy unless the group's name begins like this.
-            log_group_name=f"/aws/vendedlogs/states/{scenario_machine('')}",
-            retention=LOG_RETENTION,
-            removal_policy=RemovalPolicy.DESTROY,
+            logs=self._machine_logs,
         )
 
     def _role(self) -> iam.Role:
