@@ -73,7 +73,6 @@ MAX_LINES = 500
 MAX_TITLE = 120
 """Characters of a product's title: with them 500 lines stay well below the 400 KB an item may have."""
 
-_ORDER_WITHOUT_BUYER = (RefundFacts, OrderDeletedFacts)
 _ORDER_CHANGES = RefundFacts | OrderDeletedFacts | OrderStatusFacts
 _UNVERSIONED = frozenset({"", "0"})
 """Versions of a body without a date of its own, such as a cancelled sale of Color Me whose amounts are gone."""
@@ -314,7 +313,7 @@ def orders_of(event: Event, referrer: CustomerId | None = None) -> Iterable[Orde
             ordered_at=facts.ordered_at,
             currency=facts.currency,
             total=facts.total,
-            refunds={refund.refund_id: refund.amount for refund in sorted(facts.refunds, key=lambda r: r.refund_id)},
+            refunds=_refunds(facts),
             cancelled=facts.cancelled_at is not None or event.event_type is EventType.ORDER_CANCELLED,
             test=facts.test,
             paid=facts.paid,
@@ -334,32 +333,29 @@ def orders_of(event: Event, referrer: CustomerId | None = None) -> Iterable[Orde
             offline=facts.offline,
             cancel_is_final=facts.cancelled_at is not None and event.version in _UNVERSIONED,
         )
-    elif isinstance(facts, _ORDER_WITHOUT_BUYER):
-        yield Order(
-            source=event.source,
-            store=event.store,
-            order_id=facts.order_id,
-            ordered_at=None,
-            currency="",
-            total=0,
-            refunds={refund.refund_id: refund.amount for refund in sorted(facts.refunds, key=lambda r: r.refund_id)}
-            if isinstance(facts, RefundFacts)
-            else {},
-            deleted=isinstance(facts, OrderDeletedFacts),
-            historical=event.historical,
-        )
+    elif isinstance(facts, RefundFacts):
+        yield replace(_without_buyer(event, facts.order_id), refunds=_refunds(facts))
+    elif isinstance(facts, OrderDeletedFacts):
+        yield replace(_without_buyer(event, facts.order_id), deleted=True)
     elif isinstance(facts, OrderStatusFacts) and facts.status == "cancelled":
-        yield Order(
-            source=event.source,
-            store=event.store,
-            order_id=facts.order_id,
-            ordered_at=None,
-            currency="",
-            total=0,
-            cancelled=True,
-            cancel_is_final=True,
-            historical=event.historical,
-        )
+        yield replace(_without_buyer(event, facts.order_id), cancelled=True, cancel_is_final=True)
+
+
+def _without_buyer(event: Event, order_id: str) -> Order:
+    """An order of which an event says neither whose it is nor what it is worth."""
+    return Order(
+        source=event.source,
+        store=event.store,
+        order_id=order_id,
+        ordered_at=None,
+        currency="",
+        total=0,
+        historical=event.historical,
+    )
+
+
+def _refunds(facts: OrderFacts | RefundFacts) -> dict[str, int]:
+    return {refund.refund_id: refund.amount for refund in sorted(facts.refunds, key=lambda each: each.refund_id)}
 
 
 def _kept(lines: tuple[Line, ...]) -> tuple[Line, ...]:
