@@ -32,7 +32,8 @@ from shared.core.clock import Clock, from_iso, to_iso
 from shared.core.errors import MatakiteError, RejectedError, UnavailableError
 from shared.core.ids import CustomerId, Ref, TenantId, digest
 from shared.core.keys import KeyRing
-from shared.customers import identity, names, rules
+from shared.customers import identity, names
+from shared.customers.addresses import normalise_email, normalise_phone
 from shared.customers.store import CustomerStore
 from shared.delivery.store import LedgerStore
 from shared.delivery.tray import Tray
@@ -74,11 +75,11 @@ def refs_in(event: Event, keys: KeyRing) -> set[Ref]:
     """Every digest in an event that could name somebody, also those that join nobody by themselves."""
     person, tenant = event.person, event.tenant
     refs = set(identity.refs_of(event, keys))
-    if email := rules.normalise_email(person.email):
+    if email := normalise_email(person.email):
         refs.add(identity.address_ref(tenant, email, keys))
     if person.line_user_id:
         refs.add(identity.line_ref(tenant, event.store, person.line_user_id, keys))
-    if phone := rules.normalise_phone(person.phone):
+    if phone := normalise_phone(person.phone):
         name = names.name_key(person.last_name, person.first_name)
         refs |= {identity.phone_ref(tenant, phone, each, keys) for each in (name, "")}
     if person.source_customer_id and event.source not in identity.OWN_SOURCES:

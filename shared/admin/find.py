@@ -11,11 +11,11 @@ from functools import partial
 from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import CustomerId, Ref, TenantId
 from shared.core.keys import KeyRing
+from shared.customers.addresses import normalise_email, normalise_phone
 from shared.customers.identity import address_ref, customer_ref
 from shared.customers.items import StoredPerson
 from shared.customers.model import Profile
 from shared.customers.names import plain
-from shared.customers.rules import normalise_email, normalise_phone
 from shared.customers.store import CustomerStore
 
 _SET_APART = str.maketrans("", "", " -‐‑–—−ー()+〒.")

@@ -31,11 +31,11 @@ from shared.core.errors import NotFoundError, RejectedError, UnavailableError
 from shared.core.ids import CustomerId, Ref, TenantId
 from shared.core.keys import KeyRing
 from shared.core.plain import as_json
+from shared.customers.addresses import normalise_email
 from shared.customers.batch import BatchRows
 from shared.customers.identity import address_ref, customer_ref
 from shared.customers.items import ref_key
 from shared.customers.model import PersonState
-from shared.customers.rules import normalise_email
 from shared.customers.store import CustomerStore
 from shared.ingest.adapter import Request
 from shared.ingest.connections import Connections

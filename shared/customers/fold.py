@@ -15,6 +15,7 @@ from shared.core.keys import KeyRing
 from shared.core.shop import Shop
 from shared.core.telemetry import logger
 from shared.customers import identity, items, nobodys, rules
+from shared.customers.addresses import normalise_email
 from shared.customers.evidence import divide, evidence_about, ids_of, with_evidence
 from shared.customers.items import StoredPerson, address_of, is_visitor, named_in, refs_in
 from shared.customers.links import having, is_nobodys, joined_by_evidence
@@ -335,7 +336,7 @@ def _suppress(event: Event, store: CustomerStore, keys: KeyRing) -> tuple[str, .
 
 def _address(event: Event, channel: str, store: CustomerStore, keys: KeyRing) -> str:
     """Digest of the address a report is about: SES repeats it, a receipt of a text does not."""
-    said = rules.normalise_email(event.person.email)
+    said = normalise_email(event.person.email)
     if said:
         return identity.address_ref(event.tenant, said, keys)
     named = identity.named_person(event)

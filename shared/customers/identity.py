@@ -29,6 +29,7 @@ from shared.core.clock import to_iso
 from shared.core.ids import CustomerId, Ref, TenantId, digest, keyed_digest
 from shared.core.keys import KeyRing
 from shared.customers import names, rules
+from shared.customers.addresses import names_one_person, normalise_email, normalise_phone, says_nothing
 from shared.customers.attributes import attributes_of
 from shared.customers.model import (
     Card,
@@ -150,12 +151,12 @@ def refs_of(event: Event, keys: KeyRing) -> tuple[Ref, ...]:
     if event.event_type in _ABOUT_NOBODY or named_person(event):
         return ()
     refs = {customer_ref(event.source, event.store, known) for known in _customer_ids(event)}
-    email = rules.normalise_email(event.person.email)
-    if email and rules.names_one_person(email):
+    email = normalise_email(event.person.email)
+    if email and names_one_person(email):
         refs.add(address_ref(event.tenant, email, keys))
-    if event.person.line_user_id and not rules.says_nothing(event.person.line_user_id):
+    if event.person.line_user_id and not says_nothing(event.person.line_user_id):
         refs.add(line_ref(event.tenant, event.store, event.person.line_user_id, keys))
-    phone = rules.normalise_phone(event.person.phone)
+    phone = normalise_phone(event.person.phone)
     if phone and not refs:
         refs.add(phone_ref(event.tenant, phone, names.name_key(event.person.last_name, event.person.first_name), keys))
     refs |= {anonymous_ref(event.source, event.store, key) for key in _anonymous_keys(event, bool(refs))}
@@ -188,7 +189,7 @@ def seen_in(event: Event, browser: Ref, refs: Iterable[Ref]) -> Record:
 def _customer_ids(event: Event) -> Iterable[str]:
     facts = event.facts
     merged = (facts.kept_customer_id, facts.deleted_customer_id) if isinstance(facts, MergeFacts) else ()
-    return {known for known in (event.person.source_customer_id, *merged) if known and not rules.says_nothing(known)}
+    return {known for known in (event.person.source_customer_id, *merged) if known and not says_nothing(known)}
 
 
 def _anonymous_keys(event: Event, known: bool) -> set[str]:
@@ -199,7 +200,7 @@ def _anonymous_keys(event: Event, known: bool) -> set[str]:
     if isinstance(facts, CartFacts):
         kind = "cart" if event.event_type is EventType.CART_UPDATED else "checkout"
         keys |= {f"{kind}/{facts.token}"} | ({f"cart/{facts.cart_token}"} if facts.cart_token else set())
-    keys = {key for key in keys if not rules.says_nothing(key.partition("/")[2])}
+    keys = {key for key in keys if not says_nothing(key.partition("/")[2])}
     # Refunds and deletions name the order only, so an order is found by its number too. A file names the buyer in
     # every row: 70,000 refs less to write for a shop's history.
     if not isinstance(facts, OrderFacts | _ORDER_CHANGES):
@@ -404,7 +405,7 @@ def _contact(event: Event, things: list[str], keys: KeyRing) -> tuple[dict[str, 
 
 def _card(event: Event, keys: KeyRing) -> Card:
     person = event.person
-    email, phone, line = rules.normalise_email(person.email), rules.normalise_phone(person.phone), person.line_user_id
+    email, phone, line = normalise_email(person.email), normalise_phone(person.phone), person.line_user_id
     name = names.name_key(person.last_name, person.first_name)
 
     def text(value: str | None) -> str | None:
@@ -453,7 +454,7 @@ def _consent_entries(event: Event, keys: KeyRing) -> Iterable[ConsentEntry]:
 
 
 def _address(event: Event, keys: KeyRing) -> str:
-    email = rules.normalise_email(event.person.email)
+    email = normalise_email(event.person.email)
     return address_ref(event.tenant, email, keys) if email else ""
 
 

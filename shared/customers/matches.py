@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from shared.core.ids import CustomerId
+from shared.customers.addresses import normalise_phone
 from shared.customers.model import Profile
 from shared.customers.names import name_key, plain, same_name
-from shared.customers.rules import normalise_phone
 
 MOST_SHARING = 3
 """A telephone number of more people than this says nothing."""

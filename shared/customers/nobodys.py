@@ -12,7 +12,7 @@ from shared.core.errors import MisconfiguredError, RejectedError
 from shared.core.ids import Ref, TenantId
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
-from shared.customers import rules
+from shared.customers.addresses import normalise_email, normalise_phone
 from shared.customers.identity import address_ref, phone_ref
 from shared.ingest.model import Event, MessageFacts
 
@@ -29,9 +29,9 @@ def named(shop: Shop) -> frozenset[Ref]:
 
 def digest_of(text: str, tenant: TenantId, keys: KeyRing) -> Ref:
     """The digest of a mail address or telephone number. Raises RejectedError where it is neither."""
-    if email := rules.normalise_email(text):
+    if email := normalise_email(text):
         return address_ref(tenant, email, keys)
-    if phone := rules.normalise_phone(text):
+    if phone := normalise_phone(text):
         return phone_ref(tenant, phone, "", keys)
     raise RejectedError("--nobody takes a mail address or a telephone number that somebody could have")
 
@@ -41,8 +41,8 @@ def unsaid(event: Event, shop: Shop, keys: KeyRing) -> Event:
     wanted, person = named(shop), event.person
     if not wanted or isinstance(event.facts, MessageFacts):
         return event
-    if (email := rules.normalise_email(person.email)) and address_ref(event.tenant, email, keys) in wanted:
+    if (email := normalise_email(person.email)) and address_ref(event.tenant, email, keys) in wanted:
         person = replace(person, email=None)
-    if (phone := rules.normalise_phone(person.phone)) and phone_ref(event.tenant, phone, "", keys) in wanted:
+    if (phone := normalise_phone(person.phone)) and phone_ref(event.tenant, phone, "", keys) in wanted:
         person = replace(person, phone=None)
     return event if person is event.person else replace(event, person=person)

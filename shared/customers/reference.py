@@ -11,6 +11,7 @@ from shared.core.ids import CustomerId, Ref
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
 from shared.customers import identity, nobodys, rules
+from shared.customers.addresses import normalise_email
 from shared.customers.components import root_of, unite
 from shared.customers.evidence import divide, evidence_about, with_evidence
 from shared.customers.items import StoredPerson, address_of, state_of, suppressible
@@ -174,7 +175,7 @@ class _Reference:
     def _suppress(self, event: Event, roots: set[Ref]) -> None:
         if not isinstance(event.facts, MessageFacts):
             return
-        said = rules.normalise_email(event.person.email)
+        said = normalise_email(event.person.email)
         known = address_of(self._person(self._records[min(roots)]), event.facts.channel) if roots else ""
         address = event.facts.channel, identity.address_ref(event.tenant, said, self._keys) if said else known
         before = self._suppressions.get(address, Suppression())

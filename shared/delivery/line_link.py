@@ -27,7 +27,7 @@ from shared.core.keys import KeyRing
 from shared.core.pages import Page, headers
 from shared.core.shop import Shop
 from shared.core.signed_tokens import sign_fields, verify_fields
-from shared.customers.rules import names_one_person, normalise_email
+from shared.customers.addresses import names_one_person, normalise_email
 from shared.customers.store import CustomerStore
 from shared.delivery.channels.line import LineAccount
 from shared.delivery.render import TemplateStore

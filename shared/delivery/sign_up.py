@@ -22,9 +22,9 @@ from shared.core.pages import Page, page, paragraph
 from shared.core.shop import Shop
 from shared.core.telemetry import logger
 from shared.customers import fold
+from shared.customers.addresses import normalise_email
 from shared.customers.identity import address_ref
 from shared.customers.model import ConsentStatus, PersonState
-from shared.customers.rules import normalise_email
 from shared.customers.store import CustomerStore
 from shared.delivery.model import Purpose, SendRequest
 from shared.delivery.send import SendDeps, deliver

@@ -22,8 +22,9 @@ from shared.core.errors import MisconfiguredError
 from shared.core.ids import CustomerId, SendId, TenantId
 from shared.core.shop import Shop
 from shared.core.telemetry import logger
+from shared.customers.addresses import normalise_phone
 from shared.customers.model import PersonState
-from shared.customers.rules import EVERY_STORE, normalise_phone
+from shared.customers.rules import EVERY_STORE
 from shared.delivery.channels.sms import origination
 from shared.delivery.replies.confirm import Confirmation
 from shared.delivery.replies.store import TextedStore, number_digest
