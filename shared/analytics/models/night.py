@@ -62,11 +62,14 @@ class Night:
 
 
 def calls(text: str, on: date, earlier: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """解約見込み: the verdict of this week's hold-out; without one, that of the last report (None: never audited)."""
+    """解約見込み: the verdict of this week's hold-out; without one, that of the last report (None: never audited, or a
+    shop that calls nobody).
+    """
     column = _columns(text, CALLS)
     if not len(column["days"]):
         return (earlier or {}).get("cancellation")
-    return audited(**{name: int(each[0]) for name, each in column.items()}) | {"audited_on": on.isoformat()}
+    counted = {name: int(each[0]) for name, each in column.items()}
+    return audited(**counted) | {"audited_on": on.isoformat()} if counted["called"] else None
 
 
 def run(groups_csv: str, spend_csv: str, holdout_csv: str, earlier: Mapping[str, Any] | None) -> Night:

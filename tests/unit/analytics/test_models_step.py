@@ -159,3 +159,10 @@ def test_the_calls_are_audited_once_a_week_and_a_failure_of_that_stops_nothing()
     assert (sunday["score"]["precision"], sunday["newest"]["precision"]) == (0.3, 0.2)
     assert audited("2026-12-21", {"location": "s3://results/athena/none.csv"}) == sunday
     assert audited("2026-12-22", {"error": {"State": "FAILED"}}) == sunday
+
+
+def test_a_shop_that_calls_nobody_has_its_predictions_on_sundays_too() -> None:
+    """call_capacity 0: contracts are ranked, and nobody of them could be called."""
+    nobody = "days,contracts,cancelled,called,found,found_newest\n28,900,90,0,0,0\n"
+    assert night.calls(nobody, date(2026, 12, 20), None) is None
+    assert night.calls(nobody, date(2026, 12, 20), {"cancellation": {"verdict": "better"}}) is None
