@@ -115,6 +115,8 @@ class Definitions:
         bins |= {f"f{i + 2}": limit for i, limit in enumerate(self.f_limits)}
         bins |= {f"m{i + 2}": limit for i, limit in enumerate(self.m_limits)}
         rest = {f.name: getattr(self, f.name) for f in fields(self) if not f.name.endswith("_limits")}
+        if self.amount_basis == "gross_margin" and not self.margin_percent:  # a margin of nothing would be a loss
+            rest["amount_basis"] = "order_total"
         return bins | {name: "\n".join(value) if name in TEXT_LISTS else value for name, value in rest.items()}
 
 

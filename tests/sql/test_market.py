@@ -513,6 +513,16 @@ def test_cost_of_an_order_and_the_day_it_comes_back(seed: int) -> None:
     assert cells(asked("cpo_v1", seed), ("media", "cost_month"), columns) == expected
 
 
+def test_a_margin_that_nobody_told_makes_no_medium_a_loss() -> None:
+    """Profit is then counted in 受注金額 and labelled so; as a margin of 0 it would say 不採用 of every medium."""
+    rows = asked("cpo_v1", 0, Definitions(amount_basis="gross_margin"))
+    assert rows == asked("cpo_v1", 0, Definitions())
+    assert {row["basis"] for row in rows} == {"order_total"}
+    assert {
+        row["basis"] for row in asked("cpo_v1", 0, Definitions(amount_basis="gross_margin", margin_percent=40))
+    } == {"gross_margin"}
+
+
 def test_every_verdict_about_a_medium_was_put_to_the_test() -> None:
     verdicts = {row["verdict"] for seed in SEEDS for row in asked("cpo_v1", seed)}
     assert verdicts == {"費用不明", "判定不可", "未到達", "採用", "不採用"}

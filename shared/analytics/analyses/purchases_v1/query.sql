@@ -2,7 +2,7 @@
 -- valid_orders_v1; the amount is what amount_basis says:
 --   order_total    受注金額 less refunds
 --   goods_total    商品代金 less refunds; null where the source does not split it
---   gross_margin   margin_percent of 商品代金 (of 受注金額 where it is not split); null while margin_percent is not set
+--   gross_margin   margin_percent of 商品代金 (of 受注金額 where it is not split)
 WITH valued AS (
   SELECT
     customer_id,
@@ -95,7 +95,7 @@ SELECT
     CASE :amount_basis
       WHEN 'goods_total' THEN goods_amount
       WHEN 'gross_margin' THEN ROUND(
-        CAST(COALESCE(goods_amount, order_amount) * NULLIF(:margin_percent, 0) AS double) / 100
+        CAST(COALESCE(goods_amount, order_amount) * :margin_percent AS double) / 100
       )
       ELSE order_amount
     END AS bigint
