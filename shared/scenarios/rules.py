@@ -157,6 +157,22 @@ def entered_before(mine: Enrolment, others: Iterable[Enrolment], again_after: ti
     return False
 
 
+def let_in_as_another(mine: Enrolment, others: Iterable[Enrolment]) -> bool:
+    """Did the very same thing let this person in under an id they had or got (名寄せ)? Of two who come at once the one
+    goes whose occurrence is first.
+    """
+
+    def same(other: Enrolment) -> bool:
+        alike = (other.scenario, other.instance, other.due_at) == (mine.scenario, mine.instance, mine.due_at)
+        return alike and other.customer_id != mine.customer_id
+
+    def first(other: Enrolment) -> bool:
+        waits = other.state is EnrolmentState.ARMED and other.occurrence < mine.occurrence
+        return waits or other.entered_at is not None
+
+    return any(same(other) and first(other) for other in others)
+
+
 def rivals(others: Iterable[Enrolment], now: datetime, timezone: str) -> int:
     """How many scenarios these places of a person are due in today: not collected yet, or before their first step."""
     today = shop_day(now, timezone)

@@ -260,11 +260,8 @@ class _Step:
         if entry is not None and entry.date is not None:
             for later in entries.dates_after(enrolment, entry, person, self._timezone()):
                 self.deps.enrolments.arm(later)
-        again = load_again(call.again_seconds)
-        if again is not None:
-            others = self.deps.enrolments.of_customer(call.tenant, enrolment.customer_id, [call.scenario])
-            if rules.entered_before(enrolment, others, again):
-                return rules.ENTERED_BEFORE
+        if self._was_here(enrolment, person):
+            return rules.ENTERED_BEFORE
         if self._stale(enrolment) and call.action != "send":
             return Reason.TOO_LATE  # a send says so in the ledger
         if entry is None and call.period is None:
@@ -275,6 +272,18 @@ class _Step:
                 return rules.NOT_ELIGIBLE
         view = View(person, enrolment.touched_at, self.now, enrolment.occurrence)
         return entries.turned_away(enrolment, entry, call.period, view, self._timezone())
+
+    def _was_here(self, enrolment: Enrolment, person: PersonState) -> bool:
+        """Too lately for another time, or for the same thing, by any id they have or had."""
+        again = load_again(self.call.again_seconds)
+        ids = {enrolment.customer_id, person.profile.customer_id, *person.profile.aliases}
+        if again is None and (self.call.entry is None or len(ids) == 1):
+            return False
+        mine = [self.call.scenario]
+        others = [each for one in sorted(ids) for each in self.deps.enrolments.of_customer(self.call.tenant, one, mine)]
+        if rules.let_in_as_another(enrolment, others):
+            return True
+        return again is not None and rules.entered_before(enrolment, others, again)
 
     def _timezone(self) -> str:
         return self.deps.sending.read_shop(self.call.tenant).timezone
