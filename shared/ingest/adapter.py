@@ -5,11 +5,13 @@ The base owns the flow (verify, then envelopes, then events); an adapter fills i
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from shared.core.clock import from_iso, to_iso
 from shared.core.ids import ConnectionId, EventId, TenantId
 from shared.ingest.body import key_part
 from shared.ingest.model import Envelope, Event
@@ -89,6 +91,34 @@ def delivered(
         occurred_at=occurred_at or now,
         received_at=now,
         raw=request.body,
+    )
+
+
+def told_us(
+    tenant: TenantId,
+    source: str,
+    store: str,
+    topic: str,
+    said: Mapping[str, object],
+    at: datetime,
+    *,
+    about: tuple[str, str],
+    event_id: str,
+    by: str = "",
+) -> Envelope:
+    """What a page or command of our own was told, as it is kept. `by`: the page, where it is not the source."""
+    at = from_iso(to_iso(at))
+    return Envelope(
+        tenant=tenant,
+        subject="/".join((source, store, *about)),
+        event_id=EventId(event_id),
+        source=source,
+        connection=ConnectionId(by or source),
+        store=store,
+        topic=topic,
+        occurred_at=at,
+        received_at=at,
+        raw=json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode(),
     )
 
 

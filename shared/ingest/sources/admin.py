@@ -6,19 +6,19 @@ every event, so a replay keeps what was decided.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-from shared.core.clock import from_iso, to_iso
+from shared.core.clock import to_iso
 from shared.core.errors import RejectedError
-from shared.core.ids import ConnectionId, CustomerId, EventId, TenantId, digest
+from shared.core.ids import CustomerId, TenantId, digest
 from shared.ingest import body as read
 from shared.ingest import derive
-from shared.ingest.adapter import About, Connection, Request
+from shared.ingest.adapter import About, Connection, Request, told_us
 from shared.ingest.model import Envelope, EraseFacts, Event, EventType, Person, PersonLinkFacts, ProfileFacts
 
 NAME = "admin"
+PEOPLE = "people"
 LINK = "person_link"
 ERASE = "person_erase"
 TAG = "tag"
@@ -87,34 +87,18 @@ def link_envelope(
     first, second = sorted((one, other))
     event_id = digest(NAME, LINK, tenant, first, second, str(joined), actor, to_iso(at))
     said = {"one": first, "other": second, "joined": joined, "actor": actor}
-    return _kept(tenant, LINK, f"link/{digest(first, second)}", event_id, said, at)
+    return told_us(tenant, NAME, PEOPLE, LINK, said, at, about=("link", digest(first, second)), event_id=event_id)
 
 
 def erase_envelope(tenant: TenantId, customer: CustomerId, actor: str, at: datetime) -> Envelope:
     """What is kept when somebody is erased by a command (消去の依頼): who asked, never whom by name."""
     event_id = digest(NAME, ERASE, tenant, customer, to_iso(at))
-    return _kept(tenant, ERASE, f"erase/{customer}", event_id, {"customer_id": customer, "actor": actor}, at)
+    said = {"customer_id": customer, "actor": actor}
+    return told_us(tenant, NAME, PEOPLE, ERASE, said, at, about=("erase", customer), event_id=event_id)
 
 
 def tag_envelope(tenant: TenantId, one: CustomerId, tag: str, occasion: str, at: datetime) -> Envelope:
     """What is kept when a scenario marks a person (タグ付け): once for each occasion."""
     event_id = digest(NAME, TAG, tenant, one, tag, occasion)
-    return _kept(tenant, TAG, f"tag/{digest(one, tag)}", event_id, {"one": one, "tag": tag}, at)
-
-
-def _kept(
-    tenant: TenantId, topic: str, about: str, event_id: str, said: Mapping[str, object], at: datetime
-) -> Envelope:
-    at = from_iso(to_iso(at))
-    return Envelope(
-        tenant=tenant,
-        subject=f"{NAME}/people/{about}",
-        event_id=EventId(event_id),
-        source=NAME,
-        connection=ConnectionId(NAME),
-        store="people",
-        topic=topic,
-        occurred_at=at,
-        received_at=at,
-        raw=json.dumps(said, separators=(",", ":")).encode(),
-    )
+    said = {"one": one, "tag": tag}
+    return told_us(tenant, NAME, PEOPLE, TAG, said, at, about=("tag", digest(one, tag)), event_id=event_id)

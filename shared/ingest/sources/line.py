@@ -25,11 +25,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.core.clock import from_iso, to_iso
 from shared.core.errors import RejectedError
-from shared.core.ids import ConnectionId, EventId, TenantId, digest
+from shared.core.ids import EventId, TenantId, digest
 from shared.ingest import body as read
-from shared.ingest.adapter import About, Connection, Request
+from shared.ingest.adapter import About, Connection, Request, told_us
 from shared.ingest.body import Body
 from shared.ingest.derive import event, unknown
 from shared.ingest.model import ConsentFacts, Envelope, Event, EventType, Person, TrackedFacts
@@ -182,20 +181,9 @@ LINK = "page:link"
 
 def link_envelope(tenant: TenantId, bot: str, email: str, nonce: str, at: datetime) -> Envelope:
     """What is kept when a customer we know sets out to link themselves: their address, and the nonce LINE returns."""
-    at = from_iso(to_iso(at))
-    body = {"type": LINK, "email": email, "nonce": nonce}
-    return Envelope(
-        tenant=tenant,
-        subject=f"{NAME}/{bot.lower()}/link/{digest(nonce)}",
-        event_id=EventId(digest(NAME, LINK, tenant, nonce)),
-        source=NAME,
-        connection=ConnectionId("page"),
-        store=bot.lower(),
-        topic=LINK,
-        occurred_at=at,
-        received_at=at,
-        raw=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
-    )
+    said, about = {"type": LINK, "email": email, "nonce": nonce}, ("link", digest(nonce))
+    event_id = digest(NAME, LINK, tenant, nonce)
+    return told_us(tenant, NAME, bot.lower(), LINK, said, at, about=about, event_id=event_id, by="page")
 
 
 def _link(envelope: Envelope, body: Body) -> Sequence[Event]:

@@ -21,12 +21,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, cast
 
-from shared.core.clock import from_iso, to_iso
+from shared.core.clock import to_iso
 from shared.core.errors import RejectedError
-from shared.core.ids import ConnectionId, CustomerId, EventId, TenantId, digest
+from shared.core.ids import CustomerId, TenantId, digest
 from shared.ingest import body as read
 from shared.ingest import derive
-from shared.ingest.adapter import About, Connection, Request
+from shared.ingest.adapter import About, Connection, Request, told_us
 from shared.ingest.model import ConsentFacts, Envelope, Event, EventType, MessageFacts, Person, ProfileFacts
 from shared.ingest.surveys.model import Answer
 from shared.ingest.surveys.rules import answers_document, facts_of
@@ -160,82 +160,52 @@ def unsubscribe_envelope(
     address: str = "",
 ) -> Envelope:
     """What is kept when somebody presses 配信停止. `method`: `one_click` or `page`; `address`: keyed digest."""
-    said_at = from_iso(to_iso(said_at))
-    body = {"customer_id": customer, "channel": channel, "send_id": send_id, "method": method, "address": address}
-    return Envelope(
-        tenant=tenant,
-        subject=f"{NAME}/{store}/consent/{customer}",
-        event_id=EventId(digest(NAME, UNSUBSCRIBE, tenant, customer, channel, store, send_id, to_iso(said_at))),
-        source=NAME,
-        connection=ConnectionId(NAME),
-        store=store,
-        topic=UNSUBSCRIBE,
-        occurred_at=said_at,
-        received_at=said_at,
-        raw=json.dumps(body, separators=(",", ":")).encode(),
-    )
+    said = {"customer_id": customer, "channel": channel, "send_id": send_id, "method": method, "address": address}
+    event_id = digest(NAME, UNSUBSCRIBE, tenant, customer, channel, store, send_id, to_iso(said_at))
+    return told_us(tenant, NAME, store, UNSUBSCRIBE, said, said_at, about=("consent", customer), event_id=event_id)
 
 
 def preferences_envelope(
     tenant: TenantId, customer: CustomerId, store: str, said: Mapping[str, object], said_at: datetime
 ) -> Envelope:
     """What is kept of the preference centre's form: `channels` and `wishes` that changed, and the evidence."""
-    said_at = from_iso(to_iso(said_at))
     event_id = digest(NAME, PREFERENCES, tenant, customer, store, json.dumps(said, sort_keys=True), to_iso(said_at))
-    return _envelope(tenant, PREFERENCES, store, customer, event_id, {**said, "customer_id": customer}, said_at)
+    kept = {**said, "customer_id": customer}
+    return told_us(tenant, NAME, store, PREFERENCES, kept, said_at, about=(PREFERENCES, customer), event_id=event_id)
 
 
 def click_envelope(tenant: TenantId, said: Mapping[str, object], code: str, at: datetime) -> Envelope:
     """What is kept when a link is followed: once a minute and kind, however often a program follows it."""
-    at = from_iso(to_iso(at))
-    send, minute = str(said["send_id"]), f"{at:%Y-%m-%dT%H:%M}"
+    minute = to_iso(at)[: len("2026-11-21T03:04")]
     event_id = digest(NAME, CLICK, tenant, code, minute, str(said["machine"]))
-    return _envelope(tenant, CLICK, CLICK, send, event_id, said, at)
+    return told_us(tenant, NAME, CLICK, CLICK, said, at, about=(CLICK, str(said["send_id"])), event_id=event_id)
 
 
 def survey_envelope(token: SurveyToken, answers: Sequence[Answer], said_at: datetime, *, repeat: bool) -> Envelope:
     """What is kept of a survey's form. One link is one answer, unless the survey may be answered again (`repeat`)."""
-    said_at = from_iso(to_iso(said_at))
-    body = {
+    said = {
         "customer_id": token.customer_id,
         "survey_id": token.survey_id,
         "occasion": token.occasion,
         "answers": answers_document(answers),
     }
     again = to_iso(said_at) if repeat else ""
-    who = (token.tenant, token.survey_id, token.customer_id, token.occasion)
-    return _envelope(token.tenant, SURVEY, SURVEY, token.customer_id, digest(NAME, SURVEY, *who, again), body, said_at)
+    event_id = digest(NAME, SURVEY, token.tenant, token.survey_id, token.customer_id, token.occasion, again)
+    about = (SURVEY, token.customer_id)
+    return told_us(token.tenant, NAME, SURVEY, SURVEY, said, said_at, about=about, event_id=event_id)
 
 
 def sign_up_envelope(tenant: TenantId, store: str, email: str, address: str, form: str, said_at: datetime) -> Envelope:
     """What is kept when somebody asks to be written to. `address`: keyed digest of the mail address."""
-    said_at = from_iso(to_iso(said_at))
     event_id = digest(NAME, SIGN_UP, tenant, store, address, to_iso(said_at))
-    return _envelope(tenant, SIGN_UP, store, digest(address), event_id, {"email": email, "form": form}, said_at)
+    said, about = {"email": email, "form": form}, (SIGN_UP, digest(address))
+    return told_us(tenant, NAME, store, SIGN_UP, said, said_at, about=about, event_id=event_id)
 
 
 def confirm_envelope(
     tenant: TenantId, customer: CustomerId, store: str, agreed: Mapping[str, str], said_at: datetime
 ) -> Envelope:
     """What is kept when the address's owner confirms (ダブルオプトイン). `agreed`: the evidence (wording, form, …)."""
-    said_at = from_iso(to_iso(said_at))
-    body = {**agreed, "customer_id": customer, "channel": "email", "method": "double_opt_in"}
+    said = {**agreed, "customer_id": customer, "channel": "email", "method": "double_opt_in"}
     event_id = digest(NAME, CONFIRM, tenant, customer, store, agreed.get("requested_at", ""))
-    return _envelope(tenant, CONFIRM, store, customer, event_id, body, said_at)
-
-
-def _envelope(
-    tenant: TenantId, topic: str, store: str, about: str, event_id: str, body: Mapping[str, object], said_at: datetime
-) -> Envelope:
-    return Envelope(
-        tenant=tenant,
-        subject=f"{NAME}/{store}/{topic}/{about}",
-        event_id=EventId(event_id),
-        source=NAME,
-        connection=ConnectionId(NAME),
-        store=store,
-        topic=topic,
-        occurred_at=said_at,
-        received_at=said_at,
-        raw=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
-    )
+    return told_us(tenant, NAME, store, CONFIRM, said, said_at, about=(CONFIRM, customer), event_id=event_id)
