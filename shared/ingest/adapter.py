@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.core.clock import from_iso, to_iso
+from shared.core.errors import RejectedError
 from shared.core.ids import ConnectionId, EventId, TenantId
 from shared.ingest.body import key_part
 from shared.ingest.model import Envelope, Event
@@ -161,3 +162,15 @@ class Adapter(Protocol):
     def events(self, envelope: Envelope) -> Sequence[Event]:
         """What an envelope says, in our words. The same envelope always gives the same events."""
         ...
+
+
+class NotPosted:
+    """A source that nobody posts to a connection's URL: whoever was told keeps the envelope."""
+
+    def verify(self, request: Request, connection: Connection, now: datetime) -> bool:
+        """Never: a connection's secret says nothing here."""
+        return False
+
+    def envelopes(self, request: Request, connection: Connection, now: datetime) -> Sequence[Envelope]:
+        """Never: see `verify`."""
+        raise RejectedError("nothing of this source is posted to a connection's URL")

@@ -14,7 +14,7 @@ from shared.core.errors import RejectedError
 from shared.core.ids import CustomerId, TenantId, digest
 from shared.ingest import body as read
 from shared.ingest import derive
-from shared.ingest.adapter import About, Connection, Request, told_us
+from shared.ingest.adapter import About, NotPosted, told_us
 from shared.ingest.model import Envelope, EraseFacts, Event, EventType, Person, PersonLinkFacts, ProfileFacts
 
 NAME = "admin"
@@ -24,18 +24,10 @@ ERASE = "person_erase"
 TAG = "tag"
 
 
-class Admin:
-    """Adapter of our own commands."""
+class Admin(NotPosted):
+    """Adapter of our own commands: no request from outside is one of ours."""
 
     name = NAME
-
-    def verify(self, request: Request, connection: Connection, now: datetime) -> bool:
-        """Never: no request from outside is one of ours."""
-        return False
-
-    def envelopes(self, request: Request, connection: Connection, now: datetime) -> Sequence[Envelope]:
-        """Never: see `verify`."""
-        raise RejectedError("our own commands keep their envelopes themselves")
 
     def events(self, envelope: Envelope) -> Sequence[Event]:
         """A decision about two persons, to forget one, or a tag that a scenario gave one."""

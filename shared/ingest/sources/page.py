@@ -26,7 +26,7 @@ from shared.core.errors import RejectedError
 from shared.core.ids import CustomerId, TenantId, digest
 from shared.ingest import body as read
 from shared.ingest import derive
-from shared.ingest.adapter import About, Connection, Request, told_us
+from shared.ingest.adapter import About, NotPosted, told_us
 from shared.ingest.model import ConsentFacts, Envelope, Event, EventType, MessageFacts, Person, ProfileFacts
 from shared.ingest.surveys.model import Answer
 from shared.ingest.surveys.rules import answers_document, facts_of
@@ -44,18 +44,10 @@ MAX_WORDING = 1000
 """Characters of an agreed sentence that are kept with every consent to it."""
 
 
-class Page:
-    """Adapter of our own pages."""
+class Page(NotPosted):
+    """Adapter of our own pages: no request from outside is one of ours."""
 
     name = NAME
-
-    def verify(self, request: Request, connection: Connection, now: datetime) -> bool:
-        """Never: no request from outside is one of ours."""
-        return False
-
-    def envelopes(self, request: Request, connection: Connection, now: datetime) -> Sequence[Envelope]:
-        """Never: see `verify`."""
-        raise RejectedError("our own pages keep their envelopes themselves")
 
     def events(self, envelope: Envelope) -> Sequence[Event]:
         """What the person said, by the page they said it on."""

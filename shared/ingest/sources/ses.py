@@ -18,7 +18,7 @@ from shared.core.errors import RejectedError
 from shared.core.ids import ConnectionId, EventId, TenantId, digest
 from shared.ingest import body as read
 from shared.ingest import derive
-from shared.ingest.adapter import About, Connection, Request
+from shared.ingest.adapter import About, NotPosted
 from shared.ingest.body import Body
 from shared.ingest.model import Envelope, Event, EventType, MessageFacts, Person
 
@@ -53,18 +53,10 @@ _QUOTED = re.compile(r'^"((?:[^"\\]|\\.)*)"@')
 _SAFE_WORD = re.compile(r"[^A-Za-z0-9_-]")
 
 
-class Ses:
-    """Adapter of SES's event records."""
+class Ses(NotPosted):
+    """Adapter of SES's event records: they come through our own queue, whose policy lets only EventBridge in."""
 
     name = NAME
-
-    def verify(self, request: Request, connection: Connection, now: datetime) -> bool:
-        """Never: these records come through our own queue, whose policy lets only EventBridge in."""
-        return False
-
-    def envelopes(self, request: Request, connection: Connection, now: datetime) -> Sequence[Envelope]:
-        """Never: see `verify`."""
-        raise RejectedError("SES's records are taken from the queue, not posted")
 
     def events(self, envelope: Envelope) -> Sequence[Event]:
         """What the record says about one of our sends."""

@@ -15,7 +15,7 @@ from shared.core.errors import RejectedError
 from shared.core.ids import ConnectionId, EventId, TenantId, digest
 from shared.ingest import body as read
 from shared.ingest import derive
-from shared.ingest.adapter import About, Connection, Request
+from shared.ingest.adapter import About, NotPosted
 from shared.ingest.body import Body
 from shared.ingest.model import Envelope, Event, EventType, MessageFacts, Person
 
@@ -46,18 +46,10 @@ _PERMANENT = frozenset({"TEXT_INVALID"})
 """The number cannot be one."""
 
 
-class Sms:
-    """Adapter of SMS receipts."""
+class Sms(NotPosted):
+    """Adapter of SMS receipts: they come through our own queue, whose policy lets only our topic in."""
 
     name = NAME
-
-    def verify(self, request: Request, connection: Connection, now: datetime) -> bool:
-        """Never: these records come through our own queue, whose policy lets only our topic in."""
-        return False
-
-    def envelopes(self, request: Request, connection: Connection, now: datetime) -> Sequence[Envelope]:
-        """Never: see `verify`."""
-        raise RejectedError("SMS receipts are taken from the queue, not posted")
 
     def events(self, envelope: Envelope) -> Sequence[Event]:
         """What the receipt says about one of our sends."""

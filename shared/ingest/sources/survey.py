@@ -16,7 +16,7 @@ from shared.core.errors import RejectedError
 from shared.core.ids import EventId, digest
 from shared.ingest import body as read
 from shared.ingest import derive
-from shared.ingest.adapter import About, Connection, Request
+from shared.ingest.adapter import About, Connection, NotPosted
 from shared.ingest.model import Envelope, Event, EventType, Person
 from shared.ingest.surveys.model import Answer, Survey
 from shared.ingest.surveys.rules import answers_document, facts_of
@@ -25,18 +25,10 @@ NAME = "survey"
 ANSWERS = "answers"
 
 
-class Surveys:
-    """Adapter of posted answers."""
+class Surveys(NotPosted):
+    """Adapter of answers posted to /v1/surveys/{survey}/answers, which knows its keys itself."""
 
     name = NAME
-
-    def verify(self, request: Request, connection: Connection, now: datetime) -> bool:
-        """Never: answers go to /v1/surveys/{survey}/answers, which knows its keys itself."""
-        return False
-
-    def envelopes(self, request: Request, connection: Connection, now: datetime) -> Sequence[Envelope]:
-        """Never: see `verify`."""
-        raise RejectedError("survey answers are posted to /v1/surveys/{survey}/answers")
 
     def events(self, envelope: Envelope) -> Sequence[Event]:
         """One event for each question that was answered."""

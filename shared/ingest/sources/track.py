@@ -24,7 +24,6 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from shared.core.clock import from_iso
@@ -32,7 +31,7 @@ from shared.core.errors import RejectedError
 from shared.core.ids import EventId
 from shared.ingest import body as read
 from shared.ingest import derive
-from shared.ingest.adapter import About, Connection, Request
+from shared.ingest.adapter import About, NotPosted
 from shared.ingest.model import (
     Envelope,
     Event,
@@ -68,18 +67,10 @@ MAX_ID = 200
 _GAP = re.compile(r"[\s_-]+")
 
 
-class Track:
-    """Adapter of tracking calls."""
+class Track(NotPosted):
+    """Adapter of calls to the tracking API, which knows its keys itself; a write key must not open a webhook."""
 
     name = wire.NAME
-
-    def verify(self, request: Request, connection: Connection, now: datetime) -> bool:
-        """Never: calls go to the tracking API, which knows its keys itself; a write key must not open a webhook."""
-        return False
-
-    def envelopes(self, request: Request, connection: Connection, now: datetime) -> Sequence[Envelope]:
-        """Never: see `verify`."""
-        raise RejectedError("tracking calls are posted to /v1/track, /v1/batch, …")
 
     def events(self, envelope: Envelope) -> Sequence[Event]:
         """What the calls of a request say, one event each (`alias` from a server: two)."""
