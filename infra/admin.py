@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aws_cdk import Arn, ArnComponents, ArnFormat, CfnOutput, Duration, Stack
+from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
@@ -15,7 +15,7 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.house import House
+from infra.house import House, states_arn
 from infra.names import DASHBOARD, NIGHTLY_MACHINE
 from infra.scenarios import Scenarios
 from shared.admin.sources import render_titles, titles_of
@@ -106,7 +106,7 @@ class Admin(Construct):
     def _alarms(self) -> list[cloudwatch.Alarm]:
         """What must wake someone. One metric each: the account's first ten are free, then $0.10 a month."""
         api = {"ApiId": self._house.api.api_id}
-        nightly = {"StateMachineArn": self._machine_arn(NIGHTLY_MACHINE)}
+        nightly = {"StateMachineArn": states_arn(self, "stateMachine", NIGHTLY_MACHINE)}
         overdue = _custom("SendsOverdue", "delivery", statistic="Maximum", hours=1)
         slow = self._receiver().metric_duration(statistic="p99", period=FIVE_MINUTES)
         return [
@@ -143,14 +143,6 @@ class Admin(Construct):
     def _receiver(self) -> lambda_.Function:
         """The intake: it answers at its own address, too, which the API's figures know nothing of."""
         return next(each for each in self._watched.functions if each.node.id == "ReceiveWebhook")
-
-    def _machine_arn(self, name: str) -> str:
-        return Arn.format(
-            ArnComponents(
-                service="states", resource="stateMachine", resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
-            ),
-            Stack.of(self),
-        )
 
     # --- dashboard ----------------------------------------------------------------------------------------------------
 

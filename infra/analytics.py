@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from aws_cdk import Arn, ArnComponents, ArnFormat, Duration, Stack, TimeZone
+from aws_cdk import Duration, Stack, TimeZone
 from aws_cdk import aws_athena as athena
 from aws_cdk import aws_glue as glue
 from aws_cdk import aws_iam as iam
@@ -277,7 +277,7 @@ class Analytics(Construct):
         }
 
     def _model_functions(self) -> tuple[lambda_.Function, lambda_.Function]:
-        """The fit reads query results and writes CSV; what stores it as Parquet has the other bundle."""
+        """The fit reads query results and writes packed columns; what stores them as Parquet has the other bundle."""
         house = self._house
         fit = self._function("fit_models", group="model", timeout=Duration.minutes(15))
         house.grant_objects(fit, house.work, QUERY_RESULTS, "s3:GetObject")
@@ -294,15 +294,7 @@ class Analytics(Construct):
         house, stack = self._house, Stack.of(self)
 
         def arn(service: str, resource: str, name: str) -> str:
-            return Arn.format(
-                ArnComponents(
-                    service=service,
-                    resource=resource,
-                    resource_name=name,
-                    arn_format=ArnFormat.SLASH_RESOURCE_NAME,
-                ),
-                stack,
-            )
+            return stack.format_arn(service=service, resource=resource, resource_name=name)
 
         catalog = night_catalog()
         read = {name for analysis in analyses() for name in stored_reads(analysis.name, catalog)} | SEGMENT_READS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -80,9 +80,7 @@ class Delivery(Construct):
 
     def _grant_ses(self, function: lambda_.Function) -> None:
         stack = Stack.of(self)
-        identities = stack.format_arn(
-            service="ses", resource="identity", resource_name="*", arn_format=ArnFormat.SLASH_RESOURCE_NAME
-        )
+        identities = stack.format_arn(service="ses", resource="identity", resource_name="*")
         configuration_set = stack.format_arn(
             service="ses", resource="configuration-set", resource_name=CONFIGURATION_SET
         )

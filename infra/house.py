@@ -102,7 +102,6 @@ class House:
             service="ssm",
             resource="parameter",
             resource_name=f"{self.prefix.strip('/')}/{path}",
-            arn_format=ArnFormat.SLASH_RESOURCE_NAME,
         )
         function.add_to_role_policy(iam.PolicyStatement(actions=list(actions), resources=[arn]))
 
@@ -137,6 +136,13 @@ def dead_letter_queue(scope: Construct, queue_id: str) -> sqs.Queue:
         encryption=sqs.QueueEncryption.SQS_MANAGED,
         enforce_ssl=True,
         retention_period=Duration.days(14),
+    )
+
+
+def states_arn(scope: Construct, resource: str, name: str) -> str:
+    """The ARN of a state machine (`stateMachine`) or of its executions (`execution`)."""
+    return Stack.of(scope).format_arn(
+        service="states", resource=resource, resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
     )
 
 

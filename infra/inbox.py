@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -10,7 +10,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.house import House, dead_letter_queue, on_queue, work_queue
+from infra.house import House, dead_letter_queue, on_queue, states_arn, work_queue
 from infra.names import IMPORT_MACHINE
 from shared.ingest import history
 from shared.ingest.files import inbox
@@ -58,10 +58,5 @@ class Inbox(Construct):
         house.grant_objects(function, bucket, inbox.PREFIX, "s3:GetObject", "s3:PutObject")
         house.grant_objects(function, house.work, history.PREFIX, "s3:PutObject")
         machine.grant_start_execution(function)
-        executions = Stack.of(self).format_arn(
-            service="states",
-            resource="execution",
-            resource_name=f"{IMPORT_MACHINE}:*",
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )
+        executions = states_arn(self, "execution", f"{IMPORT_MACHINE}:*")
         function.add_to_role_policy(iam.PolicyStatement(actions=["states:DescribeExecution"], resources=[executions]))

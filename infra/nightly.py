@@ -168,7 +168,7 @@ def _analysis(parts: NightlyParts) -> dict[str, State]:
 
 
 def _made_by_function(parts: NightlyParts) -> dict[str, State]:
-    """Rows that SQL cannot make: its inputs are asked for, a function makes CSV of them, another stores that."""
+    """Rows that SQL cannot make: their inputs are asked for, a function makes columns of them, another stores those."""
     return {
         "Inputs": _each(
             "$.inputs",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -13,7 +13,7 @@ from constructs import Construct
 
 from infra.customers import STORE_READS
 from infra.delivery import Delivery
-from infra.house import House, dead_letter_queue, machine_logs, on_schedule, on_stream
+from infra.house import House, dead_letter_queue, machine_logs, on_schedule, on_stream, states_arn
 from infra.names import scenario_machine
 from shared.scenarios.cohorts import FOLDER
 from shared.scenarios.compile import Options, compile_scenario
@@ -110,19 +110,14 @@ class Scenarios(Construct):
             (["lambda:InvokeFunction"], self.step.function_arn),
             (["s3:GetObject"], cohorts),
             # A Distributed Map runs its batches as executions of the machine itself.
-            (["states:StartExecution"], self._states_arn("stateMachine", machines)),
+            (["states:StartExecution"], states_arn(self, "stateMachine", machines)),
             (
                 ["states:DescribeExecution", "states:RedriveExecution", "states:StopExecution"],
-                self._states_arn("execution", f"{machines}/*"),
+                states_arn(self, "execution", f"{machines}/*"),
             ),
         ):
             role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
         return role
-
-    def _states_arn(self, resource: str, name: str) -> str:
-        return Stack.of(self).format_arn(
-            service="states", resource=resource, resource_name=name, arn_format=ArnFormat.COLON_RESOURCE_NAME
-        )
 
     # --- the sweep ----------------------------------------------------------------------------------------------------
 
@@ -131,7 +126,7 @@ class Scenarios(Construct):
         function = self._house.function(
             self,
             "scenarios/sweep",
-            own={"machine_prefix": self._states_arn("stateMachine", scenario_machine(""))},
+            own={"machine_prefix": states_arn(self, "stateMachine", scenario_machine(""))},
             timeout=Duration.minutes(5),
         )
         _grant(function, table, "dynamodb:BatchGetItem", "dynamodb:UpdateItem")
