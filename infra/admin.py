@@ -109,6 +109,8 @@ class Admin(Construct):
         nightly = {"StateMachineArn": states_arn(self, "stateMachine", NIGHTLY_MACHINE)}
         overdue = _custom("SendsOverdue", "delivery", statistic="Maximum", hours=1)
         slow = self._receiver().metric_duration(statistic="p99", period=FIVE_MINUTES)
+        # Carts post to the function's own address, which the API's figures know nothing of.
+        refused = self._receiver().metric("Url5xxCount", statistic="Sum", period=FIVE_MINUTES)
         return [
             *(self._alarm(f"DeadLetters{name}", "dead-letters", _depth(queue))
               for name, queue in self._watched.dead_letters.items()),
@@ -121,6 +123,7 @@ class Admin(Construct):
             self._alarm("WebhookSlow", "webhook-slow", slow, threshold=2_000, periods=3),
             self._alarm("CartsInTrouble", "carts-in-trouble", _custom("CartsInTrouble", "ingest", hours=3)),
             self._alarm("ApiErrors", "api-errors", _aws("AWS/ApiGateway", "5xx", api)),
+            self._alarm("HooksErrors", "api-errors", refused),
         ]  # fmt: skip
 
     def _alarm(

@@ -13,7 +13,7 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.house import House, dead_letter_queue, machine_logs, on_stream
+from infra.house import House, machine_logs, on_stream, schedules_dead_letters
 from infra.names import ATHENA_WORKGROUP, GLUE_DATABASE, NIGHTLY_MACHINE
 from infra.nightly import NightlyParts, nightly_machine
 from shared.analytics.catalog import made_by_functions, stored_reads
@@ -342,7 +342,7 @@ class Analytics(Construct):
             iam.PolicyStatement(actions=["states:StartExecution"], resources=[self.machine.state_machine_arn])
         )
         house.grant_parameters(start, "shops", "ssm:GetParametersByPath")
-        dead = dead_letter_queue(self, "NightlyDeadLetters")
+        dead = schedules_dead_letters(self)
         role = iam.Role(
             self,
             "NightlyScheduleRole",

@@ -159,6 +159,13 @@ def machine_logs(scope: Construct, construct_id: str, machine: str) -> sfn.LogOp
     return sfn.LogOptions(destination=group, level=sfn.LogLevel.ERROR, include_execution_data=False)
 
 
+def schedules_dead_letters(scope: Construct) -> sqs.Queue:
+    """Where a schedule's call waits that reached nobody: one queue for all, since the message names its schedule."""
+    stack, name = Stack.of(scope), "SchedulesDeadLetters"
+    known = stack.node.try_find_child(name)
+    return known if isinstance(known, sqs.Queue) else dead_letter_queue(stack, name)
+
+
 def on_stream(
     function: lambda_.Function,
     table: dynamodb.Table,
@@ -220,7 +227,7 @@ def on_schedule(parent: Construct, name: str, function: lambda_.Function, every:
     The role is named after the schedule and may do nothing else: CDK's own target would grant every version as well.
     """
     scope = Construct(parent, name)
-    dead_letters = dead_letter_queue(scope, "DeadLetters")
+    dead_letters = schedules_dead_letters(scope)
     role = iam.Role(scope, "ScheduleRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
     for action, resource in (
         ("lambda:InvokeFunction", function.function_arn),

@@ -11,7 +11,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from infra.house import House, dead_letter_queue, machine_logs, on_queue, work_queue
+from infra.house import House, machine_logs, on_queue, schedules_dead_letters, work_queue
 from infra.names import SWEEP_MACHINE
 from shared.admin import erase
 from shared.delivery import tray
@@ -99,7 +99,7 @@ class Privacy(Construct):
             target=scheduler_targets.StepFunctionsStartExecution(
                 machine,
                 input=scheduler.ScheduleTargetInput.from_object({}),
-                dead_letter_queue=dead_letter_queue(self, "ForgettingDeadLetters"),
+                dead_letter_queue=schedules_dead_letters(self),
                 role=role,
                 retry_attempts=3,
             ),

@@ -13,7 +13,7 @@ from constructs import Construct
 
 from infra.customers import STORE_READS
 from infra.delivery import Delivery
-from infra.house import House, dead_letter_queue, machine_logs, on_schedule, on_stream, states_arn
+from infra.house import House, machine_logs, on_schedule, on_stream, schedules_dead_letters, states_arn
 from infra.names import scenario_machine
 from shared.scenarios.cohorts import FOLDER
 from shared.scenarios.compile import Options, compile_scenario
@@ -161,7 +161,7 @@ class Scenarios(Construct):
         return function
 
     def _schedules(self) -> None:
-        dead_letters = dead_letter_queue(self, "SweepDeadLetters")
+        dead_letters = schedules_dead_letters(self)
         role = iam.Role(self, "SweepScheduleRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
         for actions, resource in (
             ("lambda:InvokeFunction", self.sweep.function_arn),

@@ -302,7 +302,9 @@ def _nightly() -> None:
 
 @nightly.command("run")
 def run_nightly(
-    as_of: AsOf = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="DATE", help="Day, 2026-11-21; without, every night that is due.")
+    ] = None,
     shop: OfShop = None,
 ) -> None:
     """Start the nightly machine for one shop and follow it: the day given, else every night that is due."""
@@ -319,7 +321,9 @@ def run_nightly(
 
 @nightly.command("show")
 def show_nightly(
-    as_of: AsOf = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="DATE", help="Day, 2026-11-21; without, the newest.")
+    ] = None,
     shop: OfShop = None,
 ) -> None:
     """What the night of a day (else the newest) did: rows, seconds and bytes scanned of each step."""

@@ -17,7 +17,7 @@ from shared.delivery.outbound import Endpoint, Outbound
 app = typer.Typer(name="endpoint", help="Where webhooks and call tasks are posted / 送信先", no_args_is_help=True)
 _console = Console(soft_wrap=True, highlight=False)
 
-Name = Annotated[str, typer.Argument(help="webhook or call.")]
+Name = Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}.")]
 
 
 @app.command("set")
@@ -39,7 +39,7 @@ def set_(
 
 @app.command()
 def remove(name: Name, shop: OfShop = None) -> None:
-    """Post nothing there any more; call tasks then wait for `matakite call export`."""
+    """Post nothing there any more: call tasks wait for `matakite call export`, notes for `scenario handed`."""
     deployment = connect()
     ssm, tenant = deployment.client("ssm"), which_shop(deployment, shop).tenant
     try:

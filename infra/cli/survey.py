@@ -85,7 +85,7 @@ def answers(
     texts: Annotated[bool, typer.Option("--texts", help="Print the free texts too: they may name people.")] = False,
     shop: OfShop = None,
 ) -> None:
-    """What was answered in the last 90 days, question by question."""
+    """What was answered in the last 30 days, question by question."""
     deployment = connect()
     tenant = which_shop(deployment, shop).tenant
     known = find_survey(deployment, tenant, survey)

@@ -124,6 +124,13 @@ def test_a_webhook_is_not_confirmed_when_it_cannot_be_kept(shop: Stage) -> None:
     with without(shop.deployment, "IngestReceiveWebhookRole", "dynamodb:PutItem"):
         assert post(shop, "not-kept") >= 500, "a cart sends again what was not confirmed"
     assert table_of(shop.deployment, "EventsTable", shop.shop.tenant) == before
+    alarm = {"AlarmNames": ["matakite HooksErrors"]}
+    cloudwatch = shop.deployment.client("cloudwatch")
+    wait_until(
+        lambda: [each["StateValue"] for each in cloudwatch.describe_alarms(**alarm)["MetricAlarms"]] == ["ALARM"],
+        "the alarm of the address that carts post to",
+        20,
+    )
     assert post(shop, "not-kept") == 200
 
 
@@ -173,24 +180,24 @@ def test_a_night_that_may_not_ask_athena_is_incomplete(shop: Stage, played: Play
 
 
 @pytest.mark.parametrize(
-    ("schedule", "role", "queue"),
+    ("schedule", "role"),
     [
-        ("SweepCartAbandoned", "ScenariosSweepScheduleRole", "SweepDeadLetters"),
-        ("NightlySchedule", "AnalyticsNightlyScheduleRole", "NightlyDeadLetters"),
-        ("QuarterHour", "DeliveryEveryQuarterHourScheduleRole", "EveryQuarterHourDeadLetters"),
-        ("Watch", "ScenariosWatchScheduleRole", "WatchDeadLetters"),
-        ("Tick", "PollingTickScheduleRole", "TickDeadLetters"),
+        ("SweepCartAbandoned", "ScenariosSweepScheduleRole"),
+        ("NightlySchedule", "AnalyticsNightlyScheduleRole"),
+        ("QuarterHour", "DeliveryEveryQuarterHourScheduleRole"),
+        ("Watch", "ScenariosWatchScheduleRole"),
+        ("Tick", "PollingTickScheduleRole"),
     ],
 )
 def test_a_schedule_that_reaches_nobody_leaves_its_call_in_the_dead_letter_queue(
-    played: Played, schedule: str, role: str, queue: str
+    played: Played, schedule: str, role: str
 ) -> None:
     deployment = played.stage.deployment
-    url = emptied(deployment, queue)
+    url = emptied(deployment, "SchedulesDeadLetters")
     with without(deployment, role, "lambda:InvokeFunction"):
         fire_schedule(played.cloud, schedule)
-        wait_until(lambda: waits(deployment, url), f"the call of {schedule} in {queue}", 20)
-    emptied(deployment, queue)
+        wait_until(lambda: waits(deployment, url), f"the call of {schedule} among the dead letters", 20)
+    emptied(deployment, "SchedulesDeadLetters")
 
 
 # --- and nothing is granted that nothing needs ------------------------------------------------------------

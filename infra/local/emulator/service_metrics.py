@@ -1,8 +1,9 @@
 """Publish the metrics AWS services publish about themselves, and judge alarms by them as CloudWatch does.
 
-Without it: MiniStack has no metrics for queues, HTTP APIs, state machines and stream age, so dashboards and alarms on
-them stay empty; and it judges an alarm by every data point of a metric whatever its dimensions (one full dead-letter
-queue would raise the alarms of all), and never when there are no data points (``TreatMissingData``).
+Without it: MiniStack has no metrics for queues, HTTP APIs, function addresses, state machines and stream age, so
+dashboards and alarms on them stay empty; and it judges an alarm by every data point of a metric whatever its dimensions
+(one full dead-letter queue would raise the alarms of all), and never when there are no data points
+(``TreatMissingData``).
 Mended: queue depths every few seconds, requests and failed executions as they happen, alarms judged by their own
 dimensions, missing data treated as the alarm says.
 """
@@ -57,6 +58,19 @@ def _api_requests(invoke: Callable[..., Any]) -> Callable[..., Any]:
         return answer
 
     return invoke_counted
+
+
+def _url_requests(handle: Callable[..., Any]) -> Callable[..., Any]:
+    async def handle_counted(*given: Any, resolved: tuple[Any, ...] | None = None, **named: Any) -> Any:
+        answer = await handle(*given, resolved=resolved, **named)
+        if resolved is not None:
+            status, dimensions = answer[0], {"FunctionName": str(resolved[2])}
+            cloudwatch.record_metric("AWS/Lambda", "UrlRequestCount", 1, "Count", dimensions)
+            cloudwatch.record_metric("AWS/Lambda", "Url4xxCount", int(400 <= status < 500), "Count", dimensions)
+            cloudwatch.record_metric("AWS/Lambda", "Url5xxCount", int(status >= 500), "Count", dimensions)
+        return answer
+
+    return handle_counted
 
 
 def _execution_ends(emit: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
@@ -141,6 +155,7 @@ def install(settings: EmulatorSettings) -> None:
     """Publish and judge from now on."""
     cloudwatch._evaluate_alarm = _evaluate
     apigateway._invoke_lambda_proxy = _api_requests(apigateway._invoke_lambda_proxy)
+    lambda_svc.handle_function_url_request = _url_requests(lambda_svc.handle_function_url_request)
     stepfunctions._emit_execution_status_event = _execution_ends(stepfunctions._emit_execution_status_event)
     lambda_svc._execute_function = _stream_age(lambda_svc._execute_function)
     threading.Thread(target=_watch, daemon=True, name="service-metrics").start()

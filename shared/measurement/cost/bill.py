@@ -104,7 +104,7 @@ class Assumptions:
     trace_share: float = 0.05
     metrics: int = 6
     """Names that are told in every hour; a name costs for the hours in which it is told (CloudWatch's price list)."""
-    alarms: int = 28
+    alarms: int = 26
     """As the template has them (tests/infra/test_bill_assumptions.py)."""
     analyses: int = 60
     cpu_milliseconds: float = 3

@@ -105,7 +105,7 @@ def test_a_months_bill_reconciles_with_one_made_by_hand() -> None:
         "保存と復旧（DynamoDB・PITR）": (6.0 + 0.8 * 0.6) * 0.285,
         "ログ（CloudWatch Logs）": (webhooks * (0.25 + 0.05 * 0.35) + batches * 3 * 0.35) / 1e6 * 0.76,
         "トレース（X-Ray）": (300 + batches * 3) * 5e-6,
-        "監視と鍵（固定）": 6 * 0.30 + 28 * 0.10 + 3 + 0.40,
+        "監視と鍵（固定）": 6 * 0.30 + 26 * 0.10 + 3 + 0.40,
     }  # fmt: skip
     for name, usd in by_hand.items():
         assert found[name] == pytest.approx(usd, rel=0.01), name

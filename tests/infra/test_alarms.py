@@ -1,0 +1,50 @@
+"""Whatever can go wrong calls somebody, and what they read says what to do."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.stack import Templates
+
+RUNBOOK = (Path(__file__).parents[2] / "RUNBOOK.md").read_text("utf-8")
+LOGICAL = re.compile(r"[0-9A-F]{8}$")
+Alarms = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def alarms(templates: Templates) -> Alarms:
+    return {alarm["AlarmName"]: alarm for _, alarm in templates.properties("AWS::CloudWatch::Alarm")}
+
+
+def test_every_dead_letter_queue_has_an_alarm(templates: Templates, alarms: Alarms) -> None:
+    watched = json.dumps([alarm.get("Dimensions") for alarm in alarms.values()])
+    queues = [name for name, _ in templates.of_type("AWS::SQS::Queue") if "DeadLetters" in name]
+    assert queues
+    silent = [name for name in queues if f'"{name}"' not in watched]
+    assert not silent, f"{silent}: two queues of one name in infra/admin.py _watch? Name this one after its work"
+
+
+def test_every_alarm_calls_somebody_and_names_its_place_in_the_runbook(alarms: Alarms) -> None:
+    for name, alarm in alarms.items():
+        assert alarm["AlarmActions"], name
+        anchor = alarm["AlarmDescription"].removeprefix("runbook#").partition(":")[0]
+        assert f"\n## {anchor}\n" in RUNBOOK, f"RUNBOOK.md: ## {anchor}, what to do when {name} goes off"
+
+
+def test_the_runbook_says_of_every_dead_letter_alarm_whose_log_to_read(templates: Templates, alarms: Alarms) -> None:
+    functions = [LOGICAL.sub("", name) for name, _ in templates.of_type("AWS::Lambda::Function")]
+    for name in alarms:
+        if "DeadLetters" in name:
+            row = re.search(rf"^\| `{name.removeprefix('matakite DeadLetters')}` \| (.+?) \|", RUNBOOK, re.MULTILINE)
+            assert row, f"RUNBOOK.md, dead-letters: a row for {name}: the function, what it is and how it goes on"
+            for function in re.findall("`(.+?)`", row[1]):
+                assert [each for each in functions if each.endswith(function)], f"{name}: no function {function}"
+
+
+def test_a_webhook_that_fails_at_either_door_calls_somebody(alarms: Alarms) -> None:
+    assert {alarm["MetricName"] for alarm in alarms.values()} >= {"5xx", "Url5xxCount"}
