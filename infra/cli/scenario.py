@@ -24,15 +24,13 @@ from shared.core.errors import MatakiteError, RejectedError
 from shared.core.lined_yaml import read_utf8
 from shared.core.mistakes import InvalidFileError, Mistake, line_of, nearest
 from shared.delivery import lint, render
-from shared.delivery.channels.call import PART as CALL
-from shared.delivery.channels.handover import TEXT as NOTICE
-from shared.delivery.channels.postal import TEXT as POSTAL
 from shared.delivery.lint_names import names_customer
 from shared.delivery.model import Purpose
 from shared.delivery.render import TemplateStore
 from shared.scenarios.compile import compile_scenario, count_states
 from shared.scenarios.context import provided
 from shared.scenarios.describe import describe
+from shared.scenarios.examples import PARTS as OTHER_PARTS
 from shared.scenarios.examples import ExampleResult, run_examples
 from shared.scenarios.language.steps import Send
 from shared.scenarios.language.words import format_duration
@@ -45,15 +43,7 @@ app.add_typer(places.app)
 _console = Console(soft_wrap=True, highlight=False)
 
 PARTS = ("subject.txt", "mail.txt", "mail.mjml")
-_PARTS = {
-    "email": PARTS,
-    "line": ("line.json",),
-    "sms": ("sms.txt",),
-    "webhook": ("webhook.json",),
-    "notify": (NOTICE,),
-    "postal": (POSTAL,),
-    "call": (CALL,),
-}
+_PARTS = {**OTHER_PARTS, "email": PARTS}
 
 
 @app.command()

@@ -34,7 +34,7 @@ FORM = "preferences v1"
 WORDING = "受け取る方法を選び、この内容で保存する"
 """What stood on the form when somebody turned a channel on again; kept as evidence of the consent."""
 
-_LABELS = {**CHANNEL_NAMES, "postal": "郵送（はがき・お手紙）", "call": "お電話"}
+LABELS = {**CHANNEL_NAMES, "postal": "郵送（はがき・お手紙）", "call": "お電話"}
 
 _TITLES = {
     "form": "配信設定",
@@ -146,7 +146,7 @@ def _refused_everywhere(person: PersonState) -> dict[str, dict[str, bool]]:
     """The whole shop falls silent: on every channel that any of its stores may still use."""
     said_yes = {consent.channel for consent in person.consents if consent.status is ConsentStatus.OPT_IN}
     unasked = {each for each in UNLESS_REFUSED if _is_on(person, each, EVERY_STORE)}
-    channels = {each: False for each in _LABELS if each in said_yes | unasked}
+    channels = {each: False for each in LABELS if each in said_yes | unasked}
     return {EVERY_STORE: channels} if channels else {}
 
 
@@ -175,7 +175,7 @@ def _changed_wishes(person: PersonState, choice: Choice, shop: Shop, now: dateti
 
 def _offered(person: PersonState, token: UnsubscribeToken) -> tuple[str, ...]:
     """The channels that reach this person; the one the link came on is always there."""
-    return tuple(each for each in _LABELS if each == token.channel or address(person, each))
+    return tuple(each for each in LABELS if each == token.channel or address(person, each))
 
 
 def _store(person: PersonState, channel: str, token: UnsubscribeToken) -> str:
@@ -199,7 +199,7 @@ def _form(status: int, state: str, token: UnsubscribeToken, deps: UnsubscribeDep
     context = {
         "shop_name": shop.name,
         "channels": [
-            {"id": each, "label": _LABELS[each], "on": _is_on(person, each, _store(person, each, token))}
+            {"id": each, "label": LABELS[each], "on": _is_on(person, each, _store(person, each, token))}
             for each in _offered(person, token)
         ],
         "topics": [
