@@ -52,8 +52,13 @@ def deployed() -> Iterator[Deployed]:
 
 def somebody() -> PersonState:
     """Reachable in every way there is; a new kind of address belongs into this person."""
-    where = {"postal_code": "100-0001", "address": "東京都千代田区千代田1-1"}
-    return a_person(phone="+818000000001", line_user_id="U1", first_name="花子", **where)
+    return a_person(
+        phone="+818000000001",
+        line_user_id="U1",
+        first_name="花子",
+        postal_code="100-0001",
+        address="東京都千代田区千代田1-1",
+    )
 
 
 @pytest.mark.parametrize("file", FILES)
