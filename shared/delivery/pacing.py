@@ -21,9 +21,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from shared.core.clock import Clock, SystemClock, shop_day
+from shared.core.errors import UnavailableError
 from shared.core.ids import TenantId
 from shared.core.shop import Shop
 from shared.delivery.channels.channel import NotSentError, StoppedError
@@ -312,6 +314,28 @@ class _Slot:
         self._pace.answered(busy=busy)
 
 
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """A turn of a warm-up day: who is sent home by it will be counted when they come again."""
+
+    turn: Turn
+    give_back: Callable[[], None]
+
+    def come(self) -> None:
+        """See Turn."""
+        try:
+            self.turn.come()
+        except NotSentError:
+            self.give_back()
+            raise
+
+    def answered(self, *, busy: bool) -> None:
+        """See Turn."""
+        if busy:
+            self.give_back()
+        self.turn.answered(busy=busy)
+
+
 _BLOCK = 20
 """A warm-up day's cap is counted in so many blocks at most per worker: few writes, and little of the cap is lost."""
 
@@ -333,10 +357,18 @@ class MailTurns:
             return _AtOnce()
         if why := self._why_stopped(shop.tenant):
             raise StoppedError(f"sending of shop {shop.tenant!r} is stopped: {why}; see `matakite delivery status`")
-        if policy.warm_up is not None and request.purpose is Purpose.MARKETING:
-            today = shop_day(self._clock.now(), shop.timezone)
-            self._count(domain, today, policy.warm_up.cap(today))
-        return self._pace.take()
+        today = shop_day(self._clock.now(), shop.timezone)
+        warming = policy.warm_up if request.purpose is Purpose.MARKETING else None
+        cap = warming.cap(today) if warming else None
+        if cap is None:
+            return self._pace.take()
+        self._count(domain, today, cap)
+        give_back = partial(self._give_back, domain, today)
+        try:
+            return _Counted(self._pace.take(), give_back)
+        except UnavailableError:
+            give_back()
+            raise
 
     def _why_stopped(self, tenant: TenantId) -> str:
         now = self._clock.now()
@@ -348,9 +380,11 @@ class MailTurns:
                 self._stopped[tenant] = known
         return known[1]
 
-    def _count(self, domain: str, today: date, cap: int | None) -> None:
-        if cap is None:
-            return
+    def _give_back(self, domain: str, today: date) -> None:
+        with self._lock:
+            self._allowed[domain, today] = self._allowed.get((domain, today), 0) + 1
+
+    def _count(self, domain: str, today: date, cap: int) -> None:
         block = max(1, cap // (_BLOCK * 10))
         with self._lock:
             left = self._allowed.get((domain, today), 0)

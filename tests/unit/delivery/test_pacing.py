@@ -14,7 +14,7 @@ import pytest
 
 from shared.core.ids import CustomerId
 from shared.delivery.channels.channel import Message, NotSentError, StoppedError
-from shared.delivery.channels.fake import FakeChannel
+from shared.delivery.channels.fake import FakeChannel, Fault
 from shared.delivery.model import Outcome, Purpose, SendState
 from shared.delivery.pace.store import MemoryPaceStore
 from shared.delivery.pacing import PER_QUEUE, QUEUE, MailTurns, Pace, Quota
@@ -261,6 +261,19 @@ def test_a_warm_up_day_ends_at_its_cap_and_goes_on_where_it_stopped(paced: Paced
     for customer in pending:
         paced.send(customer, occurrence="cart-2" if customer == pending[0] else "cart-1")
     assert [message.key.customer_id for message in paced.ses.accepted] == [*people[:51], *people[50:]]
+
+
+def test_mails_that_find_the_provider_busy_use_up_none_of_a_warm_up_day(paced: Paced) -> None:
+    paced.world.shop = a_shop(**NIGHTLESS, warm_up={"from": "2026-11-20"})
+    people = paced.people(50)
+    yes = replace(a_consent(), at=NOON)
+    paced.world.people = {customer: a_person(customer, consents=(yes,)) for customer in people}
+    paced.ses.plan(Fault.THROTTLE)
+    for customer in people:
+        with pytest.raises(NotSentError):
+            paced.send(customer)
+    paced.clock.pass_(600)
+    assert [paced.send(customer).state for customer in people] == [SendState.SENT] * 50
 
 
 def test_every_mail_of_a_batch_starts_within_a_second_of_reading_its_person(paced: Paced) -> None:
