@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
+from shared.core.clock import Clock, SystemClock
 from shared.core.errors import MisconfiguredError, UnavailableError
 
 SINGLE_ATTEMPT = "single-attempt"
@@ -36,7 +39,31 @@ def client(service: str, attempts: str = "standard") -> Any:
         # The step works on 16 people at once; a connection that finds no place in the pool is opened anew each time.
         max_pool_connections=32,
     )
-    return boto3.client(service, config=config)  # type: ignore[call-overload]
+    made = boto3.client(service, config=config)  # type: ignore[call-overload]
+    if attempts == SINGLE_ATTEMPT:
+        _leave_old_connections(made, SystemClock())
+    return made
+
+
+RESTED = timedelta(seconds=5)
+"""After so long without a call connections are made anew."""
+
+
+def _leave_old_connections(made: Any, clock: Clock) -> None:
+    """A frozen Lambda does not notice that the other side closes its connections: the first call on each of them is
+    lost. The SDK's retries hide it; a mail without them would be in doubt, and never sent.
+    """
+    last_at, one_closes = clock.now(), threading.Lock()
+
+    def before_send(**_: Any) -> None:
+        nonlocal last_at
+        with one_closes:
+            now = clock.now()
+            if now - last_at > RESTED:
+                made.close()
+            last_at = now
+
+    made.meta.events.register("before-send", before_send)
 
 
 _BUSY = frozenset(
