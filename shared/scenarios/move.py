@@ -18,7 +18,7 @@ from shared.scenarios.enrolment import Enrolment, EnrolmentState
 from shared.scenarios.language.steps import Couponing, Tagging, step_kind, step_name, walk
 from shared.scenarios.model import Scenario
 from shared.scenarios.step import MOVED
-from shared.scenarios.sweep import SweepDeps, execution_name, start_cohort
+from shared.scenarios.sweep import LONGEST_NAME, SweepDeps, execution_name, start_cohort
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def move(scenario: Scenario, people: Callable[[], Iterable[Enrolment]], deps: Sw
     to is started, if it was not.
     """
     moving, staying = movable(people(), scenario)
-    given = [each for each in moving if deps.enrolments.move(each, _execution(each, now), scenario.version)]
+    given = [each for each in moving if deps.enrolments.move(each, moved_execution(each, now), scenario.version)]
     groups: dict[str, list[Enrolment]] = {}
     for each in people():
         here = each.state is EnrolmentState.ENTERED and each.version == scenario.version
@@ -62,7 +62,8 @@ def move(scenario: Scenario, people: Callable[[], Iterable[Enrolment]], deps: Sw
     return Moved(len(given), len(staying) + len(moving) - len(given))
 
 
-def _execution(enrolment: Enrolment, now: datetime) -> str:
+def moved_execution(enrolment: Enrolment, now: datetime) -> str:
     """Of those who entered together and are moved together."""
     began = execution_name(enrolment.tenant, enrolment.scenario, enrolment.entered_at or now)
-    return f"{began}-{digest(enrolment.execution, f'{now:%Y%m%dT%H%M}')[:8]}{MOVED}"
+    ends = f"-{digest(enrolment.execution, f'{now:%Y%m%dT%H%M}')[:8]}{MOVED}"
+    return f"{began[: LONGEST_NAME - len(ends)]}{ends}"

@@ -103,6 +103,10 @@ def _still_due(due: Sequence[Enrolment], deps: SweepDeps, now: datetime) -> list
         return [each for each, later in zip(due, pool.map(put_off, due), strict=True) if not later]
 
 
+LONGEST_NAME = 80
+"""What Step Functions takes as the name of an execution; a shop and a scenario of the longest names come to 78."""
+
+
 def execution_name(tenant: TenantId, scenario: ScenarioId, at: datetime) -> str:
     """`shop-cart_abandoned-20261121T1935`: one per shop, scenario and minute (UTC)."""
     return f"{tenant}-{scenario}-{at.astimezone(UTC):%Y%m%dT%H%M}"

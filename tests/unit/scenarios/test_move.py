@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from shared.core.ids import CustomerId
+from shared.core.ids import CustomerId, ScenarioId, TenantId
 from shared.scenarios.compile import compile_scenario
 from shared.scenarios.model import LiveStatus, Scenario
-from shared.scenarios.move import Moved, move
+from shared.scenarios.move import Moved, move, moved_execution
 from shared.scenarios.read import read_text
+from shared.scenarios.step import MOVED
+from shared.scenarios.sweep import execution_name
 from tests.unit.scenarios.test_places import Shop
 from tests.unit.scenarios.test_words import AN_EXAMPLE, scenario_of
 from tests.unit.scenarios.world import ARN, TENANT
@@ -144,3 +146,14 @@ def test_a_message_is_the_same_whatever_channels_the_new_version_gives_it() -> N
     shop.at("2026-03-02 12:30", shop.moves)
     shop.play()
     assert shop.mails("hanako") == ["one", "two", "three"]
+
+
+def test_the_longest_names_make_an_execution_that_step_functions_takes(shop: Versions) -> None:
+    """It was refused after its people had been given to it: they belonged to nothing that runs."""
+    entered = replace(shop.inside()[0], tenant=TenantId("m" * 32), scenario=ScenarioId("s" * 31))
+    began = execution_name(entered.tenant, entered.scenario, shop.clock.at)
+    first, second = (replace(entered, execution=name, entered_at=shop.clock.at) for name in (began, f"{began[:-1]}x"))
+    names = {moved_execution(each, shop.clock.at) for each in (first, second)}
+    assert len(names) == 2
+    assert max(map(len, (began, *names))) <= 80
+    assert all(name.endswith(MOVED) for name in names)
