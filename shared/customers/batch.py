@@ -16,7 +16,7 @@ from shared.customers.identity import refs_of
 from shared.customers.items import PROFILE, leads_to, loses_a_card, profile_key, ref_key
 from shared.customers.plan import guards_itself, turns
 from shared.customers.remembered import Remembered, is_all
-from shared.customers.rows import ConflictError, Delete, Key, Put, Replace, Row, Rows, Write
+from shared.customers.rows import ConflictError, Key, Put, Replace, Row, Rows, Write
 from shared.customers.rules import canonical_id
 from shared.ingest.model import Event
 
@@ -136,20 +136,19 @@ class BatchRows:
 
     def _expect_news(self, writes: Iterable[Write]) -> None:
         """What is taken away is decided by what was read just now: a row that came since would be overlooked."""
-        if any(_key(write)[0] in self._trusted for write in writes):
+        if any(write.key[0] in self._trusted for write in writes):
             raise OvertakenError
 
     def _forget(self, write: Write) -> None:
-        key = _key(write)
-        self._read[key] = write.row if isinstance(write, Put) else None
-        self._remembered.forget(key[0])
+        self._read[write.key] = write.row if isinstance(write, Put) else None
+        self._remembered.forget(write.key[0])
 
     def _look_again(self, write: Write) -> None:
         """Somebody may have put rows of a person who is another one now, or was erased (`CustomerStore.commit`)."""
         if isinstance(write, Put) and write.row.sk == PROFILE:
             self._whole.pop(write.row.pk, None)
             if leads_to(write.row):
-                del self._read[write.row.key]
+                del self._read[write.key]
 
     def transact_each(self, transactions: Sequence[Sequence[Write]]) -> list[int]:
         """Many of those side by side."""
@@ -212,10 +211,6 @@ class BatchRows:
             before, after = self._read.get(key), now.get(key)
             if (before.rev if before else 0) != (after.rev if after else 0):
                 raise OvertakenError
-
-
-def _key(write: Write) -> Key:
-    return write.key if isinstance(write, Delete) else write.row.key
 
 
 def _made_by(refs: Iterable[Ref]) -> set[CustomerId]:

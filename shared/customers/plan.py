@@ -197,8 +197,4 @@ _THINGS = ("cart#", "order#", "subscription#")
 
 def written(writes: Sequence[Write]) -> tuple[str, ...]:
     """The sort keys written."""
-    return tuple(dict.fromkeys(_key(write)[1] for write in writes))
-
-
-def _key(write: Write) -> Key:
-    return write.row.key if isinstance(write, Put) else write.key
+    return tuple(dict.fromkeys(write.key[1] for write in writes))

@@ -64,6 +64,11 @@ class Put:
     row: Row
     expected: int | None = None
 
+    @property
+    def key(self) -> Key:
+        """Of the row."""
+        return self.row.key
+
 
 @dataclass(frozen=True, slots=True)
 class Delete:
@@ -170,13 +175,13 @@ class MemoryRows:
 
     def transact(self, writes: Sequence[Write]) -> None:
         """All of the writes, or none."""
-        if len(writes) > MAX_WRITES or len({_key(write) for write in writes}) < len(writes):
+        if len(writes) > MAX_WRITES or len({write.key for write in writes}) < len(writes):
             raise ValueError("a transaction is at most 100 writes of different rows")
         with self._lock:
             if not all(self._met(write) for write in writes):
                 raise ConflictError("a row changed since it was read")
             for write in writes:
-                pk, sk = _key(write)
+                pk, sk = write.key
                 if isinstance(write, Put):
                     self.partitions.setdefault(pk, {})[sk] = write.row
                 else:
@@ -185,7 +190,7 @@ class MemoryRows:
     def _met(self, write: Write) -> bool:
         if write.expected is None:
             return True
-        row = self._row(*_key(write))
+        row = self._row(*write.key)
         return (row.rev if row else 0) == write.expected
 
     def transact_each(self, transactions: Sequence[Sequence[Write]]) -> list[int]:
@@ -376,10 +381,6 @@ def _raise_failed(responses: Sequence[Mapping[str, Any]]) -> None:
 
 def _item_of(row: Row | None) -> dict[str, Any] | None:
     return encode_item(row) if row else None
-
-
-def _key(write: Write) -> Key:
-    return write.row.key if isinstance(write, Put) else write.key
 
 
 def _dynamo_key(key: Key) -> dict[str, Any]:

@@ -111,18 +111,14 @@ class CountedRows(MemoryRows):
         self._write(writes, price=2)
 
     def _write(self, writes: Sequence[Write], price: int) -> None:
-        before = {_key(write): self._row(*_key(write)) for write in writes}
+        before = {write.key: self._row(*write.key) for write in writes}
         super().transact(writes)
         for write in writes:
-            old = before[_key(write)]
+            old = before[write.key]
             sizes = [units(encode_item(row)) for row in (old, write.row if isinstance(write, Put) else None) if row]
             self.units += price * max(sizes, default=1)
             if isinstance(write, Put):
                 self.stream.append(write.row)
-
-
-def _key(write: Write) -> tuple[str, str]:
-    return write.row.key if isinstance(write, Put) else write.key
 
 
 class CountedEnrolments(MemoryEnrolmentStore):
