@@ -13,7 +13,7 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.house import House, machine_logs, on_stream, schedules_dead_letters
+from infra.house import House, allow, machine_logs, on_stream, schedules_dead_letters
 from infra.names import ATHENA_WORKGROUP, GLUE_DATABASE, NIGHTLY_MACHINE
 from infra.nightly import NightlyParts, nightly_machine
 from shared.analytics.catalog import made_by_functions, stored_reads
@@ -338,10 +338,8 @@ class Analytics(Construct):
         """Every night at 02:00 in Japan, when yesterday is over and nobody is shopping."""
         house = self._house
         start = self._function("start_nights", own={"nightly_machine": self.machine.state_machine_arn}, group="light")
-        start.add_to_role_policy(
-            iam.PolicyStatement(actions=["states:StartExecution"], resources=[self.machine.state_machine_arn])
-        )
-        house.grant_parameters(start, "shops", "ssm:GetParametersByPath")
+        allow(start, self.machine.state_machine_arn, "states:StartExecution")
+        house.grant_all_parameters(start, "shops")
         dead = schedules_dead_letters(self)
         role = iam.Role(
             self,

@@ -12,7 +12,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.customers import STORE_READS
-from infra.house import GET_HEAD, GET_HEAD_POST, House, dead_letter_queue, on_queue, on_schedule, work_queue
+from infra.house import GET_HEAD, GET_HEAD_POST, House, allow, dead_letter_queue, on_queue, on_schedule, work_queue
 from infra.names import CONFIGURATION_SET
 from shared.analytics.feeds import PREFIX as FEEDS
 from shared.delivery.links.link import ROUTE
@@ -90,12 +90,10 @@ class Delivery(Construct):
             iam.PolicyStatement(actions=["ses:SendEmail"], resources=[identities, configuration_set, tenants])
         )
         # The account's rate and day; there is nothing narrower to ask for.
-        function.add_to_role_policy(iam.PolicyStatement(actions=["ses:GetAccount"], resources=["*"]))
+        allow(function, "*", "ses:GetAccount")
 
     def _grant_ledger(self, function: lambda_.Function, *actions: str, below: str = "") -> None:
-        # `Table.grant` would open every index as well.
-        resource = f"{self._house.tables.deliveries.table_arn}{below}"
-        function.add_to_role_policy(iam.PolicyStatement(actions=list(actions), resources=[resource]))
+        allow(function, f"{self._house.tables.deliveries.table_arn}{below}", *actions)
 
     def _configuration_set(self) -> None:
         configuration_set = ses.CfnConfigurationSet(
@@ -198,8 +196,7 @@ class Delivery(Construct):
         house.tables.customers.grant(function, *STORE_READS)
         house.grant_shops(function)
         self._grant_ledger(function, "dynamodb:Query", below=f"/index/{INDEX}")
-        # `GetParametersByPath` is asked of the path itself, not of what is below it.
-        house.grant_parameters(function, "shops", "ssm:GetParametersByPath")
+        house.grant_all_parameters(function, "shops")
         what = "Count the sends in doubt; send an ambiguous transactional mail a second time"
         on_schedule(self, "EveryQuarterHour", function, Duration.minutes(15), what)
         return function
@@ -208,7 +205,7 @@ class Delivery(Construct):
 def grant_texts(function: lambda_.Function) -> None:
     """Which number, sender id or pool a shop sends from is its own setting."""
     numbers = Stack.of(function).format_arn(service="sms-voice", resource="*")
-    function.add_to_role_policy(iam.PolicyStatement(actions=["sms-voice:SendTextMessage"], resources=[numbers]))
+    allow(function, numbers, "sms-voice:SendTextMessage")
 
 
 def _default_bus_arn(scope: Construct) -> str:

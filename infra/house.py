@@ -103,19 +103,19 @@ class House:
             resource="parameter",
             resource_name=f"{self.prefix.strip('/')}/{path}",
         )
-        function.add_to_role_policy(iam.PolicyStatement(actions=list(actions), resources=[arn]))
+        allow(function, arn, *actions)
+
+    def grant_all_parameters(self, function: lambda_.Function, path: str) -> None:
+        """Read every parameter below `{prefix}/{path}`: that is asked of the path itself."""
+        self.grant_parameters(function, path, "ssm:GetParametersByPath")
 
     def grant_keys(self, function: lambda_.Function) -> None:
         """Read the deployment's secret keys (the secret uses the AWS managed key: no KMS grant is needed)."""
-        function.add_to_role_policy(
-            iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=[self.keys.secret_arn])
-        )
+        allow(function, self.keys.secret_arn, "secretsmanager:GetSecretValue")
 
     def grant_objects(self, function: lambda_.Function, bucket: s3.Bucket, prefix: str, *actions: str) -> None:
         """Named S3 object actions below one prefix."""
-        function.add_to_role_policy(
-            iam.PolicyStatement(actions=list(actions), resources=[bucket.arn_for_objects(f"{prefix}*")])
-        )
+        allow(function, bucket.arn_for_objects(f"{prefix}*"), *actions)
 
     def grant_list(self, function: lambda_.Function, bucket: s3.Bucket, *prefixes: str) -> None:
         """List the objects below these prefixes: one statement, since a role's policy holds 10,240 letters."""
@@ -126,6 +126,11 @@ class House:
                 conditions={"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
             )
         )
+
+
+def allow(function: lambda_.Function, resource: str, *actions: str) -> None:
+    """Named actions on exactly this: `Table.grant` would open every index of a table as well."""
+    function.add_to_role_policy(iam.PolicyStatement(actions=list(actions), resources=[resource]))
 
 
 def dead_letter_queue(scope: Construct, queue_id: str) -> sqs.Queue:

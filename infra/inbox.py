@@ -5,12 +5,11 @@ from __future__ import annotations
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.house import House, dead_letter_queue, on_queue, states_arn, work_queue
+from infra.house import House, allow, dead_letter_queue, on_queue, states_arn, work_queue
 from infra.names import IMPORT_MACHINE
 from shared.ingest import history
 from shared.ingest.files import inbox
@@ -53,10 +52,9 @@ class Inbox(Construct):
         house.grant_keys(function)
         house.grant_shops(function)
         house.grant_parameters(function, "file-mappings/*", "ssm:GetParameter")
-        # `GetParametersByPath` is asked of the path itself, not of what is below it.
-        house.grant_parameters(function, "connections", "ssm:GetParametersByPath")
+        house.grant_all_parameters(function, "connections")
         house.grant_objects(function, bucket, inbox.PREFIX, "s3:GetObject", "s3:PutObject")
         house.grant_objects(function, house.work, history.PREFIX, "s3:PutObject")
         machine.grant_start_execution(function)
         executions = states_arn(self, "execution", f"{IMPORT_MACHINE}:*")
-        function.add_to_role_policy(iam.PolicyStatement(actions=["states:DescribeExecution"], resources=[executions]))
+        allow(function, executions, "states:DescribeExecution")

@@ -54,8 +54,7 @@ class Polling(Construct):
         )
         house.tables.pulls.grant(function, "dynamodb:GetItem")
         polls.grant(function, "sqs:SendMessage")
-        # `GetParametersByPath` is asked of the path itself, not of what is below it.
-        house.grant_parameters(function, "connections", "ssm:GetParametersByPath")
+        house.grant_all_parameters(function, "connections")
         on_schedule(self, "Tick", function, TICK, "Ask which carts are due for a poll")
         return function
 

@@ -11,7 +11,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from infra.house import House, machine_logs, on_queue, schedules_dead_letters, work_queue
+from infra.house import House, allow, machine_logs, on_queue, schedules_dead_letters, work_queue
 from infra.names import SWEEP_MACHINE
 from shared.admin import erase
 from shared.delivery import tray
@@ -46,30 +46,25 @@ class Privacy(Construct):
             memory_mb=1769,
         )
         self._grant_erasing(function)
-        self._grant(function, tables.customers.table_arn, "dynamodb:Scan")
-        self._grant(function, tables.events.table_arn, "dynamodb:Scan", "dynamodb:UpdateItem")
+        allow(function, tables.customers.table_arn, "dynamodb:Scan")
+        allow(function, tables.events.table_arn, "dynamodb:Scan", "dynamodb:UpdateItem")
         house.grant_objects(function, house.work, oversize.PREFIX, "s3:GetObject", "s3:DeleteObject")
         house.grant_objects(function, house.work, history.PREFIX, "s3:GetObject", "s3:PutObject")
         house.grant_objects(function, house.work, erase.FOLDER, "s3:GetObject", "s3:PutObject")
         house.grant_list(function, house.work, history.PREFIX)
         house.grant_keys(function)
-        # `GetParametersByPath` is asked of the path itself, not of what is below it.
-        house.grant_parameters(function, "shops", "ssm:GetParametersByPath")
+        house.grant_all_parameters(function, "shops")
         return function
 
     def _grant_erasing(self, function: lambda_.Function) -> None:
         tables = self._house.tables
         # A person is read, and the record of the erasure kept, with the customers; nothing of theirs is deleted there.
-        self._grant(function, tables.customers.table_arn, "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem")
-        self._grant(function, tables.deliveries.table_arn, "dynamodb:Query", "dynamodb:DeleteItem")
-        self._grant(function, tables.scenarios.table_arn, "dynamodb:DeleteItem")
-        self._grant(function, f"{tables.scenarios.table_arn}/index/by_customer", "dynamodb:Query")
+        allow(function, tables.customers.table_arn, "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem")
+        allow(function, tables.deliveries.table_arn, "dynamodb:Query", "dynamodb:DeleteItem")
+        allow(function, tables.scenarios.table_arn, "dynamodb:DeleteItem")
+        allow(function, f"{tables.scenarios.table_arn}/index/by_customer", "dynamodb:Query")
         self._house.grant_objects(function, self._house.work, f"{tray.PREFIX}/", "s3:DeleteObject")
         self._house.grant_list(function, self._house.work, f"{tray.PREFIX}/")
-
-    def _grant(self, function: lambda_.Function, resource: str, *actions: str) -> None:
-        # `Table.grant` would open every index as well.
-        function.add_to_role_policy(iam.PolicyStatement(actions=list(actions), resources=[resource]))
 
     def _machine(self, sweep: lambda_.Function) -> sfn.StateMachine:
         return sfn.StateMachine(

@@ -10,7 +10,7 @@ from constructs import Construct
 
 from infra.customers import STORE_READS
 from infra.delivery import grant_texts
-from infra.house import House, on_queue, work_queue
+from infra.house import House, allow, on_queue, work_queue
 from infra.names import RECEIPTS_TOPIC
 
 
@@ -22,12 +22,8 @@ class Receipts(Construct):
         timeout = Duration.seconds(30)
         self.receive_receipt = house.function(self, "delivery/receive_receipt", timeout=timeout)
         house.tables.events.grant(self.receive_receipt, "dynamodb:PutItem")
-        # `Table.grant` would open every index as well.
-        ledger = iam.PolicyStatement(
-            actions=["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:Query"],
-            resources=[house.tables.deliveries.table_arn],
-        )
-        self.receive_receipt.add_to_role_policy(ledger)
+        ledger = house.tables.deliveries.table_arn
+        allow(self.receive_receipt, ledger, "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:Query")
         self._grant_opt_outs(house)
         queue, _ = work_queue(self, "Receipts", timeout)
         on_queue(self.receive_receipt, queue)
@@ -42,7 +38,7 @@ class Receipts(Construct):
         house.grant_keys(function)
         house.tables.customers.grant(function, *STORE_READS, "dynamodb:PutItem")
         house.grant_shops(function)
-        house.grant_parameters(function, "shops", "ssm:GetParametersByPath")
+        house.grant_all_parameters(function, "shops")
         grant_texts(function)
 
     def _topic(self) -> sns.Topic:

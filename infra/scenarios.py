@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from aws_cdk import Duration, Stack
-from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
@@ -13,7 +12,7 @@ from constructs import Construct
 
 from infra.customers import STORE_READS
 from infra.delivery import Delivery
-from infra.house import House, machine_logs, on_schedule, on_stream, schedules_dead_letters, states_arn
+from infra.house import House, allow, machine_logs, on_schedule, on_stream, schedules_dead_letters, states_arn
 from infra.names import scenario_machine
 from shared.scenarios.cohorts import FOLDER
 from shared.scenarios.compile import Options, compile_scenario
@@ -47,7 +46,7 @@ class Scenarios(Construct):
         function = self._house.function(
             self, "scenarios/trigger", own={"entry_rules": dump_rules(entry_rules(self.scenarios))}
         )
-        _grant(function, self._house.tables.scenarios, "dynamodb:BatchGetItem", "dynamodb:UpdateItem")
+        allow(function, self._house.tables.scenarios.table_arn, "dynamodb:BatchGetItem", "dynamodb:UpdateItem")
         self._grant_by_customer(function)
         self._house.grant_shops(function)
         # Imported history starts nothing, so it does not even wake the function; nor do rows no scenario looks at.
@@ -65,10 +64,10 @@ class Scenarios(Construct):
             timeout=Duration.seconds(OPTIONS.step_timeout_seconds - 10),
             memory_mb=1024,
         )
-        _grant(function, tables.scenarios, "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
+        allow(function, tables.scenarios.table_arn, "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
         self._grant_by_customer(function)
-        _grant(function, tables.events, "dynamodb:PutItem")
-        _grant(function, tables.customers, *STORE_READS)
+        allow(function, tables.events.table_arn, "dynamodb:PutItem")
+        allow(function, tables.customers.table_arn, *STORE_READS)
         self._house.grant_objects(function, self._house.work, FOLDER, "s3:GetObject", "s3:PutObject")
         self._house.grant_shops(function)
         delivery.grant_send(function)
@@ -79,7 +78,7 @@ class Scenarios(Construct):
     def _grant_by_customer(self, function: lambda_.Function) -> None:
         """Where else a person stands."""
         index = f"{self._house.tables.scenarios.table_arn}/index/by_customer"
-        function.add_to_role_policy(iam.PolicyStatement(actions=["dynamodb:Query"], resources=[index]))
+        allow(function, index, "dynamodb:Query")
 
     # --- the machines -------------------------------------------------------------------------------------------------
 
@@ -129,16 +128,13 @@ class Scenarios(Construct):
             own={"machine_prefix": states_arn(self, "stateMachine", scenario_machine(""))},
             timeout=Duration.minutes(5),
         )
-        _grant(function, table, "dynamodb:BatchGetItem", "dynamodb:UpdateItem")
-        _grant(function, self._house.tables.customers, *STORE_READS)
+        allow(function, table.table_arn, "dynamodb:BatchGetItem", "dynamodb:UpdateItem")
+        allow(function, self._house.tables.customers.table_arn, *STORE_READS)
         machines = [machine.state_machine_arn for machine in self.machines.values()]
-        for actions, resources in (
-            (["dynamodb:Query"], [f"{table.table_arn}/index/due"]),
-            (["states:StartExecution"], machines),
-        ):
-            function.add_to_role_policy(iam.PolicyStatement(actions=actions, resources=resources))
+        allow(function, f"{table.table_arn}/index/due", "dynamodb:Query")
+        function.add_to_role_policy(iam.PolicyStatement(actions=["states:StartExecution"], resources=machines))
         self._house.grant_objects(function, self._house.work, FOLDER, "s3:GetObject", "s3:PutObject")
-        self._house.grant_parameters(function, "shops", "ssm:GetParametersByPath")
+        self._house.grant_all_parameters(function, "shops")
         return function
 
     def _watch_due(self) -> lambda_.Function:
@@ -151,11 +147,9 @@ class Scenarios(Construct):
             own={"sweeps": ",".join(f"{each.id}:{int(each.sweep_every.total_seconds() // 60)}" for each in swept)},
             timeout=Duration.minutes(5),
         )
-        _grant(function, table, "dynamodb:BatchGetItem")
-        function.add_to_role_policy(
-            iam.PolicyStatement(actions=["dynamodb:Query"], resources=[f"{table.table_arn}/index/due"])
-        )
-        self._house.grant_parameters(function, "shops", "ssm:GetParametersByPath")
+        allow(function, table.table_arn, "dynamodb:BatchGetItem")
+        allow(function, f"{table.table_arn}/index/due", "dynamodb:Query")
+        self._house.grant_all_parameters(function, "shops")
         often = Duration.minutes(RUN.total_seconds() // 60)
         on_schedule(self, "Watch", function, often, "Is anybody due and not collected?")
         return function
@@ -191,11 +185,6 @@ class Scenarios(Construct):
                 ),
             ),
         )
-
-
-def _grant(function: lambda_.Function, table: dynamodb.Table, *actions: str) -> None:
-    """Named actions on the table alone, not on its indexes."""
-    function.add_to_role_policy(iam.PolicyStatement(actions=list(actions), resources=[table.table_arn]))
 
 
 def _rows_of(kind: str) -> dict[str, object]:
