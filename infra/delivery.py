@@ -163,7 +163,7 @@ class Delivery(Construct):
         house.tables.customers.grant(function, *STORE_READS, "dynamodb:PutItem")
         house.tables.events.grant(function, "dynamodb:PutItem")
         house.grant_shops(function)
-        house.route(self, GET_HEAD_POST, f"/v1/{page}/{{token}}", function)
+        house.route(GET_HEAD_POST, f"/v1/{page}/{{token}}", function)
         return function
 
     def _link_line(self) -> lambda_.Function:
@@ -173,7 +173,7 @@ class Delivery(Construct):
         house.tables.events.grant(function, "dynamodb:PutItem")
         house.grant_shops(function)
         house.grant_parameters(function, "line/*", "ssm:GetParameter")
-        house.route(self, GET_HEAD_POST, "/v1/line/link/{token}", function)
+        house.route(GET_HEAD_POST, "/v1/line/link/{token}", function)
         return function
 
     def _follow_link(self) -> lambda_.Function:
@@ -182,7 +182,7 @@ class Delivery(Construct):
         function = house.page(self, "delivery/follow_link")
         self._grant_ledger(function, "dynamodb:GetItem", "dynamodb:UpdateItem")
         house.tables.events.grant(function, "dynamodb:PutItem")
-        house.route(self, GET_HEAD, f"{ROUTE}{{token}}", function)
+        house.route(GET_HEAD, f"{ROUTE}{{token}}", function)
         return function
 
     def _reconcile(self) -> lambda_.Function:

@@ -85,9 +85,7 @@ class House:
             "configuration_set": CONFIGURATION_SET,
         }
 
-    def route(
-        self, scope: Construct, methods: Sequence[apigw.HttpMethod], path: str, function: lambda_.Function
-    ) -> None:
+    def route(self, methods: Sequence[apigw.HttpMethod], path: str, function: lambda_.Function) -> None:
         """Open a public route to a function."""
         integration = HttpLambdaIntegration(f"{function.node.id}Integration", function)
         self.api.add_routes(path=path, methods=list(methods), integration=integration)

@@ -44,7 +44,7 @@ class Ingest(Construct):
         house.grant_parameters(self.receive_webhook, "connections/*", "ssm:GetParameter")
         house.grant_objects(self.receive_webhook, house.work, oversize.PREFIX, "s3:PutObject")
         read_backs.grant(self.receive_webhook, "sqs:SendMessage")
-        house.route(self, POST, "/v1/hooks/{connection}", self.receive_webhook)
+        house.route(POST, "/v1/hooks/{connection}", self.receive_webhook)
         # No signature of AWS: a cart has none. Whose it is says the secret part of the path, whether it is genuine its
         # own signature, exactly as behind the API.
         address = self.receive_webhook.add_function_url(auth_type=lambda_.FunctionUrlAuthType.NONE)

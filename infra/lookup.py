@@ -18,4 +18,4 @@ class Lookup(Construct):
         function = house.page(self, "admin/look_up_customer")
         house.tables.customers.grant(function, *STORE_READS)
         house.grant_parameters(function, "connections/*", "ssm:GetParameter")
-        house.route(self, POST, ROUTE, function)
+        house.route(POST, ROUTE, function)

@@ -22,5 +22,5 @@ class SignUp(Construct):
         house.grant_parameters(self.sign_up, "connections/*", "ssm:GetParameter")
         house.grant_shops(self.sign_up)
         delivery.grant_transactional_mail(self.sign_up)
-        house.route(self, GET_HEAD_POST, "/v1/subscribe/{key}", self.sign_up)
-        house.route(self, POST, "/v1/subscribe", self.sign_up)
+        house.route(GET_HEAD_POST, "/v1/subscribe/{key}", self.sign_up)
+        house.route(POST, "/v1/subscribe", self.sign_up)

@@ -38,14 +38,14 @@ class Tracking(Construct):
         house.grant_parameters(function, "connections/*", "ssm:GetParameter")
         house.grant_shops(function)
         house.grant_objects(function, house.work, oversize.PREFIX, "s3:PutObject")
-        house.route(self, POST, "/v1/{call}", function)
+        house.route(POST, "/v1/{call}", function)
         return function
 
     def _show_survey(self) -> lambda_.Function:
         house = self._house
         function = self._page("ingest/show_survey")
         house.grant_parameters(function, "surveys/*", "ssm:GetParameter")
-        house.route(self, GET_HEAD, "/v1/surveys/{token}", function)
+        house.route(GET_HEAD, "/v1/surveys/{token}", function)
         return function
 
     def _answer_survey(self) -> lambda_.Function:
@@ -54,15 +54,15 @@ class Tracking(Construct):
         house.tables.events.grant(function, "dynamodb:PutItem")
         house.grant_parameters(function, "surveys/*", "ssm:GetParameter")
         house.grant_parameters(function, "connections/*", "ssm:GetParameter")
-        house.route(self, POST, "/v1/surveys/{token}", function)
-        house.route(self, POST, "/v1/surveys/{survey}/answers", function)
+        house.route(POST, "/v1/surveys/{token}", function)
+        house.route(POST, "/v1/surveys/{survey}/answers", function)
         return function
 
     def _confirm_consent(self) -> lambda_.Function:
         house = self._house
         function = self._page("ingest/confirm_consent")
         house.tables.events.grant(function, "dynamodb:PutItem")
-        house.route(self, GET_HEAD_POST, "/v1/confirm/{token}", function)
+        house.route(GET_HEAD_POST, "/v1/confirm/{token}", function)
         return function
 
     def _page(self, name: str) -> lambda_.Function:

@@ -127,7 +127,7 @@ def preview(
     if sql:
         sys.stdout.write(desk.members(compiled, asking) + "\n")
         return
-    _show_count(desk, segment, asking, count(desk, compiled, asking, sample))
+    _show_count(segment, asking, count(desk, compiled, asking, sample))
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def count(desk: Desk, compiled: Compiled, asking: Asking, sample: int = 5) -> Co
     return Count(people, tuple(str(row[0]) for row in found), answer.scanned_bytes, answer.seconds)
 
 
-def _show_count(desk: Desk, segment: Segment, asking: Asking, found: Count) -> None:
+def _show_count(segment: Segment, asking: Asking, found: Count) -> None:
     then = "・当時の認識" if asking.known == "then" else ""
     _console.print(f"{segment.title}：[bold]{found.people:,} 人[/bold]（{asking.as_of} 時点{then}）")
     if segment.description:
@@ -261,7 +261,7 @@ def save(
     if segment.as_of is not None:
         raise RejectedError("a segment of a fixed day never changes: export it, or leave as_of out to save it")
     compiled = compile_segment(segment, every_analysis())
-    _show_count(desk, segment, asking := desk.asking(segment, None, Known.NOW), count(desk, compiled, asking))
+    _show_count(segment, asking := desk.asking(segment, None, Known.NOW), count(desk, compiled, asking))
     _keep(desk, segment, compiled)
 
 

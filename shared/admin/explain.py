@@ -225,7 +225,7 @@ def _entry_lines(evidence: Evidence, enrolment: Enrolment | None, voice: Voice) 
 
 
 def _send_line(evidence: Evidence, row: LedgerRow, voice: Voice) -> Line:
-    name = step_title(evidence.scenario, row.step, voice)
+    name = step_title(evidence.scenario, row.step)
     medium = labels.channel(row.channel, voice.language)
     state = labels.SEND_STATES[row.state].of(voice.language)
     why = voice.say("：", ": ") + labels.REASONS[row.reason].of(voice.language) if row.reason else ""
@@ -275,7 +275,7 @@ def _end_lines(evidence: Evidence, enrolment: Enrolment | None, rows: Sequence[L
             done = {row.step for row in rows}
             ahead = [send for send in evidence.scenario.sends() if send.send not in done]
             note = voice.say("まだ（分岐によっては送らない）", "not yet (or not on this branch)")
-            return [Line(None, "…", f"{step_title(evidence.scenario, send.send, voice)}　{note}") for send in ahead]
+            return [Line(None, "…", f"{step_title(evidence.scenario, send.send)}　{note}") for send in ahead]
 
 
 def _exit_note(scenario: Scenario, word: str) -> str:
@@ -299,7 +299,7 @@ def arms(scenario: Scenario, send: str) -> list[tuple[str, str]]:
     return way(scenario.steps) or []
 
 
-def step_title(scenario: Scenario, step: str, voice: Voice) -> str:
+def step_title(scenario: Scenario, step: str) -> str:
     """A send step by its note where it has one (`1通目`), with its name."""
     send = next((each for each in scenario.sends() if each.send == step), None)
     return _titled(send) if send else step
