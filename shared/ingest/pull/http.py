@@ -112,8 +112,3 @@ def _parsed(text: str) -> Any:
     """The JSON, also behind the warnings in HTML that some plugins of WordPress print before it."""
     begins = _AFTER_WARNINGS.search(text) if text.lstrip().startswith("<") else None
     return json.loads(text[begins.end() - 1 :] if begins else text)
-
-
-def form(fields: Mapping[str, str]) -> bytes:
-    """A form body."""
-    return urlencode(fields).encode()

@@ -1,21 +1,34 @@
-"""What lists of APIs have in common: bearer tokens, offset pages, a page's records."""
+"""What APIs have in common: bearer tokens and how they are refreshed, offset pages, a page's records."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from shared.core.clock import to_iso
 from shared.core.errors import UnavailableError
 from shared.ingest.adapter import Connection
 from shared.ingest.pull import rules
-from shared.ingest.pull.model import Answer, Document, Page, Record
+from shared.ingest.pull.model import Answer, Call, Document, Page, Record
 
 
 def bearer(connection: Connection, token: str) -> Mapping[str, str]:
     """The header of most APIs."""
     return {"authorization": f"Bearer {token}"}
+
+
+def refresh_call(path: str, connection: Connection, refresh_token: str, **more: str) -> Call:
+    """The next access token for a refresh token (RFC 6749 §6)."""
+    fields = {
+        "grant_type": "refresh_token",
+        "client_id": connection.client_id or "",
+        "client_secret": connection.client_secret or "",
+        "refresh_token": refresh_token,
+        **more,
+    }
+    return Call(path=path, body=urlencode(fields).encode(), content_type="application/x-www-form-urlencoded")
 
 
 def records(document: Document, name: str, key: str = "id") -> tuple[Record, ...]:

@@ -10,8 +10,7 @@ from datetime import timedelta
 from shared.core.errors import UnavailableError
 from shared.ingest.adapter import Connection, Request
 from shared.ingest.polled import polled_request
-from shared.ingest.pull.http import form
-from shared.ingest.pull.lists import bearer, offset_page, shop_time
+from shared.ingest.pull.lists import bearer, offset_page, refresh_call, shop_time
 from shared.ingest.pull.model import Answer, Call, Document, Feed, Page, Record, RefreshPlan, Vendor, Window
 from shared.ingest.sources.base import NAME, ORDER
 
@@ -47,14 +46,7 @@ def _request(record: Record, connection: Connection) -> Request:
 
 
 def _refresh(connection: Connection, refresh_token: str) -> Call:
-    fields = {
-        "grant_type": "refresh_token",
-        "client_id": connection.client_id or "",
-        "client_secret": connection.client_secret or "",
-        "refresh_token": refresh_token,
-        "redirect_uri": connection.redirect_url or "",
-    }
-    return Call(path="/oauth/token", body=form(fields), content_type="application/x-www-form-urlencoded")
+    return refresh_call("/oauth/token", connection, refresh_token, redirect_uri=connection.redirect_url or "")
 
 
 def _expired(answer: Answer) -> bool:

@@ -13,8 +13,7 @@ from shared.core.errors import MisconfiguredError, UnavailableError
 from shared.ingest.adapter import Connection, Request
 from shared.ingest.model import Envelope
 from shared.ingest.polled import polled_request
-from shared.ingest.pull.http import form
-from shared.ingest.pull.lists import bearer, records
+from shared.ingest.pull.lists import bearer, records, refresh_call
 from shared.ingest.pull.model import Answer, Call, Document, Feed, Page, Record, RefreshPlan, Vendor, Window
 from shared.ingest.sources.eccube import CUSTOMER, NAME, ORDER, PRODUCT, named_by
 
@@ -86,13 +85,7 @@ def _read_back(notice: Envelope) -> tuple[Call, Callable[[Answer], Request | Non
 
 
 def _refresh(connection: Connection, refresh_token: str) -> Call:
-    fields = {
-        "grant_type": "refresh_token",
-        "client_id": connection.client_id or "",
-        "client_secret": connection.client_secret or "",
-        "refresh_token": refresh_token,
-    }
-    return Call(path="/token", body=form(fields), content_type="application/x-www-form-urlencoded")
+    return refresh_call("/token", connection, refresh_token)
 
 
 VENDOR = Vendor(
