@@ -58,7 +58,7 @@ class Ingest(Construct):
 
 
 class ImportOrders(Construct):
-    """The state machine behind `matakite import orders`: every chunk once, four at a time.
+    """The state machine behind `matakite import`, of orders and of every other kind: each chunk once, four at a time.
 
     Input {"tenant", "import_id", "bucket", "keys": […]}; output [{"orders", "changed"}, …] in the order of the keys.
     Its execution is named after the file's content, so that starting it twice is one import.
