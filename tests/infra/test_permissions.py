@@ -33,18 +33,22 @@ def readable(value: Any) -> str:
     return HASH.sub("", text)
 
 
+def scenario_machines(templates: Templates) -> set[str]:
+    """The state machine of every scenario."""
+    found = (HASH.sub("", name) for name, _ in templates.of_type("AWS::StepFunctions::StateMachine"))
+    return {name for name in found if name.startswith("Scenarios")}
+
+
 def table(templates: Templates) -> str:
-    """One line per role, action and resource."""
-    lines = set()
+    """One line per role, action and resource; what is granted on one scenario's machine is granted on all of them."""
+    lines, machines = set(), scenario_machines(templates)
     for name, document in templates.policies():
         for statement in document["Statement"]:
             condition = f"  if {json.dumps(statement['Condition'], sort_keys=True)}" if "Condition" in statement else ""
             for action in listed(statement["Action"]):
-                for resource in listed(statement["Resource"]):
-                    role = HASH.sub("", name)
-                    lines.add(
-                        f"{role:44} {statement['Effect']:5} {action:36} {readable(resource)}{HASH.sub('', condition)}"
-                    )
+                for resource in map(readable, listed(statement["Resource"])):
+                    role, what = HASH.sub("", name), "<every scenario>" if resource in machines else resource
+                    lines.add(f"{role:44} {statement['Effect']:5} {action:36} {what}{HASH.sub('', condition)}")
     return "\n".join(sorted(lines)) + "\n"
 
 
@@ -53,3 +57,15 @@ def test_permissions_are_the_reviewed_ones(templates: Templates) -> None:
     if os.environ.get("MATAKITE_UPDATE_GOLDEN"):
         REVIEWED.write_text(now)
     assert now == REVIEWED.read_text(), "review the difference, then: MATAKITE_UPDATE_GOLDEN=1 pytest tests/infra"
+
+
+def test_a_scenario_that_is_added_can_be_started(templates: Templates) -> None:
+    started = {
+        readable(resource)
+        for name, document in templates.policies()
+        if name.startswith("ScenariosSweepRole")
+        for statement in document["Statement"]
+        if "states:StartExecution" in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+    assert started >= scenario_machines(templates) > set()
