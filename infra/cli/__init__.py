@@ -44,6 +44,14 @@ _COMPLETION = frozenset({"install_completion", "show_completion"})
 _EVERYTHING = {"ignore_unknown_options": True}
 
 
+def topic(name: str) -> Any:
+    """The command of one topic, from its file."""
+    app: Any = getattr(import_module(f"infra.cli.{_FILES.get(name, name)}"), _OBJECTS.get(name, "app"))
+    command = typer.main.get_command(app)
+    command.params = [each for each in command.params if each.name not in _COMPLETION]
+    return command
+
+
 class _Topic(click.Command):
     """Hands its arguments to a Typer command, which brings its own Click: errors and `--help` are for it to show."""
 
@@ -64,11 +72,7 @@ class _Topics(click.Group):
             return None
         if "--help" in sys.argv[1:2] or len(sys.argv) == 1:
             return click.Command(cmd_name, help=COMMANDS[cmd_name])
-        module = import_module(f"infra.cli.{_FILES.get(cmd_name, cmd_name)}")
-        app: Any = getattr(module, _OBJECTS.get(cmd_name, "app"))
-        command = typer.main.get_command(app)
-        command.params = [each for each in command.params if each.name not in _COMPLETION]
-        return _Topic(cmd_name, command)
+        return _Topic(cmd_name, topic(cmd_name))
 
 
 @click.group(cls=_Topics, context_settings={"help_option_names": ["-h", "--help"]})

@@ -487,4 +487,4 @@ def _covers(tenant: TenantId, customer_id: CustomerId, rows: Sequence[Row], said
 
 
 def _endless(customer_id: CustomerId) -> NotFoundError:
-    return NotFoundError(f"the aliases of {customer_id} do not end; run `matakite doctor`")
+    return NotFoundError(f"the aliases of {customer_id} lead in a circle, which no merge makes: please report it")

@@ -23,7 +23,8 @@ def windows(templates: Templates, function: str) -> set[int]:
 
 
 def test_what_stands_still_is_counted_from_the_template(templates: Templates) -> None:
-    assert len(list(templates.properties("AWS::CloudWatch::Alarm"))) == ASSUMED.alarms
+    alarms = len(list(templates.properties("AWS::CloudWatch::Alarm")))
+    assert alarms == ASSUMED.alarms, f"$0.10 a month each: Assumptions.alarms of the bill is {alarms} now"
     assert len(list(templates.properties("AWS::CloudWatch::Dashboard"))) == 1
     assert not list(templates.properties("AWS::KMS::Key"))
     sources = [source for _, source in templates.properties("AWS::Lambda::EventSourceMapping")]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,6 +120,35 @@ def test_the_readme_names_every_command() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert [command for command in COMMANDS if not re.search(rf"\b(matakite|make) {command}\b", readme)] == []
     assert len(readme.splitlines()) < 150
+
+
+def _commands() -> Mapping[tuple[str, ...], set[str]]:
+    """Every command with its options, `("local", "logs")` → `--lines`, `-n`, …"""
+    from infra.cli import COMMANDS, topic
+
+    def below(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], set[str]]]:
+        yield path, {"--help", *(option for each in command.params for option in (*each.opts, *each.secondary_opts))}
+        for name, inner in getattr(command, "commands", {}).items():
+            yield from below(inner, (*path, name))
+
+    return {path: options for name in COMMANDS for path, options in below(topic(name), (name,))}
+
+
+def test_whoever_names_a_command_names_one_there_is() -> None:
+    """In the pages, in messages and in docstrings, with its options."""
+    commands, wrong = _commands(), []
+    topics = {path[0] for path in commands if len(path) > 1}
+    naming = re.compile(r"(?<=[`\n ])matakite ((?:[a-z][a-z-]* ?)+)([^`\n\"#]*)")
+    pages = [*ROOT.glob("*.md"), *(ROOT / "shared").rglob("*.md"), *sources("shared", "infra")]
+    for file in pages:
+        for said in naming.finditer(file.read_text(encoding="utf-8")):
+            words = tuple(said[1].split())
+            path = next((words[:n] for n in (3, 2, 1) if words[:n] in commands), ())
+            unfinished = len(path) == 1 and len(words) > 1 and words[0] in topics
+            options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", said[2]))
+            if not path or unfinished or not options <= commands[path]:
+                wrong.append(f"{named(file)}: {said[0]}")
+    assert wrong == []
 
 
 def test_decisions_are_dated() -> None:

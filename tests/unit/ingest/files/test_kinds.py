@@ -54,6 +54,29 @@ def test_a_kind_is_named_after_its_file_and_is_found_by_every_name() -> None:
             assert kind(name) is each, f"{name} is a name of {each.name} and of {kind(name).name}"
 
 
+SIMPLEST = {
+    "orders": "注文番号,注文日時,支払合計,メールアドレス\nA-1,2026-10-01 10:00,1200,a@example.com\n",
+    "offline_orders": "伝票番号,店舗名,販売日時,金額,会員ID\n31,本店,2026-10-01 10:00,1200,7\n",
+    "customers": "会員ID,生年月日\n7,1990-04-01\n",
+    "products": "商品ID,商品名\nP-1,深蒸し煎茶\n",
+    "subscriptions": "定期番号,会員ID\nS-1,7\n",
+    "consents": "配信可否,同意日時,メールアドレス,根拠\n許可,2026-10-01 10:00,a@example.com,書面\n",
+    "survey_answers": "アンケートID,回答日時,会員ID,満足度\nspring,2026-10-01 10:00,7,9\n",
+    "points": "ポイント残高,会員ID\n120,7\n",
+    "call_results": "架電日時,結果,会員ID\n2026-10-01,拒否,7\n",
+}
+"""The columns `files/README.md` says a file needs at least, and one row."""
+
+
+@pytest.mark.parametrize("name", [each.name for each in kinds()])
+def test_the_simplest_file_of_a_kind_is_read(name: str) -> None:
+    assert name in SIMPLEST, f"write the simplest file of {name} into SIMPLEST"
+    mapping = FileMapping(columns={"満足度": "number/nps"}) if name == "survey_answers" else None
+    found = read(name, SIMPLEST[name], mapping=mapping)
+    assert [row.reason for row in found.bad] == []
+    assert found.events
+
+
 def test_an_unknown_kind_is_refused_with_the_list() -> None:
     with pytest.raises(RejectedError, match="consents（配信許諾）"):
         kind("nonsense")
