@@ -114,6 +114,11 @@ def reaches(person: PersonState, channel: str, store: str = "") -> bool:
     return why_unreachable(person, channel, store) is None
 
 
+def arrives(person: PersonState, channel: str) -> bool:
+    """Would a message that needs no consent get there: an address, no suppression?"""
+    return bool(address(person, channel)) and channel not in person.suppressed
+
+
 def why_unreachable(person: PersonState, channel: str, store: str = "") -> Reason | None:
     """The reason why not, in the gate's order; None: it would be allowed."""
     if person.profile.erased:

@@ -65,6 +65,8 @@ SHOP = Shop(
         "delivery": {
             "from_address": "news@shop.example.jp",
             "from_name": "見本商店",
+            "sms": {"origination": "MIHON"},
+            "budget": {"sms": 300},
             "company": "株式会社見本",
             "postal_address": "〒100-0000 東京都千代田区見本町1-2-3",
             "contact": "support@shop.example.jp",

@@ -33,10 +33,11 @@ from shared.core.ids import CustomerId, TenantId, digest
 from shared.core.telemetry import logger
 from shared.customers.model import PersonState
 from shared.delivery.channels.channel import StoppedError
+from shared.delivery.channels.sms import texts
 from shared.delivery.context import NOTHING, Drawn
 from shared.delivery.coupons.issue import Coupon, NoCouponError, coupon_context
-from shared.delivery.model import Outcome, Reason, SendKey, SendRequest, SendState, send_id
-from shared.delivery.rules import reaches, store_of
+from shared.delivery.model import Outcome, Purpose, Reason, SendKey, SendRequest, SendState, send_id
+from shared.delivery.rules import arrives, reaches, store_of
 from shared.delivery.send import SendDeps, deliver, hold_back, quiet_seconds
 from shared.scenarios import entries, rules
 from shared.scenarios.call import ENTERED, CalledBranch, CalledSend, StepCall
@@ -409,14 +410,23 @@ class _Step:
         return rules.rivals(others, self.now, self._timezone())
 
     def _channel(self, enrolment: Enrolment, person: PersonState | None) -> tuple[str, str]:
-        """The first channel that reaches them, else the first; with the store whose consent counts."""
-        known, wired = enrolment.instance.store, self.deps.sending.channels
-        channels = [each for each in self._send().channels if each in wired] or list(self._send().channels[:1])
+        """The first channel that reaches them, else (of what needs no consent) the first that arrives, else the first;
+        with the store whose consent counts. A channel that the shop has not set up is none while there are others.
+        """
+        known, send = enrolment.instance.store, self._send()
+        channels = [each for each in send.channels if self._wired(each)] or list(send.channels[:1])
         if person is None:
             return channels[0], known
         stores = {c: known if c == "email" and known else store_of(person, c, known) for c in channels}
-        found = next((each for each in channels if reaches(person, each, stores[each])), channels[0])
+        reached = [each for each in channels if reaches(person, each, stores[each])]
+        if not reached and send.purpose is Purpose.TRANSACTIONAL:
+            reached = [each for each in channels if arrives(person, each)]
+        found = (reached or channels)[0]
         return found, stores[found]
+
+    def _wired(self, channel: str) -> bool:
+        sending = self.deps.sending
+        return channel in sending.channels and (channel != "sms" or texts(sending.read_shop(self.call.tenant)))
 
     def _send(self) -> CalledSend:
         if self.call.send is None:

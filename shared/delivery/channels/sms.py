@@ -82,6 +82,12 @@ def origination(shop: Shop) -> str:
     return found
 
 
+def texts(shop: Shop) -> bool:
+    """Has the shop said who its texts come from, and what they may cost?"""
+    section = shop.section(SECTION)
+    return "sms" in section and "sms" in (section.get("budget") or {})
+
+
 def plain(text: str) -> str:
     """As phones show it: NFKC (half-width kana would cost a part more and read worse), without gaps at the ends."""
     return unicodedata.normalize("NFKC", text).strip()

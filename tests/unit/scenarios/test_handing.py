@@ -5,14 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
+
+from shared.customers.model import ConsentStatus
 from shared.delivery.channels.channel import AmbiguousError
+from shared.delivery.channels.fake import FakeChannel
 from shared.delivery.channels.handover import TEXT, HandoverChannel
 from shared.delivery.coupons.issue import Coupons, Terms
 from shared.delivery.coupons.store import MemoryCoupons
 from shared.delivery.model import SendKey
 from shared.delivery.send import SendDeps
+from shared.delivery.spend.budget import Budgeted, Lots
+from shared.delivery.spend.store import MemorySpend
 from shared.delivery.tray import Document, MemoryTray, waiting
 from shared.scenarios.enrolment import EnrolmentState
+from shared.scenarios.examples import SHOP
 from shared.scenarios.model import LiveStatus, Scenario
 from shared.scenarios.read import read_text
 from shared.scenarios.step import StepDeps
@@ -169,3 +176,47 @@ def test_a_staged_scenario_hands_nobody_over() -> None:
     shop.play()
     assert shop.ledger_states("hanako") == {"posters": "staged", "one": "staged"}
     assert waiting(shop.tray, TENANT, "export") == []
+
+
+class Texting(Shop):
+    """A shop with mail and SMS; the second not set up unless its settings say so."""
+
+    texts: FakeChannel
+
+    def step_deps(self) -> StepDeps:
+        deps = super().step_deps()
+        budgeted = Budgeted(self.texts, "sms", lambda _: 1, Lots(MemorySpend()), lambda _: self.shop, self.clock)
+        return replace(deps, sending=replace(deps.sending, channels={"email": self.ses, "sms": budgeted}))
+
+
+NOTICE = of_steps("{send: one, channel: [email, sms], template: t/one, purpose: transactional}")
+
+
+@pytest.mark.parametrize(
+    ("more", "said", "set_up", "mails", "sms"),
+    [
+        # Out of mail, in for texts, of which the shop sends none: the whole cohort's execution failed on them.
+        ({}, "sms", {}, 1, 0),
+        ({}, "sms", {"sms": {"origination": "MIHON"}, "budget": {"sms": 10}}, 0, 1),
+        # What needs no consent goes where it arrives.
+        ({"email": None}, "email", {"sms": {"origination": "MIHON"}, "budget": {"sms": 10}}, 0, 1),
+        ({"email": None}, "email", {}, 0, 0),
+    ],
+)
+def test_a_notice_goes_where_it_arrives_and_never_by_a_channel_that_is_not_set_up(
+    more: dict[str, Any], said: str, set_up: dict[str, Any], mails: int, sms: int
+) -> None:
+    shop = Texting(scenario=NOTICE)
+    shop.texts = FakeChannel(parts=("sms.txt",))
+    without = {name: value for name, value in SHOP.section("delivery").items() if name not in {"sms", "budget"}}
+    shop.shop = replace(SHOP, sections={"delivery": {**without, **set_up}})
+    shop.logs_in("hanako")
+    hanako = shop.people["hanako"]
+    no = replace(hanako.consents[0], status=ConsentStatus.OPT_OUT)
+    consents = (no, replace(no, channel=said, status=ConsentStatus.OPT_IN)) if said != "email" else (no,)
+    profile = replace(hanako.profile, phone="+818000000001", **more)
+    shop.people["hanako"] = replace(hanako, profile=profile, consents=consents)
+    shop.at("2026-03-02 11:00", shop.sweeps)
+    shop.play()
+    assert (len(shop.ses.accepted), len(shop.texts.accepted)) == (mails, sms)
+    assert shop.enrolment("hanako").state is EnrolmentState.FINISHED
