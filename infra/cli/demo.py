@@ -35,7 +35,7 @@ app = typer.Typer(name="demo", help="Deploy, import, score and play a shop's day
 _console = Console(highlight=False)
 
 
-@app.callback(invoke_without_command=True)
+@app.command()
 def demo(
     keep_running: Annotated[
         bool, typer.Option("--keep-running", help="Leave the local cloud and its pages open until Ctrl-C.")

@@ -84,7 +84,10 @@ def connect() -> Deployment:
             "no deployment found: start the local cloud (`matakite local up`), "
             "or set AWS credentials and MATAKITE_TARGET=aws"
         )
-    return Deployment(boto3.Session())
+    session = boto3.Session()
+    if not session.region_name:
+        raise MisconfiguredError("which region was it deployed to? Set AWS_DEFAULT_REGION, such as ap-northeast-1")
+    return Deployment(session)
 
 
 def _has_credentials() -> bool:

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from infra import cli
-from infra.cli.session import Deployment
+from infra.cli.session import Deployment, connect
 from shared.core.errors import MisconfiguredError
 
 
@@ -35,6 +35,16 @@ def test_where_nothing_is_deployed_yet_it_says_what_to_run(found: dict[str, Any]
         _ = Deployment(Stacks(found), "http://127.0.0.1:4566").outputs  # type: ignore[arg-type]
     with pytest.raises(MisconfiguredError, match="cdk deploy"):
         _ = Deployment(Stacks(found)).outputs  # type: ignore[arg-type]
+
+
+def test_an_account_without_a_region_is_asked_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given = {"MATAKITE_TARGET": "aws", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    for name, value in {**given, "AWS_CONFIG_FILE": str(tmp_path / "none")}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(MisconfiguredError, match="AWS_DEFAULT_REGION"):
+        connect()
 
 
 def test_a_deployment_that_does_not_answer_says_where_to_look(
