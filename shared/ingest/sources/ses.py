@@ -36,9 +36,6 @@ MEANING: Mapping[str, tuple[EventType, str]] = {
 }
 """SES's word → ours, and the object that holds the rest. Delays and SES's own lists are kept and not acted on."""
 
-ACCEPTED = frozenset({"Send", "Delivery", "DeliveryDelay", "Bounce", "Complaint", "Open", "Click"})
-"""Records that prove SES took the mail: they settle a send whose answer was lost."""
-
 MACHINE_SECONDS = 2
 """Nobody reads a mail in two seconds; a scanner follows every link in it."""
 
