@@ -591,6 +591,34 @@ def test_from_delivery_to_delivery(seed: int) -> None:
     assert cells(asked("subscription_flow_v1", seed), ("dimension", "box", "delivery_number"), columns) == expected
 
 
+# --- the shop's cycle ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_shops_cycle_is_of_single_purchases_wherever_it_stands(seed: int) -> None:
+    (shop,) = [row for row in asked("item_cycle_v1", seed) if row["level"] == "shop"]
+    curve = asked("purchase_cycle_v1", seed)
+    assert [row["gap_days"] for row in curve if row["median"]] == [shop["median_days"]]
+    assert sum(row["finished"] for row in curve) == shop["finished"]
+    days = [sorted({sale.on for sale in history}) for history in market(seed).histories().values()]
+    gaps = Counter((later - earlier).days for each in days for earlier, later in pairwise(each))
+    assert {row["gap_days"]: row["with_deliveries"] for row in curve if row["with_deliveries"]} == gaps
+
+
+def test_who_buys_now_and_then_is_not_at_risk_by_the_rhythm_of_subscribers() -> None:
+    """Thirty deliveries a month apart, and purchases every hundred days: fifty days of silence are nothing."""
+    filled, ends = DuckLake(), date(2026, 3, 31)
+    ago = {"s": range(0, 330, 30), "e": (350, 250, 150, 50), "f": (50,)}
+    contract = {"s": "monthly"}
+    filled.fill("order_states", [
+        {"customer_id": f"{kind}{n}", "order_id": f"{kind}{n}-{days}", "ordered_on": ends - timedelta(days=days),
+         "amount": 1_000, "subscription_id": contract.get(kind)}
+        for kind, each in ago.items() for n in range(3) for days in each
+    ])  # fmt: skip
+    values = catalog.parameters(TenantId(TENANT), ends, Definitions(), "JPY")
+    rows = filled.rows(catalog.standalone_query("status_v1", every_analysis(), values))
+    found = {row["customer_id"]: (row["status"], row["cycle_days"], row["cycle_level"]) for row in rows}
+    assert {found[f"f{n}"] for n in range(3)} == {("new", 100.0, "shop")}
+
+
 # --- differences and alerts ------------------------------------------------------------------------------------------
 def two_proportions(a: int, n: int, b: int, m: int) -> float | None:
     """z of the pooled two-proportion test."""

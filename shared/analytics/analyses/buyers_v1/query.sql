@@ -11,14 +11,39 @@ WITH people AS (
     SUM(CASE WHEN ordered_on >= :rfm_since THEN amount END) AS rfm_amount,
     MIN(ordered_on) AS first_on,
     MAX(ordered_on) AS last_on,
-    -- Two orders of one day are one occasion: a gap of 0 days is none.
-    ARRAY_SORT(
-      ARRAY_DISTINCT(ARRAY_AGG(CAST(DATE_DIFF('day', DATE '1970-01-01', ordered_on) AS integer)))
-    ) AS purchase_days
+    ARRAY_AGG(CAST(DATE_DIFF('day', DATE '1970-01-01', ordered_on) AS integer)) AS order_days,
+    -- 定期 deliveries are no occasions of single purchases (definitions.md §10). Most shops have none: then this is nothing.
+    ARRAY_AGG(CAST(DATE_DIFF('day', DATE '1970-01-01', ordered_on) AS integer))
+      FILTER (WHERE subscription_id IS NOT NULL) AS delivery_days
   FROM valid_orders_v1
   WHERE tenant = :tenant
     AND dt = :as_of
   GROUP BY customer_id
+),
+dated AS (
+  SELECT
+    customer_id,
+    orders,
+    valued_orders,
+    amount,
+    rfm_orders,
+    rfm_amount,
+    first_on,
+    last_on,
+    -- Two orders of one day are one occasion: a gap of 0 days is none.
+    ARRAY_SORT(ARRAY_DISTINCT(order_days)) AS purchase_days,
+    CASE
+      WHEN delivery_days IS NOT NULL THEN ARRAY_SORT(
+        ARRAY_DISTINCT(
+          FILTER(
+            order_days,
+            day -> CARDINALITY(FILTER(order_days, other -> other = day))
+              > CARDINALITY(FILTER(delivery_days, other -> other = day))
+          )
+        )
+      )
+    END AS mixed_days
+  FROM people
 )
 SELECT
   customer_id,
@@ -38,5 +63,6 @@ SELECT
       )
     )
   END AS gaps,
-  purchase_days
-FROM people
+  purchase_days,
+  COALESCE(mixed_days, purchase_days) AS single_days
+FROM dated

@@ -1,7 +1,7 @@
 -- What the purchase models learn from: how many customers have the same history (design: models see groups).
 -- x repeat purchase days, t_x days from the first to the last, t_cal days from the first to the as-of day (T).
 WITH regularity AS (
-  SELECT COALESCE(SUM(finished * LN(gap_days)), 0) AS log_gaps
+  SELECT COALESCE(SUM(with_deliveries * LN(gap_days)), 0) AS log_gaps
   FROM purchase_cycle_v1
   WHERE tenant = :tenant
     AND dt = :as_of

@@ -4,7 +4,8 @@
 --   優良 loyal          4 orders or more, and in the top 20 % by amount
 --   新規 new            2 orders or fewer, or the first order within the last 90 days
 --   リピート見込み promising   everybody else
--- The cycle is the median of their own gaps with 3 purchase days or more, else the shop's Kaplan–Meier median;
+-- The cycle is the median of their own gaps with 3 purchase days or more, else the shop's Kaplan–Meier median, in which
+-- deliveries of subscriptions are no occasions;
 -- where that is not computable (算出不可) nobody is at risk by it.
 WITH shop_cycle AS (
   SELECT MAX(gap_days) AS days
