@@ -15,7 +15,7 @@ from shared.core.shop import Shop, load_shop
 from shared.customers.store import CustomerStore
 from shared.delivery.account import live_turns
 from shared.delivery.channels.call import CallChannel
-from shared.delivery.channels.channel import Channel, Message
+from shared.delivery.channels.channel import Channel, InTime, Message
 from shared.delivery.channels.handover import TEXT as NOTICE
 from shared.delivery.channels.handover import HandoverChannel
 from shared.delivery.channels.line import LineChannel, load_account
@@ -145,13 +145,13 @@ class Channels(Mapping[str, Channel]):
         return len(self._makers)
 
 
-def _line(prefix: str) -> LineChannel:
-    return LineChannel(lambda tenant: load_account(prefix, tenant))
+def _line(prefix: str) -> Channel:
+    return InTime(LineChannel(lambda tenant: load_account(prefix, tenant)))
 
 
-def _sms(read_shop: Callable[[TenantId], Shop], configuration_set: str) -> SmsChannel:
+def _sms(read_shop: Callable[[TenantId], Shop], configuration_set: str) -> Channel:
     texts = client("pinpoint-sms-voice-v2", SINGLE_ATTEMPT)
-    return SmsChannel(lambda tenant: origination(read_shop(tenant)), configuration_set, texts)
+    return InTime(SmsChannel(lambda tenant: origination(read_shop(tenant)), configuration_set, texts))
 
 
 def sms_units(message: Message) -> int:

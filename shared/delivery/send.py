@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import NoReturn
@@ -205,8 +205,8 @@ class _Delivery:
         """An opt-out wins until a second before the call starts (I3), which is when its turn has come."""
         for _ in range(READS):
             self._come()
-            if self.deps.monotonic() - read_at <= FRESH_SECONDS:
-                return message
+            if self._still_fresh(read_at):
+                return replace(message, still_fresh=partial(self._still_fresh, read_at))
             read_at, fresh = self._read()
             if fresh == person:
                 continue
@@ -215,6 +215,9 @@ class _Delivery:
                 return self._withdraw(decision)
             message, person = self._message(fresh, house), fresh
         raise UnavailableError("reading the person takes longer than an opt-out may wait; try again")
+
+    def _still_fresh(self, read_at: float) -> bool:
+        return self.deps.monotonic() - read_at <= FRESH_SECONDS
 
     def _send(self, channel: Channel, message: Message, *, again: bool = False) -> Outcome:
         """SEND and RECORD. What a repeat is told says nothing about the first call, which may have been accepted."""
@@ -275,9 +278,10 @@ class _Delivery:
             message = self._message(person, house)
         except (TemplateError, NoCouponError):
             return self._record(IN_DOUBT)
-        if self.deps.monotonic() - read_at > FRESH_SECONDS:
+        if not self._still_fresh(read_at):
             self._leave_open()
             raise UnavailableError("reading the person takes longer than an opt-out may wait; try again")
+        message = replace(message, still_fresh=partial(self._still_fresh, read_at))
         return self._send(channel, message, again=True)
 
     def _leave_open(self) -> None:

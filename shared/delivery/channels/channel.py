@@ -13,7 +13,7 @@ The first two are `UnavailableError`s: the batch they are raised in is retried.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
@@ -57,6 +57,8 @@ class Message:
     parts: Mapping[str, str] = field(repr=False)
     """The rendered parts the channel asked for: `subject.txt`, `mail.html`, …"""
     unsubscribe_url: str = field(repr=False)
+    still_fresh: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
+    """Was what is known of the person read so lately that a no said since may go unheard (I3)?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +104,14 @@ class Around:
     def repeats(self) -> timedelta | None:
         """See Channel."""
         return self.channel.repeats
+
+
+@dataclass(frozen=True)
+class InTime(Around):
+    """Right around a channel that others are around: what they write takes time, in which a no may have been said."""
+
+    def send(self, message: Message) -> Accepted:
+        """Send, unless the person was read too long ago: the next attempt reads them again."""
+        if not message.still_fresh():
+            raise NotSentError("it is too long ago that the person's consent was read; try again")
+        return self.channel.send(message)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -11,12 +12,17 @@ from shared.core.errors import MisconfiguredError, UnavailableError
 from shared.core.ids import CustomerId
 from shared.core.shop import Shop
 from shared.customers.model import PersonState
-from shared.delivery.channels.channel import NotSentError, StoppedError
+from shared.customers.store import CustomerStore
+from shared.delivery.channels.channel import Around, InTime, NotSentError, StoppedError
 from shared.delivery.channels.fake import Fault
 from shared.delivery.channels.ses import SUBJECT, TEXT
+from shared.delivery.live import live_send_deps
 from shared.delivery.model import Outcome, Purpose, Reason, SendState
+from shared.delivery.pacing import NO_QUEUE
 from shared.delivery.send import deliver, hold_back
-from tests.unit.delivery.world import HANAKO, NOON, TENANT, World, a_person, a_request, a_shop, jst, opted_out
+from shared.delivery.spend.budget import Budgeted, Lots
+from shared.delivery.spend.store import MemorySpend
+from tests.unit.delivery.world import HANAKO, KEYS, NOON, TENANT, World, a_person, a_request, a_shop, jst, opted_out
 
 SENT = SendState.SENT
 
@@ -79,6 +85,38 @@ def test_an_opt_out_during_a_slow_write_wins_if_more_than_a_second_passes(world:
     assert outcome == Outcome(SendState.SUPPRESSED, Reason.OPTED_OUT)
     assert not world.ses.accepted
     assert not world.ledger.contact(TENANT, [HANAKO]).slots
+
+
+def test_a_no_said_while_what_stands_around_a_channel_wrote_wins(world: World) -> None:
+    class SlowSpend(MemorySpend):
+        def take(self, *given: Any) -> int:
+            world.time.pass_(1.5)
+            world.people[HANAKO] = opted_out(world.people[HANAKO])
+            return super().take(*given)
+
+    spend, request = SlowSpend(), a_request()
+    lots = Lots(spend)
+    channel = Budgeted(InTime(world.ses), "line", lambda _: 1, lots, lambda _: world.shop, world.time)
+    with pytest.raises(NotSentError, match="consent"):
+        deliver(request, world.people[HANAKO], world.deps(channel=channel), NOON)
+    lots.put_back()
+    assert not world.ses.accepted
+    assert spend.used(TENANT, "line#2026-11") == 0
+    outcome = deliver(request, world.people[HANAKO], world.deps(channel=channel), NOON)
+    assert outcome == Outcome(SendState.SUPPRESSED, Reason.OPTED_OUT)
+
+
+@pytest.mark.parametrize("name", ["line", "sms"])
+def test_the_last_thing_around_a_channel_looks_whether_there_is_still_time(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("shared.delivery.live.client", lambda *service: None)
+    monkeypatch.setattr("shared.delivery.live.live_turns", lambda table: NO_QUEUE)
+    monkeypatch.setattr("shared.delivery.live.load_key_ring", lambda _: KEYS)
+    around: Any = live_send_deps("deliveries", CustomerStore("customers"), "keys", "set", "/matakite").channels[name]
+    while isinstance(around.channel, Around):
+        around = around.channel
+    assert isinstance(around, InTime)
 
 
 def test_a_store_too_slow_to_read_consent_safely_sends_nothing_and_lets_go(world: World) -> None:
