@@ -6,6 +6,7 @@ import getpass
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Annotated
 
@@ -20,6 +21,8 @@ from infra.cli.which_shop import OfShop, which_shop
 from shared.admin.card import Section, card
 from shared.admin.explain import Voice
 from shared.admin.find import find_customer, find_stored, search
+from shared.admin.standing import standings
+from shared.analytics.segments.store import SavedSegments, SegmentStore
 from shared.core.clock import SystemClock
 from shared.core.errors import NotFoundError, RejectedError
 from shared.core.ids import CustomerId
@@ -103,14 +106,19 @@ def _counted(people: Iterable[Profile], status: Status) -> Iterator[Profile]:
 
 @app.command()
 def show(customer: Wanted, shop: OfShop = None, language: InLanguage = None) -> None:
-    """Everything known about a person: consent, status, orders, carts and sends."""
+    """Everything known about a person: consent, status, segments, orders, carts and sends."""
     desk = open_desk(connect(), shop)
-    customer_id, person = desk.person(customer)
-    sections = card(
-        person, desk.customers.consent_log(desk.shop.tenant, customer_id), desk.sends(person), desk.voice(language)
-    )
-    for section in (*sections, history(person, desk.voice(language))):
+    for section in everything(desk, *desk.person(customer), desk.voice(language), SystemClock().now()):
         _print_section(section)
+
+
+def everything(
+    desk: Desk, customer_id: CustomerId, person: PersonState, voice: Voice, now: datetime
+) -> tuple[Section, ...]:
+    """The card, and how this became one person."""
+    log = desk.customers.consent_log(desk.shop.tenant, customer_id)
+    segments = standings(desk.segments.all(desk.shop.tenant), person, now, desk.shop)
+    return (*card(person, log, desk.sends(person), voice, segments), history(person, voice))
 
 
 def history(person: PersonState, voice: Voice) -> Section:
@@ -227,6 +235,7 @@ class Desk:
     shop: Shop
     customers: CustomerStore
     ledger: DynamoLedgerStore
+    segments: SavedSegments
 
     def person(self, wanted: str) -> tuple[CustomerId, PersonState]:
         """The person meant by what was typed. Raises NotFoundError."""
@@ -285,6 +294,7 @@ def open_desk(deployment: Deployment, shop: str | None) -> Desk:
         which_shop(deployment, shop),
         CustomerStore(outputs["CustomersTable"], dynamodb),
         DynamoLedgerStore(outputs["DeliveriesTable"], dynamodb),
+        SegmentStore(outputs["ReportsTable"], dynamodb),
     )
 
 

@@ -49,8 +49,8 @@ _progress = Console(stderr=True, highlight=False)
 
 READERS_AT_ONCE = 16
 _WHERE = {
-    Where.LIVE: "即時判定できます",
-    Where.RECENT: "即時判定できます（閲覧は直近50件まで）",
+    Where.LIVE: "毎晩＋即時（customer show）",
+    Where.RECENT: "毎晩＋即時（customer show、閲覧は直近50件まで）",
     Where.NIGHTLY: "夜間集計のみ",
 }
 

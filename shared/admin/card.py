@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from shared.admin import labels
 from shared.admin.explain import Voice
+from shared.admin.standing import Standing
 from shared.admin.timeline import timeline
 from shared.core.money import format_amount
 from shared.customers.model import Cart, ConsentEntry, Order, PersonState, Subscription
@@ -30,12 +31,18 @@ class Section:
 
 
 def card(
-    person: PersonState, consent_log: Sequence[ConsentEntry], sends: Sequence[LedgerRow], voice: Voice
+    person: PersonState,
+    consent_log: Sequence[ConsentEntry],
+    sends: Sequence[LedgerRow],
+    voice: Voice,
+    segments: Sequence[Standing] = (),
 ) -> tuple[Section, ...]:
-    """Who, purchases, judgement, consent, orders, contracts, carts, sends, and all of it in one list: newest first."""
+    """Who, purchases, judgement, segments (where the shop saved some), consent, orders, contracts, carts, sends, and
+    all of it in one list: newest first."""
     return (
         _who(person, voice),
         _scores(person, voice),
+        *([_segments(segments, voice)] if segments else []),
         _consents(person, voice),
         _consent_history(consent_log, voice),
         _orders(person.orders, voice),
@@ -95,6 +102,37 @@ def _scores(person: PersonState, voice: Voice) -> Section:
             (voice.say("集計日", "as of"), scores.as_of.isoformat()),
         ),
     )
+
+
+def _segments(segments: Sequence[Standing], voice: Voice) -> Section:
+    """Those the person was in at night or is in now; of the others that only the night can tell, how many."""
+    shown = [each for each in segments if each.at_night or each.now or not each.readable]
+    rows = tuple((each.name, each.title, _inside(each.at_night, voice), _now(each, voice)) for each in shown)
+    untold = sum(each.now is None for each in segments) - sum(each.now is None for each in shown)
+    more = (
+        voice.say(f"（ほか夜間集計のみ {untold} 件）", f" ({untold} more that only the night can tell)")
+        if untold
+        else ""
+    )
+    columns = _columns(voice, "名前/name", "タイトル/title", "前回の夜間集計/last night", "いま/now")
+    return Section(voice.say("セグメント", "Segments") + more, columns, rows, voice.say("該当なし", "in none"))
+
+
+def _inside(inside: bool, voice: Voice) -> str:
+    return voice.say("該当", "in") if inside else "–"
+
+
+def _now(segment: Standing, voice: Voice) -> str:
+    if not segment.readable:
+        why = f"matakite segment show {segment.name}"
+        return voice.say(f"定義を読めません（理由は {why}）", f"its definition cannot be read ({why} says why)")
+    if segment.now is None:
+        return voice.say("夜間集計のみ", "only the night can tell")
+    if segment.now == segment.at_night:
+        return _inside(segment.now, voice)
+    if segment.now:
+        return voice.say("該当（次の夜間集計で入る見込み）", "in (expected to enter next night)")
+    return voice.say("–（次の夜間集計で外れる見込み）", "– (expected to leave next night)")
 
 
 def _consents(person: PersonState, voice: Voice) -> Section:

@@ -30,6 +30,7 @@ def test_customer_show_tells_everything_about_a_person(played: Played, cloud_pat
     assert who.buyer.first_name in shown.out
     assert f"{sum(item.price * item.quantity for item in who.items):,}" in shown.out
     assert "配信許諾" in shown.out or "許諾" in shown.out
+    assert "■ セグメント" in shown.out, "one is saved"
     english = matakite(cloud_paths, "customer", "show", who.buyer.email or "", "--shop", "default", "--language", "en")
     assert english.status == 0
     assert english.out != shown.out

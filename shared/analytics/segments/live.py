@@ -1,7 +1,9 @@
 """A segment over one person's live state: the same answer as the lake's, before the night.
 
-Needs neither SQL nor a clock: state, definition and day in, yes or no out; None where the live state cannot tell
-(`Segment.live_decidable` says beforehand when it never can).
+`matakite customer show` tells by it what holds of a person now; scenarios and lists go by what the night found.
+Needs neither SQL nor a clock: state, definition and moment in, yes or no out; None where the live state cannot tell
+(of a definition that is not `Segment.live_decidable` it tells only where the conditions it knows decide). Status, tier
+and RFM are as the last night left them.
 """
 
 from __future__ import annotations

@@ -581,7 +581,10 @@ class Segment:
 
     @property
     def live_decidable(self) -> bool:
-        """Can membership be told from one person's live state? Visits further back than the latest 50 are unknown."""
+        """Can membership be told from one person's live state (by `live.py`, for `matakite customer show`)?
+
+        Visits further back than the latest 50 are unknown.
+        """
         return not self.nightly_words and self.as_of is None
 
 

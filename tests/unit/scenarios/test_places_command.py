@@ -13,6 +13,7 @@ from infra.cli.customer import Desk
 from infra.cli.places import Places, listed
 from infra.cli.session import Deployment
 from infra.names import scenario_machine
+from shared.analytics.segments.store import MemorySegmentStore
 from shared.core.clock import FixedClock, SystemClock
 from shared.core.errors import RejectedError
 from shared.core.ids import CustomerId, EventId
@@ -62,7 +63,7 @@ class ShopDesk:
         aws: Any = States(deployed)
         ledger: Any = None
         self.store = MemoryEnrolmentStore()
-        self.places = Places(Desk(Deployment(aws), SHOP, self.customers, ledger), self.store)
+        self.places = Places(Desk(Deployment(aws), SHOP, self.customers, ledger, MemorySegmentStore()), self.store)
 
     def says(self, name: str, facts: Facts, days: int = 0) -> CustomerId:
         kind = EventType.PERSON_ERASED if isinstance(facts, EraseFacts) else EventType.CUSTOMER_UPDATED
