@@ -118,7 +118,7 @@ def play(
     """A day whose carts become due `lead` after `start`; `customers` is how many of the history were imported."""
     rng = random.Random(seed)
     cast = tuple(_cast(rng, shoppers, start, lead, customers))
-    morning = [call for shopper in cast for call in _morning(rng, shopper)]
+    morning = [call for shopper in cast for call in _morning(rng, shopper, start)]
     noisy = _with_noise(rng, morning)
     buyers = [s for s in cast if s.role is Role.ORDERS_AFTER_FIRST_MAIL]
     evening = tuple(_order(shopper, start + lead + timedelta(seconds=5)) for shopper in buyers)
@@ -154,8 +154,11 @@ def _buyer(number: int, role: Role, known: str | None) -> Buyer:
     return Buyer(number, address, last, first)
 
 
-def _morning(rng: random.Random, shopper: Shopper) -> list[Call]:
-    """What the cart reports about one shopper before any mail is due, in the order it happened."""
+def _morning(rng: random.Random, shopper: Shopper, start: datetime) -> list[Call]:
+    """What the cart reports about one shopper before any mail is due, in the order it happened.
+
+    Orders are of the day itself: in the hour after midnight carts are touched on the day before, which a night is for.
+    """
     at = shopper.touched_at
     calls = [*_consents(shopper, at - timedelta(minutes=30))]
     if shopper.role is Role.GIVES_NO_ADDRESS:
@@ -169,7 +172,7 @@ def _morning(rng: random.Random, shopper: Shopper) -> list[Call]:
     calls.append(_call("checkouts/create", first, f"{shopper.token}-created", at - timedelta(minutes=5)))
     calls.append(_call("checkouts/update", second, f"{shopper.token}-updated", at))
     if shopper.role is Role.ORDERS_AT_ONCE:
-        calls.append(_order(shopper, at + timedelta(minutes=1)))
+        calls.append(_order(shopper, start))
     if rng.random() < 0.4:  # the network delivers as it likes
         rng.shuffle(calls)
     return calls
