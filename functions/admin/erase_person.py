@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from shared.admin.erase import EraseDeps, erase_person
 from shared.admin.live import erasing
 from shared.core.aws import client
+from shared.core.batches import QUEUE, each_record
 from shared.core.settings import load
 from shared.customers.erasures import read_message
 from shared.delivery.tray import S3Tray
@@ -41,5 +41,4 @@ def handler(event: dict[str, Any], context: Any, deps: EraseDeps | None = None) 
     def one(record: SQSRecord) -> None:
         erase_person(*read_message(record.body), deps or _dependencies())
 
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    return process_partial_response(event=event, record_handler=one, processor=processor, context=context)
+    return each_record("admin", QUEUE, event, context, one)

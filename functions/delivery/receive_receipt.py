@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from shared.core.aws import SINGLE_ATTEMPT, client
+from shared.core.batches import QUEUE, each_record
 from shared.core.clock import SystemClock
 from shared.core.settings import load
 from shared.core.shop import list_shop_ids
@@ -53,5 +53,4 @@ def handler(event: dict[str, Any], context: Any, deps: ReceiptDeps | None = None
     def one(record: SQSRecord) -> None:
         receive(record.body, ports, now)
 
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    return process_partial_response(event=event, record_handler=one, processor=processor, context=context)
+    return each_record("delivery", QUEUE, event, context, one)

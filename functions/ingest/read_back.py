@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from shared.core.batches import QUEUE, each_record
 from shared.core.settings import load
 from shared.core.telemetry import metrics
 from shared.ingest.pull.live import Polls, live_polls
@@ -38,5 +38,4 @@ def handler(event: dict[str, Any], context: Any, deps: Polls | None = None) -> P
     def one(record: SQSRecord) -> None:
         polls.read_back(record.body)
 
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    return process_partial_response(event=event, record_handler=one, processor=processor, context=context)
+    return each_record("ingest", QUEUE, event, context, one)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from shared.core.aws import client
+from shared.core.batches import QUEUE, each_record
 from shared.core.clock import SystemClock
 from shared.core.settings import load
 from shared.ingest.connections import SsmConnections
@@ -42,5 +42,4 @@ def handler(event: dict[str, Any], context: Any, deps: NotificationDeps | None =
     def one(record: SQSRecord) -> None:
         receive_amazon(record.body, ports, now)
 
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    return process_partial_response(event=event, record_handler=one, processor=processor, context=context)
+    return each_record("ingest", QUEUE, event, context, one)

@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from shared.core.batches import QUEUE, each_record
 from shared.core.clock import SystemClock
 from shared.core.settings import load
 from shared.ingest.files.inbox import InboxPorts, take_in
@@ -38,5 +38,4 @@ def handler(event: dict[str, Any], context: Any, deps: InboxPorts | None = None)
     def one(record: SQSRecord) -> None:
         take_in(record.body, ports, now)
 
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    return process_partial_response(event=event, record_handler=one, processor=processor, context=context)
+    return each_record("ingest", QUEUE, event, context, one)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 
+from shared.core.batches import STREAM, each_record
 from shared.core.clock import SystemClock
 from shared.core.settings import load
 from shared.core.shop import load_shop
@@ -31,7 +32,7 @@ def _dependencies() -> TriggerDeps:
     return TriggerDeps(load_rules(at.entry_rules), store, lambda tenant: load_shop(at.prefix, tenant).timezone)
 
 
-def handler(event: dict[str, Any], _context: object, deps: TriggerDeps | None = None) -> Any:
+def handler(event: dict[str, Any], context: Any, deps: TriggerDeps | None = None) -> PartialItemFailureResponse:
     """One batch of the stream: a record that cannot be read is set aside, the others count."""
     changes = [record["dynamodb"] for record in event["Records"]]
     ports = read_ahead(changes, deps or _dependencies(), SystemClock().now())
@@ -39,6 +40,4 @@ def handler(event: dict[str, Any], _context: object, deps: TriggerDeps | None = 
     def each(record: Any) -> None:
         follow_change(record.raw_event["dynamodb"], ports, SystemClock().now())
 
-    return process_partial_response(
-        event, each, BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
-    )
+    return each_record("scenarios", STREAM, event, context, each)
