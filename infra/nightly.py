@@ -16,8 +16,10 @@ from shared.analytics.catalog import Analysis
 
 State = dict[str, Any]
 
-POLL_SECONDS = 1
-"""Most queries take two to five seconds; a look costs 2 transitions, $0.00005."""
+POLL_SECONDS, LONGEST_POLL_SECONDS = 1, 30
+"""Most queries take two to five seconds; each look at a longer one waits twice as long as the one before. A look writes
+9 of the 25,000 events that the history of an execution may hold, and one execution catches up on seven nights.
+"""
 
 ANALYSES_AT_ONCE = 5
 COMPACTIONS_AT_ONCE = 2
@@ -243,34 +245,46 @@ def _query(
             "OutputPath": "$",
             "ResultSelector": {"execution.$": "$.QueryExecution"},
             "ResultPath": "$.look",
-            "Next": f"{name}Note",
-        },
-        f"{name}Note": {
-            "Type": "Pass",
-            "InputPath": "$.look.execution",
-            "ResultPath": result,
             "Next": f"{name}Ended",
         },
         f"{name}Ended": {
             "Type": "Choice",
             "Choices": [
-                _state_is(result, "SUCCEEDED", following),
-                _state_is(result, "FAILED", refused),
-                _state_is(result, "CANCELLED", refused),
+                _state_is("SUCCEEDED", f"{name}Note"),
+                _state_is("FAILED", refused),
+                _state_is("CANCELLED", refused),
             ],
             "Default": f"{name}Wait",
         },
-        f"{name}Wait": {"Type": "Wait", "Seconds": POLL_SECONDS, "Next": f"{name}Look"},
+        f"{name}Wait": {**_longer_each_time(f"{name.lower()}_seconds"), "Next": f"{name}Look"},
+        f"{name}Note": {
+            "Type": "Pass",
+            "InputPath": "$.look.execution",
+            "ResultPath": result,
+            "Next": following,
+        },
         refused: {
             "Type": "Pass",
-            "Parameters": {"name.$": "$.name", "error.$": f"{result}.Status"},
+            "Parameters": {"name.$": "$.name", "error.$": "$.look.execution.Status"},
             "End": True,
         },
     }
 
 
-def _state_is(result: str, state: str, following: str) -> State:
-    return {"Variable": f"{result}.Status.State", "StringEquals": state, "Next": following}
+def _state_is(state: str, following: str) -> State:
+    return {"Variable": "$.look.execution.Status.State", "StringEquals": state, "Next": following}
+
+
+def _longer_each_time(kept: str) -> State:
+    """A wait that remembers at `kept` how long it was, and is twice as long the next time."""
+    last = f"$states.input.{kept}"
+    seconds = f"$exists({last}) ? $min([{last} * 2, {LONGEST_POLL_SECONDS}]) : {POLL_SECONDS}"
+    return {
+        "Type": "Wait",
+        "QueryLanguage": "JSONata",
+        "Seconds": f"{{% {seconds} %}}",
+        "Output": f"{{% $merge([$states.input, {{'{kept}': {seconds}}}]) %}}",
+    }
 
 
 def _athena(action: str, parameters: Mapping[str, Any], broken: str = "Broken") -> State:
