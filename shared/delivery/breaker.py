@@ -31,12 +31,15 @@ class Breaker:
             self._days[TenantId(tenant), now.astimezone(UTC).date()] += day
 
     def judge_all(self, now: datetime) -> list[Judgement]:
-        """Add up and judge; a shop whose mail is unwelcome is stopped."""
-        noted, self._days = dict(self._days), defaultdict(Day)
-        return [self._judge(tenant, on, day, now) for (tenant, on), day in noted.items()]
+        """Add up and judge; a shop whose mail is unwelcome is stopped.
 
-    def _judge(self, tenant: TenantId, on: date, day: Day, now: datetime) -> Judgement:
-        known = self._store.tally(tenant, on, day)
+        What cannot be added up now is noted still: the queue brings its records again, but as known ones.
+        """
+        return [self._judge(tenant, on, now) for tenant, on in list(self._days)]
+
+    def _judge(self, tenant: TenantId, on: date, now: datetime) -> Judgement:
+        known = self._store.tally(tenant, on, self._days[tenant, on])
+        del self._days[tenant, on]
         judgement = judge(known.days, on)
         said = {"tenant": tenant, "figures": judgement.why}
         if judgement.verdict is Verdict.STOP and known.stopped_at is None:

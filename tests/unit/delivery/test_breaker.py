@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from functions.delivery import receive_feedback
+from shared.core.errors import UnavailableError
 from shared.core.ids import SendId, TenantId
 from shared.delivery.breaker import Breaker
 from shared.delivery.feedback import FeedbackDeps
 from shared.delivery.model import SendKey
 from shared.delivery.pace.store import MemoryPaceStore
-from shared.delivery.reputation import DAYS, ENOUGH, Day, Verdict, judge
+from shared.delivery.reputation import DAYS, ENOUGH, Day, Reputation, Verdict, judge
 from shared.ingest.oversize import NoOversize
 from shared.ingest.store import MemoryEventStore
 from tests.unit.delivery.test_feedback import from_eventbridge
@@ -88,6 +89,29 @@ def test_a_batch_is_one_write_a_shop_and_a_repeat_counts_nothing(deps: FeedbackD
     arrive(deps, *batch)
     assert days(store) == Day(8, 1, 1)
     assert days(store, "other") == Day(1)
+
+
+class BusyStore(MemoryPaceStore):
+    """The table has no time for the first write."""
+
+    busy = True
+
+    def tally(self, tenant: TenantId, on: date, more: Day) -> Reputation:
+        if self.busy:
+            self.busy = False
+            raise UnavailableError("reputation: ThrottlingException")
+        return super().tally(tenant, on, more)
+
+
+def test_a_bounce_counts_although_the_table_was_busy_when_it_came(world: World) -> None:
+    """The queue brings the batch again, and each record is known by then: nothing of it was counted."""
+    store = BusyStore()
+    deps = FeedbackDeps(MemoryEventStore(NoOversize()), world.ledger, Breaker(store))
+    bounce = record("bounce@permanent", 1)
+    with pytest.raises(UnavailableError):
+        arrive(deps, bounce)
+    arrive(deps, bounce)
+    assert days(store) == Day(bounced=1)
 
 
 def test_a_full_mailbox_and_a_mail_that_is_no_spam_after_all_are_held_against_nobody(
