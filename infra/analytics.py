@@ -150,6 +150,7 @@ class Analytics(Construct):
         for table in EVENT_TABLES:
             house.grant_objects(events, house.lake, f"{table.name}/", "s3:PutObject")
         house.grant_objects(events, house.work, oversize.PREFIX, "s3:GetObject")
+        house.grant_list(events, house.work, oversize.PREFIX)
         on_stream(
             events, house.tables.events, filters=[_filter({"eventName": ["INSERT"]})], batch_size=_BATCH, window=_WINDOW
         )

@@ -38,6 +38,7 @@ class Customers(Construct):
         house.tables.events.grant(self.update_state, "dynamodb:UpdateItem")
         erasures.grant(self.update_state, "sqs:SendMessage")
         house.grant_objects(self.update_state, house.work, oversize.PREFIX, "s3:GetObject")
+        house.grant_list(self.update_state, house.work, oversize.PREFIX)
         house.grant_keys(self.update_state)
         house.grant_shops(self.update_state)
         on_stream(

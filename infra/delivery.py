@@ -68,7 +68,7 @@ class Delivery(Construct):
         self._house.grant_objects(function, self._house.work, f"{TRAY}/", "s3:PutObject")
 
     def grant_catalogues(self, function: lambda_.Function) -> None:
-        """What a shop sells, as its last night left it. Who may not list is told that a missing object is forbidden."""
+        """What a shop sells, as its last night left it, if it had one."""
         self._house.grant_objects(function, self._house.lake, FEEDS, "s3:GetObject")
         self._house.grant_list(function, self._house.lake, FEEDS)
 

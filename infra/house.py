@@ -116,7 +116,9 @@ class House:
         allow(function, bucket.arn_for_objects(f"{prefix}*"), *actions)
 
     def grant_list(self, function: lambda_.Function, bucket: s3.Bucket, *prefixes: str) -> None:
-        """List the objects below these prefixes: one statement, since a role's policy holds 10,240 letters."""
+        """List the objects below these prefixes, and be told of one that is gone: to who may not list, S3 says that it
+        is forbidden. One statement, since a role's policy holds 10,240 letters.
+        """
         function.add_to_role_policy(
             iam.PolicyStatement(
                 actions=["s3:ListBucket"],

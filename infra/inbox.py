@@ -54,6 +54,7 @@ class Inbox(Construct):
         house.grant_parameters(function, "file-mappings/*", "ssm:GetParameter")
         house.grant_all_parameters(function, "connections")
         house.grant_objects(function, bucket, inbox.PREFIX, "s3:GetObject", "s3:PutObject")
+        house.grant_list(function, bucket, inbox.PREFIX)
         house.grant_objects(function, house.work, history.PREFIX, "s3:PutObject")
         machine.grant_start_execution(function)
         executions = states_arn(self, "execution", f"{IMPORT_MACHINE}:*")

@@ -29,6 +29,7 @@ class Polling(Construct):
         self.poll_store = self._reader("ingest/poll_store", POLL_TIMEOUT)
         # One message at a time: a slow vendor keeps its own worker busy and nobody else's.
         on_queue(self.poll_store, polls, batch_size=1)
+        house.grant_list(self.poll_store, house.work, oversize.PREFIX)
         self.plan_polls = self._plan(polls)
         self.read_backs, _ = work_queue(self, "ReadBacks", READ_TIMEOUT)
         self.read_back = self._reader("ingest/read_back", READ_TIMEOUT)

@@ -51,7 +51,7 @@ class Privacy(Construct):
         house.grant_objects(function, house.work, oversize.PREFIX, "s3:GetObject", "s3:DeleteObject")
         house.grant_objects(function, house.work, history.PREFIX, "s3:GetObject", "s3:PutObject")
         house.grant_objects(function, house.work, erase.FOLDER, "s3:GetObject", "s3:PutObject")
-        house.grant_list(function, house.work, history.PREFIX)
+        house.grant_list(function, house.work, history.PREFIX, oversize.PREFIX)
         house.grant_keys(function)
         house.grant_all_parameters(function, "shops")
         return function

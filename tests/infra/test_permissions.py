@@ -69,3 +69,17 @@ def test_a_scenario_that_is_added_can_be_started(templates: Templates) -> None:
         for resource in listed(statement["Resource"])
     }
     assert started >= scenario_machines(templates) > set()
+
+
+GOES = ("oversize/", "inbox/", "feeds/")
+"""What is read after it may have expired, or been erased or taken back."""
+
+
+def test_who_asks_for_an_object_that_is_gone_is_told_so(templates: Templates) -> None:
+    """S3 says to who may not list that it is forbidden: one expired body ended the search after erasures, and polls."""
+    lines = table(templates).splitlines()
+    for folder in GOES:
+        asks = {line.split()[0] for line in lines if " s3:GetObject " in line and line.endswith(f"/{folder}*")}
+        told = {line.split()[0] for line in lines if " s3:ListBucket " in line and f'"{folder}*"' in line}
+        assert asks, folder
+        assert asks <= told, folder
