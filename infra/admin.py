@@ -107,6 +107,8 @@ class Admin(Construct):
         """What must wake someone. One metric each: the account's first ten are free, then $0.10 a month."""
         api = {"ApiId": self._house.api.api_id}
         nightly = {"StateMachineArn": states_arn(self, "stateMachine", NIGHTLY_MACHINE)}
+        # Told every quarter of an hour while it lasts: by five minutes the alarm would end and begin again each time.
+        in_doubt = _custom("SendsInDoubt", "delivery", statistic="Maximum", hours=1)
         overdue = _custom("SendsOverdue", "delivery", statistic="Maximum", hours=1)
         slow = self._receiver().metric_duration(statistic="p99", period=FIVE_MINUTES)
         # Carts post to the function's own address, which the API's figures know nothing of.
@@ -116,7 +118,7 @@ class Admin(Construct):
               for name, queue in self._watched.dead_letters.items()),
             *(self._alarm(f"IteratorAge{name}", "iterator-age", _age(reader), threshold=3_600_000)
               for name, reader in self._watched.stream_readers.items()),
-            self._alarm("SendsInDoubt", "sends-in-doubt", _custom("SendsInDoubt", "delivery", statistic="Maximum")),
+            self._alarm("SendsInDoubt", "sends-in-doubt", in_doubt),
             self._alarm("ShopsStopped", "sending-stopped", _custom("ShopsStopped", "delivery")),
             self._alarm("SendsOverdue", "sends-overdue", overdue),
             self._alarm("NightlyFailed", "nightly-failed", _aws("AWS/States", "ExecutionsFailed", nightly)),

@@ -48,3 +48,14 @@ def test_the_runbook_says_of_every_dead_letter_alarm_whose_log_to_read(templates
 
 def test_a_webhook_that_fails_at_either_door_calls_somebody(alarms: Alarms) -> None:
     assert {alarm["MetricName"] for alarm in alarms.values()} >= {"5xx", "Url5xxCount"}
+
+
+def test_what_is_told_every_quarter_of_an_hour_is_one_alarm_while_it_lasts_and_not_one_a_quarter(
+    templates: Templates, alarms: Alarms
+) -> None:
+    """A send in doubt is told of for a day: by five minutes that were 96 alarms, each of which called somebody."""
+    rates = {p["Description"]: p["ScheduleExpression"] for _, p in templates.properties("AWS::Scheduler::Schedule")}
+    told = [rate for what, rate in rates.items() if "in doubt" in what or "collected" in what]
+    assert told == ["rate(15 minutes)", "rate(15 minutes)"]
+    for name in ("SendsInDoubt", "SendsOverdue"):
+        assert alarms[f"matakite {name}"]["Period"] > 2 * 15 * 60, name
