@@ -13,7 +13,7 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.house import House, allow, machine_logs, on_stream, schedules_dead_letters
+from infra.house import House, allow, machine_logs, on_error, on_stream, schedules_dead_letters
 from infra.names import ATHENA_WORKGROUP, GLUE_DATABASE, NIGHTLY_MACHINE
 from infra.nightly import NightlyParts, nightly_machine
 from shared.analytics.catalog import made_by_functions, stored_reads
@@ -341,7 +341,8 @@ class Analytics(Construct):
         start = self._function("start_nights", own={"nightly_machine": self.machine.state_machine_arn}, group="light")
         allow(start, self.machine.state_machine_arn, "states:StartExecution")
         house.grant_all_parameters(start, "shops")
-        dead = schedules_dead_letters(self)
+        dead, within = schedules_dead_letters(self), Duration.hours(6)
+        on_error(start, dead, within)
         role = iam.Role(
             self,
             "NightlyScheduleRole",
@@ -362,7 +363,7 @@ class Analytics(Construct):
                 role_arn=role.role_arn,
                 dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=dead.queue_arn),
                 retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
-                    maximum_event_age_in_seconds=6 * 3600, maximum_retry_attempts=10
+                    maximum_event_age_in_seconds=int(within.to_seconds()), maximum_retry_attempts=10
                 ),
             ),
         )

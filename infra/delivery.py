@@ -12,7 +12,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.customers import STORE_READS
-from infra.house import GET_HEAD, GET_HEAD_POST, House, allow, dead_letter_queue, on_queue, on_schedule, work_queue
+from infra.house import GET_HEAD, GET_HEAD_POST, House, allow, on_queue, on_schedule, rule_dead_letters, work_queue
 from infra.names import CONFIGURATION_SET
 from shared.analytics.feeds import PREFIX as FEEDS
 from shared.delivery.links.link import ROUTE
@@ -146,12 +146,7 @@ class Delivery(Construct):
                 ],
             ),
             # The target adds the queue policy, scoped to this rule; without it EventBridge drops silently.
-            targets=[
-                targets.SqsQueue(
-                    queue,
-                    dead_letter_queue=dead_letter_queue(self, "FeedbackRuleDeadLetters"),
-                )
-            ],
+            targets=[targets.SqsQueue(queue, dead_letter_queue=rule_dead_letters(self))],
         )
         return queue
 

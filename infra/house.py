@@ -171,6 +171,30 @@ def schedules_dead_letters(scope: Construct) -> sqs.Queue:
     return known if isinstance(known, sqs.Queue) else dead_letter_queue(stack, name)
 
 
+def rule_dead_letters(scope: Construct) -> sqs.Queue:
+    """Where an event waits that EventBridge could not deliver: one queue for all, since the message names its rule."""
+    stack, name = Stack.of(scope), "RuleDeadLetters"
+    known = stack.node.try_find_child(name)
+    return known if isinstance(known, sqs.Queue) else dead_letter_queue(stack, name)
+
+
+def on_error(function: lambda_.Function, dead_letters: sqs.Queue, within: Duration) -> None:
+    """Keep a schedule's call that the function failed at: Lambda takes the call at once and answers the schedule before
+    it has run, so whatever goes wrong then the schedule never hears of. Tried three times `within` this time.
+    """
+    allow(function, dead_letters.queue_arn, "sqs:SendMessage")
+    failed = lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=dead_letters.queue_arn)
+    lambda_.CfnEventInvokeConfig(
+        function,
+        "Calls",
+        function_name=function.function_name,
+        qualifier="$LATEST",
+        maximum_retry_attempts=2,
+        maximum_event_age_in_seconds=int(within.to_seconds()),
+        destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(on_failure=failed),
+    )
+
+
 def on_stream(
     function: lambda_.Function,
     table: dynamodb.Table,
@@ -227,12 +251,14 @@ def work_queue(scope: Construct, queue_id: str, function_timeout: Duration) -> t
 
 
 def on_schedule(parent: Construct, name: str, function: lambda_.Function, every: Duration, description: str) -> None:
-    """Let the clock call a function; a call that reaches nobody before the next is due waits in a dead letter queue.
+    """Let the clock call a function; a call that reaches nobody before the next is due, or that the function fails at,
+    waits in a dead letter queue.
 
     The role is named after the schedule and may do nothing else: CDK's own target would grant every version as well.
     """
     scope = Construct(parent, name)
     dead_letters = schedules_dead_letters(scope)
+    on_error(function, dead_letters, every)
     role = iam.Role(scope, "ScheduleRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
     for action, resource in (
         ("lambda:InvokeFunction", function.function_arn),

@@ -9,7 +9,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.house import House, allow, dead_letter_queue, on_queue, states_arn, work_queue
+from infra.house import House, allow, on_queue, rule_dead_letters, states_arn, work_queue
 from infra.names import IMPORT_MACHINE
 from shared.ingest import history
 from shared.ingest.files import inbox
@@ -47,7 +47,7 @@ class Inbox(Construct):
                     "object": {"key": [{"anything-but": {"suffix": [inbox.REPORT, inbox.REJECTED]}}]},
                 },
             ),
-            targets=[targets.SqsQueue(queue, dead_letter_queue=dead_letter_queue(self, "FileRuleDeadLetters"))],
+            targets=[targets.SqsQueue(queue, dead_letter_queue=rule_dead_letters(self))],
         )
         house.grant_keys(function)
         house.grant_shops(function)

@@ -12,7 +12,16 @@ from constructs import Construct
 
 from infra.customers import STORE_READS
 from infra.delivery import Delivery
-from infra.house import House, allow, machine_logs, on_schedule, on_stream, schedules_dead_letters, states_arn
+from infra.house import (
+    House,
+    allow,
+    machine_logs,
+    on_error,
+    on_schedule,
+    on_stream,
+    schedules_dead_letters,
+    states_arn,
+)
 from infra.names import scenario_machine
 from shared.scenarios.cohorts import FOLDER
 from shared.scenarios.compile import Options, compile_scenario
@@ -23,6 +32,9 @@ from shared.scenarios.trigger import dump_rules, entry_rules
 from shared.scenarios.watchdog import RUN
 
 OPTIONS = Options()
+
+SWEPT_WITHIN = Duration.minutes(5)
+"""The next sweep finds whom a failed one missed: old ones need not be repeated for hours."""
 
 
 class Scenarios(Construct):
@@ -156,6 +168,7 @@ class Scenarios(Construct):
 
     def _schedules(self) -> None:
         dead_letters = schedules_dead_letters(self)
+        on_error(self.sweep, dead_letters, SWEPT_WITHIN)
         role = iam.Role(self, "SweepScheduleRole", assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com"))
         for actions, resource in (
             ("lambda:InvokeFunction", self.sweep.function_arn),
@@ -179,9 +192,8 @@ class Scenarios(Construct):
                 role_arn=role.role_arn,
                 input=f'{{"scenario":"{scenario.id}"}}',
                 dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=dead_letters.queue_arn),
-                # The next sweep finds whom a failed one missed: old ones need not be repeated for hours.
                 retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
-                    maximum_event_age_in_seconds=300, maximum_retry_attempts=2
+                    maximum_event_age_in_seconds=int(SWEPT_WITHIN.to_seconds()), maximum_retry_attempts=2
                 ),
             ),
         )

@@ -11,6 +11,7 @@ from infra.admin import Admin
 from infra.analytics import Analytics
 from infra.customers import Customers
 from infra.delivery import Delivery
+from infra.failed_runs import FailedRuns
 from infra.functions import LOG_RETENTION, FunctionFactory
 from infra.house import House
 from infra.inbox import Inbox
@@ -75,6 +76,7 @@ class StatelessStack(Stack):
         SignUp(self, "SignUp", house=house, delivery=delivery)
         scenarios = Scenarios(self, "Scenarios", house=house, delivery=delivery)
         Lookup(self, "Lookup", house=house)
+        FailedRuns(self, "FailedRuns")
         Admin(self, "Admin", house=house, scenarios=scenarios)
         _throttle(house.api)
         self._outputs(house)

@@ -59,3 +59,29 @@ def test_what_is_told_every_quarter_of_an_hour_is_one_alarm_while_it_lasts_and_n
     assert told == ["rate(15 minutes)", "rate(15 minutes)"]
     for name in ("SendsInDoubt", "SendsOverdue"):
         assert alarms[f"matakite {name}"]["Period"] > 2 * 15 * 60, name
+
+
+def test_an_execution_that_fails_or_runs_out_of_time_calls_somebody(templates: Templates, alarms: Alarms) -> None:
+    """Only nights that failed did; a scenario's machine stopped with its people in it, a night ran out of its time."""
+    (rule,) = (p for _, p in templates.properties("AWS::Events::Rule") if p["EventPattern"]["source"] == ["aws.states"])
+    assert set(rule["EventPattern"]["detail"]["status"]) == {"FAILED", "TIMED_OUT"}
+    ((prefix,),) = (each.values() for each in rule["EventPattern"]["detail"]["stateMachineArn"])
+    begin = "".join(part for part in prefix["Fn::Join"][1] if isinstance(part, str)).rpartition(":")[2]
+    names = [p["StateMachineName"] for _, p in templates.properties("AWS::StepFunctions::StateMachine")]
+    assert [name for name in names if not name.startswith(begin)] == []
+    (target,) = rule["Targets"]
+    assert json.dumps(target["Arn"]["Fn::GetAtt"][0]) in json.dumps(alarms["matakite DeadLettersRuns"]["Dimensions"])
+
+
+def test_a_call_of_a_schedule_that_the_function_fails_at_calls_somebody(templates: Templates) -> None:
+    """Scheduler hands the call over and hears of nothing more: a night that could not be begun was told to nobody."""
+    kept = {
+        json.dumps(each["FunctionName"]): each["DestinationConfig"]["OnFailure"]["Destination"]
+        for _, each in templates.properties("AWS::Lambda::EventInvokeConfig")
+    }
+    functions = {name for name, _ in templates.of_type("AWS::Lambda::Function")}
+    targets = [schedule["Target"] for _, schedule in templates.properties("AWS::Scheduler::Schedule")]
+    called = [target for target in targets if target["Arn"].get("Fn::GetAtt", [""])[0] in functions]
+    assert len(called) >= 5
+    for target in called:
+        assert kept[json.dumps({"Ref": target["Arn"]["Fn::GetAtt"][0]})] == target["DeadLetterConfig"]["Arn"]

@@ -37,6 +37,7 @@ _MULTIPART = "Athena writes large results in parts; the local one writes all of 
 _CDK_QUEUE = "CDK grants it with its queue targets and sources; neither Lambda's reader nor ours asks for it"
 _VERSIONS = "CDK grants versions and aliases as well; there are none"
 _MISSING = "S3 tells whoever may not list that a missing object is forbidden; the local one says that it is missing"
+_LOST = "the local scheduler calls once and forgets a call that failed; Lambda tries three times and keeps it"
 _OTHER_ROWS = "every table of the lake is granted alike; this suite's shops have no rows for these, or wait for Sunday"
 _OTHER_MACHINES = "a grant for every machine; in this suite people only leave carts"
 _CHANNELS = (
@@ -82,6 +83,16 @@ NOT_EXERCISED: Mapping[tuple[str, str, str], str] = {
         r".*:\*",
     ): _VERSIONS,
     (r"ScenariosStepRole", r"s3:ListBucket", r".*-lake.*"): _MISSING,
+    (
+        r"(CustomersUpdateState|AnalyticsArchiveEvents|PollingPollStore|InboxTakeInFile)Role",
+        r"s3:ListBucket",
+        r".*-(work|inbox).*",
+    ): _MISSING,
+    (
+        r"(AnalyticsStartNights|DeliveryReconcile|PollingPlanPolls|ScenariosSweep|ScenariosWatchDue)Role",
+        r"sqs:SendMessage",
+        r".*SchedulesDeadLetters",
+    ): _LOST,
     (r"ScenariosRole", r"states:(DescribeExecution|RedriveExecution|StopExecution)", r".*"): _MAP,
 }
 """(role, action, resource) as regular expressions → why the suite cannot need it. Each must still be unneeded."""
@@ -171,12 +182,15 @@ def test_nobody_is_told_to_be_unsubscribed_who_is_not(played: Played) -> None:
     assert [consent.status.value for consent in person.consents] == ["opt_in"]
 
 
-def test_a_night_that_may_not_ask_athena_is_incomplete(shop: Stage, played: Played) -> None:
+def test_a_night_that_may_not_ask_athena_is_incomplete_and_calls_somebody(shop: Stage, played: Played) -> None:
+    failed = emptied(shop.deployment, "RunsDeadLetters")
     with (
         without(shop.deployment, "AnalyticsNightlyRole", "athena:StartQueryExecution"),
         pytest.raises(UnavailableError, match=r"Incomplete|failed"),
     ):
         follow_night(shop.deployment, shop.shop, played.night)
+    wait_until(lambda: waits(shop.deployment, failed), "the execution that failed among the dead letters", 20)
+    emptied(shop.deployment, "RunsDeadLetters")
 
 
 @pytest.mark.parametrize(
