@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from shared.core.errors import MatakiteError, RejectedError
+from shared.core.errors import MatakiteError, MisconfiguredError, RejectedError
 from shared.core.ids import TenantId
 from shared.core.telemetry import logger
 from shared.ingest.adapter import Adapter, Connection, Request
@@ -32,6 +32,7 @@ from shared.ingest.pull.model import (
     Record,
     Seen,
     Vendor,
+    Window,
 )
 from shared.ingest.pull.registry import vendor
 from shared.ingest.pull.store import PullStore
@@ -187,13 +188,27 @@ class _Run:
         if not rules.is_due(feed, cursor, self.now):
             return
         cursor = rules.begun(feed, cursor, self.now)
+        resumed = cursor.position is not None
         while cursor.walk is not None:
             self._still_time()
-            call = feed.call(self.connection, cursor.walk, cursor.position)
-            page = self._page(feed, call, cursor.position)
-            self.tally.pages += 1
-            cursor = self._after(feed, cursor, page)
+            cursor = self._next(feed, cursor, cursor.walk, resumed=resumed)
+            resumed = False
             self.deps.store.save_cursor(self.connection, feed.name, cursor)
+
+    def _next(self, feed: Feed, cursor: Cursor, walk: Window, *, resumed: bool) -> Cursor:
+        """The cursor after one page more.
+
+        A place that another run left may be none any more (Square forgets its cursors after minutes, Stripe its events
+        after a month): then the walk begins again, else it would be refused for ever.
+        """
+        try:
+            page = self._page(feed, feed.call(self.connection, walk, cursor.position), cursor.position)
+        except MisconfiguredError:
+            if not resumed:
+                raise
+            return rules.restarted(cursor)
+        self.tally.pages += 1
+        return self._after(feed, cursor, page)
 
     def _page(self, feed: Feed, call: Call, position: str | None) -> Page:
         try:

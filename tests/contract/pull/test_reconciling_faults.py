@@ -13,7 +13,7 @@ import pytest
 from shared.ingest.pull import rules
 from shared.ingest.pull.store import PullStore
 from tests.contract.pull.conftest import START, Make, World, sample
-from tests.contract.pull.servers import Asked, EcCube, Said, Stripe, WooCommerce
+from tests.contract.pull.servers import Asked, EcCube, Said, Shopify, Stripe, WooCommerce
 from tests.contract.pull.test_lost_day import ORDERS, SHOPKEEPERS, TOLD, OfShopify, OfWooCommerce, Shopkeeper, a_day
 
 MANY = 120
@@ -173,3 +173,44 @@ def test_events_that_come_while_stripes_pages_are_read_are_read_next_time(world:
     assert shop.poll().finished
     shop.poll()
     assert set(shop.totals()) == everything(owner, range(1, MANY + 2))
+
+
+class Forgetful(Shopify):
+    """One of its cursors lived for minutes only."""
+
+    def __init__(self) -> None:
+        super().__init__(page=10)
+        self.forgotten: str | None = None
+
+    def serve(self, asked: Asked) -> Said:
+        cursor = asked.query.get("page_info")
+        if cursor and cursor == self.forgotten:
+            return Said(400, {"errors": {"page_info": "Invalid value."}})
+        # Whoever begins again is given new ones.
+        self.forgotten = None if "updated_at_min" in asked.query else self.forgotten
+        return super().serve(asked)
+
+
+class OfForgetfulShopify(OfShopify):
+    def open(self, world: Make, store: PullStore | None) -> World:
+        return world("shopify", Forgetful(), store, store_name="sample-shop.myshopify.com")
+
+
+def test_a_cursor_the_cart_has_forgotten_since_the_last_run_does_not_stop_the_polls_for_good(world: Make) -> None:
+    owner = OfForgetfulShopify(world)
+    shop = a_day(owner)
+    shop.api.faults.extend([lambda: None, *(Said(503, b"") for _ in range(10))])
+    assert not shop.poll().finished
+    shop.api.faults.clear()
+    shop.api.forgotten = shop.store.cursor(shop.connection, "orders").position
+    assert shop.api.forgotten
+    again = shop.poll(after=timedelta(hours=1))
+    assert (again.finished, again.problem) == (True, None)
+    assert set(shop.totals()) == everything(owner)
+
+
+def test_a_first_page_that_is_refused_is_asked_for_once(world: Make) -> None:
+    shop = a_day(OfShopify(world))
+    shop.api.faults.append(Said(400, {"errors": "no"}))
+    assert not shop.poll().finished
+    assert len(shop.api.asked) == 1
