@@ -18,6 +18,8 @@ TAIL = 5
 MAX_RESTARTS = 3
 """A list that shifts more often than this is left to the next walk's overlap."""
 LONGEST_BACKOFF = timedelta(hours=2)
+LONGEST_BLOCK = timedelta(days=1)
+"""Whatever a vendor's Retry-After says: a point in time written as seconds would silence the cart for decades."""
 FIRST_BACKOFF = timedelta(minutes=1)
 FAILURES_TOLERATED = 6
 """Polls that stop in a row before somebody is called: half an hour and more, with the pauses between them."""
@@ -182,12 +184,13 @@ def succeeded(health: Health, now: datetime, repaired: int) -> Health:
 
 def failed(health: Health, now: datetime, problem: str, blocked_seconds: float | None, repaired: int) -> Health:
     """After a poll that stopped before its end; what it kept stays kept."""
+    silent = timedelta(seconds=min(blocked_seconds or 0.0, LONGEST_BLOCK.total_seconds()))
     return replace(
         health,
         tried_at=now,
         problem=problem,
         failures=health.failures + 1,
-        blocked_until=now + timedelta(seconds=blocked_seconds) if blocked_seconds else None,
+        blocked_until=now + silent if silent else None,
         repaired=health.repaired + repaired,
     )
 

@@ -232,3 +232,10 @@ def test_an_address_may_be_given_with_its_root_or_without(source: str, given: st
 )
 def test_somebody_is_called_when_a_cart_does_not_come_round_by_itself(health: Health, needs: bool) -> None:
     assert rules.needs_somebody(health) is needs
+
+
+@pytest.mark.parametrize("asked", [1_794_000_000.0, float("inf")])
+def test_a_retry_after_that_is_a_point_in_time_does_not_silence_a_cart_for_decades(asked: float) -> None:
+    health = rules.failed(Health(), NOW, "429", asked, 0)
+    assert rules.is_poll_due(vendor("shopify"), health, NOW + rules.LONGEST_BLOCK)
+    assert not rules.is_poll_due(vendor("shopify"), health, NOW + HOUR)
