@@ -14,6 +14,11 @@ from typing import Any
 import pytest
 
 from shared.core.ids import ConnectionId, TenantId
+from shared.core.keys import KeyRing
+from shared.core.shop import Shop
+from shared.customers.fold import apply
+from shared.customers.identity import address_ref
+from shared.customers.store import MemoryCustomerStore
 from shared.ingest.adapter import Connection, Request
 from shared.ingest.model import (
     CartFacts,
@@ -32,6 +37,9 @@ from shared.ingest.sources.colorme import LOWEST_VERSION
 from shared.ingest.sources.eccube import is_withdrawn, meaning
 
 SAMPLES = Path(__file__).parents[2] / "samples"
+TENANT = TenantId("sample")
+KEYS = KeyRing(personal=b"a key of this test", links={"1": b"another"})
+SHOP = Shop(TENANT, "見本商店")
 NOW = datetime(2026, 11, 21, 3, 0, 30, tzinfo=UTC)
 
 
@@ -41,7 +49,7 @@ def body(source: str, name: str) -> dict[str, Any]:
 
 
 def read(source: str, feed: str, record: dict[str, Any]) -> list[Event]:
-    connection = Connection(ConnectionId("c"), TenantId("sample"), source, "shop.example.jp", "s")
+    connection = Connection(ConnectionId("c"), TENANT, source, "shop.example.jp", "s")
     found = adapter(source)
     (envelope,) = found.envelopes(polled_request(feed, record), connection, NOW)
     return list(found.events(envelope))
@@ -94,6 +102,28 @@ def test_the_mail_magazine_flag_is_consent_that_cannot_reverse_an_opt_out(
     facts = events[1].facts
     assert isinstance(facts, ConsentFacts)
     assert (facts.granted, facts.by_customer) == (granted, by_customer)
+
+
+def test_a_guest_who_buys_a_dozen_times_stays_somebody() -> None:
+    """Each sale of a guest has a customer number of its own, and what a dozen numbers share is nobody's."""
+    sale, store = body("colorme", "sale@guest-of-one-name"), MemoryCustomerStore()
+    for number in range(1, 13):
+        guest = {**sale["customer"], "id": 770_000 + number, "mail": "guest@example.jp"}
+        for event in (
+            *read("colorme", "sale", {**sale, "id": 88_000 + number, "customer": guest}),
+            *read("colorme", "customer", guest),
+        ):
+            apply(event, store, KEYS, SHOP)
+    known = store.resolve_ref(TENANT, address_ref(TENANT, "guest@example.jp", KEYS))
+    person = store.person(TENANT, known) if known else None
+    assert person, "the address names somebody"
+    assert (person.profile.email, len(person.orders)) == ("guest@example.jp", 12)
+
+
+def test_a_guest_without_an_address_is_known_by_the_number() -> None:
+    sale = body("colorme", "sale@guest-of-one-name")
+    (event,) = read("colorme", "sale", {**sale, "customer": {**sale["customer"], "mail": None}})
+    assert event.person.source_customer_id == str(sale["customer"]["id"])
 
 
 def test_nobody_said_anything_is_no_consent_and_a_sale_never_is() -> None:
