@@ -98,7 +98,8 @@ def padded(sequence: str) -> str:
 def changed_on(version: str, shop: Shop) -> date | None:
     """The shop day from which a thing stood like this, where its version is a time (most sources' `updated_at`)."""
     try:
-        return shop_day(from_iso(version), shop.timezone)
+        # What follows the slash only breaks ties within one version (WooCommerce, Shopify, Stripe).
+        return shop_day(from_iso(version.partition("/")[0]), shop.timezone)
     except ValueError:
         return None
 

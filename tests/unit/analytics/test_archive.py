@@ -8,11 +8,13 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+import pytest
+
 from shared.analytics.archive import Archived, archive_events, archive_history, archive_states
 from shared.analytics.lake import MemoryObjects
 from shared.analytics.parquet import decode, to_arrow
 from shared.analytics.person_rows import Written, attribute_rows, link_rows, order_rows, subscription_rows
-from shared.analytics.rows import event_row
+from shared.analytics.rows import changed_on, event_row
 from shared.analytics.schema import EVENTS, ORDER_STATES, SUBSCRIPTION_STATES, partition_path
 from shared.core.ids import ConnectionId, CustomerId, EventId, Ref
 from shared.customers import fold, identity
@@ -382,3 +384,17 @@ def test_a_contract_is_kept_in_each_state_it_was_in() -> None:
         date(2026, 1, 5), date(2026, 3, 1), date(2026, 3, 2),
     )  # fmt: skip
     assert to_arrow(table, [row]).num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "day"),
+    [
+        ("2026-03-01T20:00:00.000000Z", date(2026, 3, 2)),
+        ("2026-03-01T20:00:00.000000Z/2026-03-04T00:00:00.000000Z", date(2026, 3, 2)),
+        ("order/000000000007", None),
+        ("0", None),
+    ],
+)
+def test_a_state_holds_from_the_day_of_its_version_also_where_that_breaks_ties(version: str, day: date | None) -> None:
+    """WooCommerce's cancellations would else count from the day of the order."""
+    assert changed_on(version, SHOP) == day
