@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
-from shared.core.clock import shop_day
+from shared.core.clock import shop_day, to_iso
 from shared.core.errors import RejectedError
 from shared.core.money import exponent
 from shared.ingest import body as read
@@ -258,7 +258,17 @@ def _subscription(envelope: Envelope, contract: Body) -> Sequence[Event]:
         cancelled_at=asked if ends else None,
         cancel_reason=_cancel_reason(contract) if ends else None,
     )
-    return (event(envelope, EventType.SUBSCRIPTION_UPDATED, facts, _subscriber(contract, subscription_id)),)
+    person = _subscriber(contract, subscription_id)
+    return (event(envelope, EventType.SUBSCRIPTION_UPDATED, facts, person, _version(envelope)),)
+
+
+def _version(envelope: Envelope) -> str:
+    """Stripe tells time in seconds, and a contract is made and paid within one: how it began is no later news."""
+    happened = envelope.topic.rpartition(".")[2]
+    return f"{to_iso(envelope.occurred_at)}/{_STEPS.get(happened, 1)}"
+
+
+_STEPS = {"created": 0, "deleted": 2}
 
 
 def _first_time(body: Body, *names: str) -> datetime | None:

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from shared.core.errors import RejectedError
+from shared.core.keys import KeyRing
+from shared.core.shop import Shop
+from shared.customers.reference import fold_all
 from shared.ingest.adapter import Request
 from shared.ingest.model import (
     CartFacts,
@@ -229,6 +232,22 @@ def test_a_subscription_in_full() -> None:
 )
 def test_every_state_of_a_subscription(name: str, state: SubscriptionState) -> None:
     assert subscription(name).state is state
+
+
+@pytest.mark.parametrize("ids", [("evt_1First", "evt_2Second"), ("evt_2First", "evt_1Second")])
+def test_a_contract_made_and_paid_within_one_second_is_active(ids: tuple[str, str]) -> None:
+    """Stripe counts in seconds, and `incomplete` becomes `active` in the one the contract was made in."""
+    made, paid = SAMPLES["customer.subscription.created"], SAMPLES["customer.subscription.updated"]
+    thing = {**paid.body["data"]["object"], "id": made.body["data"]["object"]["id"], "status": "active"}
+    events = (
+        only(replace(made, body={**made.body, "id": ids[0]})),
+        only(
+            replace(paid, body={**paid.body, "id": ids[1], "created": made.body["created"], "data": {"object": thing}})
+        ),
+    )
+    keys, shop = KeyRing(personal=b"a key of this test", links={"1": b"another"}), Shop(events[0].tenant, "見本商店")
+    (person,) = fold_all(events, keys, shop).values()
+    assert [contract.state for contract in person.subscriptions] == [SubscriptionState.ACTIVE]
 
 
 def test_a_cancelled_one_says_when_and_why_and_never_what_was_typed() -> None:
