@@ -183,7 +183,7 @@ def test_an_order_in_yen(read: Any) -> None:
         (str(BASE + 2001), 1, 15_600),
         (str(BASE + 2002), 2, 1_800),
     ]
-    assert event.version == "2026-11-03T03:00:01.000000Z"
+    assert event.version == "2026-11-03T03:00:01.000000Z/2026-11-03T03:00:01.123456Z"
     assert event.person.source_customer_id == str(BASE + 12)
     assert (event.person.last_name, event.person.first_name) == ("例題", "一葉")
     assert event.person.anonymous_ids == ("checkout/samplecheckout0001", "cart/sampleCartToken0001")

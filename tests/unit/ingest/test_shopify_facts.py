@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -13,6 +15,7 @@ from shared.core.ids import TenantId
 from shared.core.keys import KeyRing
 from shared.core.shop import Shop
 from shared.customers.reference import fold_all
+from shared.ingest.adapter import Connection, Request
 from shared.ingest.model import (
     Event,
     EventType,
@@ -23,7 +26,7 @@ from shared.ingest.model import (
     SubscriptionFacts,
     SubscriptionState,
 )
-from tests.contract.carts.carts import CARTS, Sample
+from tests.contract.carts.carts import CARTS, NOW, Sample
 
 CART = CARTS["shopify"]
 SAMPLES = {sample.name: sample for sample in CART.samples()}
@@ -36,6 +39,26 @@ def only(name: str, **changes: Any) -> Event:
     """The first event of a sample, with some fields changed."""
     sample = SAMPLES[name]
     return CART.read(Sample(sample.name, sample.topic, {**sample.body, **changes}))[0]
+
+
+@dataclass(frozen=True)
+class Told:
+    """One delivery."""
+
+    topic: str
+    webhook_id: str
+    triggered_at: str
+    body: Mapping[str, Any]
+
+    def read(self, connection: Connection) -> Sequence[Event]:
+        headers = {
+            "x-shopify-topic": self.topic,
+            "x-shopify-shop-domain": connection.store,
+            "x-shopify-webhook-id": self.webhook_id,
+            "x-shopify-triggered-at": self.triggered_at,
+        }
+        request = Request(headers, json.dumps(self.body).encode())
+        return [e for found in CART.adapter.envelopes(request, connection, NOW) for e in CART.adapter.events(found)]
 
 
 def order(name: str, **changes: Any) -> OrderFacts:
@@ -63,6 +86,22 @@ def step(name: str, **changes: Any) -> tuple[Event, OrderStatusFacts]:
 
 
 # --- orders
+
+
+@pytest.mark.parametrize("ids", [("00000001", "00000002"), ("00000002", "00000001")])
+@pytest.mark.parametrize("polled", [False, True])
+def test_an_order_placed_and_paid_within_one_second_is_paid(ids: tuple[str, str], polled: bool) -> None:
+    """Both bodies have one `updated_at`: of the two the one that was triggered, or read, later counts."""
+    body = SAMPLES["orders-create"].body
+    changed = body["updated_at"]
+    told = [
+        Told("orders/create", ids[0], "2026-11-03T03:00:01.200000Z", {**body, "financial_status": "pending"}),
+        Told("orders/paid", ids[1], changed if polled else "2026-11-03T03:00:01.900000Z", body),
+    ]
+    events = [event for each in told for event in each.read(CART.connection)]
+    shop = Shop(CART.connection.tenant, "見本商店")
+    (person,) = fold_all(events, KeyRing(personal=b"a key of this test", links={"1": b"another"}), shop).values()
+    assert [found.paid for found in person.orders] == [True]
 
 
 def test_goods_and_discount_apart_from_shipping() -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+from shared.core.clock import to_iso
 from shared.core.errors import RejectedError
 from shared.ingest import body as read
 from shared.ingest import media
@@ -57,10 +58,19 @@ def order_changed(event_type: EventType) -> Callable[[Envelope, Body], Sequence[
         if event_type is EventType.ORDER_CANCELLED:
             cancelled_at = cancelled_at or envelope.occurred_at
         facts = _order_facts(body, cancelled_at)
-        version = read.time(body, "updated_at") or read.time(body, "created_at")
-        return (event(envelope, event_type, facts, buyer(body), version),)
+        changed_at = read.time(body, "updated_at") or read.time(body, "created_at") or envelope.occurred_at
+        return (event(envelope, event_type, facts, buyer(body), _version(envelope, changed_at)),)
 
     return events
+
+
+def _version(envelope: Envelope, changed_at: datetime) -> str:
+    """When it changed, to the second; of several changes in one second (placed, and paid) the one told last.
+
+    A webhook was triggered after the change; a record that was polled says no more, and is as it was when it was read.
+    """
+    told_at = envelope.occurred_at if envelope.occurred_at > changed_at else envelope.received_at
+    return f"{to_iso(changed_at)}/{to_iso(told_at)}"
 
 
 def _order_facts(body: Body, cancelled_at: datetime | None) -> OrderFacts:
