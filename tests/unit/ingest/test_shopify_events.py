@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from shared.core.errors import RejectedError
+from shared.core.ids import EventId
+from shared.core.keys import KeyRing
+from shared.core.shop import Shop
+from shared.customers.model import ConsentStatus
+from shared.customers.reference import fold_all
 from shared.ingest.adapter import Connection, Request
 from shared.ingest.codec import event_json
 from shared.ingest.model import (
@@ -38,7 +44,7 @@ EXPECTED: dict[str, tuple[str, list[EventType]]] = {
     "checkouts-delete@token": ("checkout/samplecheckout0001", [E.CHECKOUT_DELETED]),
     "checkouts-update": ("checkout/samplecheckout0001", [E.CHECKOUT_UPDATED]),
     "checkouts-update@completed": ("checkout/samplecheckout0001", [E.CHECKOUT_UPDATED]),
-    "customers-create@2024": (f"customer/{BASE + 12}", [E.CUSTOMER_UPDATED, E.CONSENT_CHANGED, E.CONSENT_CHANGED]),
+    "customers-create@2024": (f"customer/{BASE + 12}", [E.CUSTOMER_UPDATED, E.CONSENT_CHANGED]),
     "customers-data_request": (f"customer/{BASE + 12}", [E.PERSON_EXPORT_REQUESTED]),
     "customers-delete": (f"customer/{BASE + 12}", [E.CUSTOMER_DELETED]),
     "customers-disable": (f"customer/{BASE + 12}", [E.CUSTOMER_UPDATED]),
@@ -382,10 +388,32 @@ def test_an_order_or_a_checkout_never_gives_consent(read: Any) -> None:
 
 
 def test_bodies_before_2025_carry_consent_with_the_customer(read: Any) -> None:
-    _, mail, sms = read(sample("customers-create@2024"))
+    at = "2024-02-01T09:00:00+09:00"
+    asked = {**sample("customers-create@2024").body["sms_marketing_consent"], "consent_updated_at": at}
+    _, mail, sms = read(sample("customers-create@2024"), sms_marketing_consent=asked)
     assert (mail.facts.channel, mail.facts.granted) == ("email", True)
     assert (sms.facts.channel, sms.facts.granted, sms.facts.by_customer) == ("sms", False, False)
     assert mail.occurred_at == datetime(2024, 1, 31, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("granted", "state"), [(True, "not_subscribed"), (True, "pending"), (False, "subscribed")])
+def test_a_record_that_was_touched_does_not_undo_what_was_said_on_our_page(
+    read: Any, granted: bool, state: str
+) -> None:
+    """Who was never asked, or came by a file, has no time of consent; every purchase sends the record again."""
+    undated = {"state": state, "opt_in_level": "single_opt_in", "consent_updated_at": None}
+    touched = read(sample("customers-create@2024"), email_marketing_consent=undated)
+    said = replace(
+        touched[0],
+        event_id=EventId("said"),
+        event_type=E.CONSENT_CHANGED,
+        occurred_at=touched[0].occurred_at - timedelta(days=30),
+        facts=ConsentFacts(channel="email", granted=granted, method="page"),
+    )
+    keys, shop = KeyRing(personal=b"a key of this test", links={"1": b"another"}), Shop(said.tenant, "見本商店")
+    (person,) = fold_all([said, *touched], keys, shop).values()
+    now = ConsentStatus.OPT_IN if granted else ConsentStatus.OPT_OUT
+    assert {each.channel: each.status for each in person.consents} == {"email": now}
 
 
 # --- carts

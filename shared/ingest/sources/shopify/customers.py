@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal, TypedDict
 
 from shared.ingest import body as read
@@ -188,30 +188,40 @@ def email_consent(envelope: Envelope, body: Body) -> Sequence[Event]:
     """What a customer said to mail, on consent's own topic."""
     customer_id = read.required(read.identifier(body, "customer_id"), "customer_id")
     person = Person(source_customer_id=customer_id, email=read.email(body, "email_address"))
-    return _consent(envelope, body, _CONSENT_FIELD["email"], "email", person) or unread(envelope, body)
+    said = _consent(envelope, body, _CONSENT_FIELD["email"], "email", person, envelope.occurred_at)
+    return said or unread(envelope, body)
 
 
 def sms_consent(envelope: Envelope, body: Body) -> Sequence[Event]:
     """`customers_marketing_consent` is SMS, and its customer key is `id`."""
     customer_id = read.required(read.identifier(body), "id")
     person = Person(source_customer_id=customer_id, phone=read.text(body, "phone"))
-    return _consent(envelope, body, _CONSENT_FIELD["sms"], "sms", person) or unread(envelope, body)
+    said = _consent(envelope, body, _CONSENT_FIELD["sms"], "sms", person, envelope.occurred_at)
+    return said or unread(envelope, body)
 
 
-def _consent(envelope: Envelope, body: Body, name: str, channel: _Channel, person: Person) -> Sequence[Event]:
+def _consent(
+    envelope: Envelope, body: Body, name: str, channel: _Channel, person: Person, told_at: datetime | None = None
+) -> Sequence[Event]:
+    """`told_at`: when it was said, on a topic of its own. A record says no time for what was imported or never asked:
+    that it was touched is no new yes, which would undo a no said elsewhere, and its first state is no new no.
+    """
     said = read.inner(body, name) or {}
     state = read.word(said, "state")
     if state not in CONSENT:
         return ()
     granted, by_customer = CONSENT[state]
+    said_at = read.time(said, "consent_updated_at") or told_at
+    if said_at is None and not (granted or by_customer):
+        return ()
     how = read.word(said, "opt_in_level") if granted else state
     facts = ConsentFacts(
         channel=channel,
         granted=granted,
         method=f"{NAME}:{how}" if WORD.fullmatch(how) else NAME,
-        by_customer=by_customer,
+        by_customer=by_customer and said_at is not None,
     )
     # When the customer said it, not when the record was touched: an old yes must not overtake a newer no.
-    at = read.time(said, "consent_updated_at") or envelope.occurred_at
+    at = said_at or envelope.occurred_at
     said_then = event(envelope, EventType.CONSENT_CHANGED, facts, person, at, part=channel)
     return (replace(said_then, occurred_at=at),)
