@@ -36,6 +36,11 @@ VISITS_KEPT = 50
 CARDS_KEPT = 100
 """Names and addresses of one person, the latest: those of a thousand guests with one address would not fit a row."""
 
+ATTRIBUTES_KEPT = 300
+"""Attributes of a site's or file's own making (`custom/…`), the latest: the key of the call stands in every page, and a
+name made up with each call would fill the row until nothing of its person could be written any more.
+"""
+
 CLAIMS_KEPT = 200
 """Browsers of a person, and persons of a browser: a terminal in a library must not grow without end."""
 
@@ -254,6 +259,7 @@ def settle(record: Record) -> Record:
     anyway, and only what is never taken apart is the same in whatever order it is heard.
     """
     since = record.erased_at
+    record = replace(record, attributes=_attributes_kept(record.attributes))
     if since is None:
         return replace(record, refs=_naming(record.refs), cards=_referred(record.cards, record.said))
     said = {thing: each for thing, each in record.said.items() if each.at > since}
@@ -268,6 +274,16 @@ def settle(record: Record) -> Record:
         visits={key: visit for key, visit in record.visits.items() if visit.at > since},
         last_login_at=login if login and login > since else None,
     )
+
+
+def _attributes_kept(known: Mapping[str, Attribute]) -> Mapping[str, Attribute]:
+    """A name is only ever said later, so what was left out once is never missed: the same in any order."""
+    own = [name for name in known if name.startswith("custom/")]
+    if len(own) <= ATTRIBUTES_KEPT:
+        return known
+    newest_last = sorted(own, key=lambda name: (known[name].at, known[name].event_id, name))
+    gone = set(newest_last[:-ATTRIBUTES_KEPT])
+    return {name: each for name, each in known.items() if name not in gone}
 
 
 def standing(record: Record, cards: Iterable[Card] = ()) -> Record:
