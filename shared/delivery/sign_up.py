@@ -69,15 +69,15 @@ def sign_up_http(event: Mapping[str, Any], deps: SignUpDeps, now: datetime) -> d
             request.headers, {**said, "writeKey": given or said.get("writeKey")}, deps.connections, now
         )
         shop = deps.send.read_shop(connection.tenant)
+        if method != "POST":
+            return _form(shop, "", "").answer(head=method == "HEAD")
+        shown = _take(connection, shop, said, deps, now)
     except UnknownKeyError:
         return page(404, "ページが見つかりません", "", paragraph("リンクが正しくありません。")).answer()
     except RejectedError as error:
         return _json(400, {"success": False, "message": str(error)})
     except UnavailableError:
         return _busy("").answer()
-    if method != "POST":
-        return _form(shop, "", "").answer(head=method == "HEAD")
-    shown = _take(connection, shop, said, deps, now)
     return _json(shown.status, {"success": shown.status == 200}) if is_json else shown.answer()
 
 

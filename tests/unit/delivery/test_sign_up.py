@@ -176,6 +176,12 @@ def test_what_is_no_address_is_asked_again(desk: Desk, email: str) -> None:
     assert desk.events.envelopes() == []
 
 
+@pytest.mark.parametrize("email", [["hanako@example.com"], {"a": "hanako@example.com"}, True])
+def test_what_is_not_even_text_is_refused_without_falling_over(desk: Desk, email: Any) -> None:
+    assert desk.ask(kind="json", email=email)["statusCode"] == 400
+    assert not desk.events.rows
+
+
 def test_nobody_signs_up_with_a_key_of_nobody(desk: Desk) -> None:
     assert desk.ask(key="zyxwvutsrqponmlkjihgfedcba", email=HANAKO)["statusCode"] == 404
 
