@@ -54,6 +54,8 @@ _CLOCK = re.compile(r"(\d{1,2})[:時]?(\d{2})(?:[:分]?(\d{2})秒?)?分?", re.AS
 """The time of a day in a column of its own: `9:03`, `09:03:07`, `90307`, `9時03分`."""
 _EXCEL_BEGAN = date(1899, 12, 30)
 _LOST = re.compile(r"\d(?:\.\d+)?E\+?\d+", re.ASCII | re.IGNORECASE)
+_LONGEST_CODE = 100
+"""Letters of a number: a note in its place would make a key that no table takes, and the whole import fail."""
 _NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d{1,8})?", re.ASCII)
 _MINUS = str.maketrans("−▲△", "---")
 _DASHES = frozenset({"-", "－", "ー", "―", "なし"})
@@ -80,6 +82,8 @@ def code(row: Row, name: str, japanese: str) -> str:
             f"{japanese}の桁が Excel で失われています。列を「文字列」にして書き出し直してください",
             f"Excel lost digits of {name}: export that column as text",
         )
+    if len(found) > _LONGEST_CODE:
+        raise Refused(f"{japanese}が長すぎます（{_LONGEST_CODE}文字まで）", f"{name} is longer than {_LONGEST_CODE}")
     return found
 
 

@@ -30,7 +30,7 @@ _NO_SALE = re.compile(r"[2-9]|1\d|入金|出金|預かり金|ポイント|マイ
 
 def _key(row: Row) -> str:
     number = cells.identifier(row, "number", "伝票番号")
-    branch = cells.nfkc(row.get("branch"))
+    branch = cells.code(row, "branch", "店舗名")
     if not branch:
         raise Refused(
             "店舗名が空です（1店舗だけなら --value branch=店舗名）",

@@ -69,6 +69,25 @@ def test_what_excel_makes_of_dates_and_numbers_is_read_where_nothing_is_lost() -
     assert "桁が Excel で失われています" in lost.reason
 
 
+@pytest.mark.parametrize(
+    ("named", "text"),
+    [
+        ("orders", ORDERS + "{long},7,2026-01-05,100,\nA,7,2026-01-05,100,\n"),
+        ("subscriptions", "定期番号,会員ID\n{long},7\nA,7\n"),
+        (
+            "offline_orders",
+            "伝票番号,店舗名,販売日時,金額,会員ID\n1,{long},2026-01-05,100,7\n1,本店,2026-01-05,100,7\n",
+        ),
+    ],
+    ids=["orders", "subscriptions", "offline_orders"],
+)
+def test_a_note_in_place_of_a_number_costs_its_row_and_not_the_import(named: str, text: str) -> None:
+    """It would be part of a key of more than the 1,024 bytes that DynamoDB takes."""
+    found = read(named, text.format(long="備考" * 200))
+    assert ["長すぎます" in bad.reason for bad in found.bad] == [True]
+    assert len(found.events) == 1
+
+
 def test_a_workbook_is_refused_with_what_to_do() -> None:
     with pytest.raises(RejectedError, match="CSV UTF-8（コンマ区切り）"):
         read_bytes("orders", b"PK\x03\x04" + bytes(100))
