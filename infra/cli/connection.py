@@ -58,10 +58,7 @@ def shopify(
     secret: _Secret = None,
 ) -> None:
     """Connect a Shopify store."""
-    deployment = connect()
-    connection = add_connection(deployment, which_shop(deployment, shop).tenant, "shopify", store, secret)
-    _console.print(f"id     {connection.connection_id}")
-    _print_for_cart(deployment, connection)
+    _add_posting("shopify", store, shop, secret)
     _console.print("Shopify の管理画面（設定 → 通知 → Webhook）またはアプリで、次のトピックを登録してください:")
     _print_words(topic for topic in shopify_cart.TOPICS if topic not in shopify_cart.COMPLIANCE)
     _console.print("アプリの設定（shopify.app.toml）の compliance_topics にも、この URL を登録してください:")
@@ -75,11 +72,7 @@ def woocommerce(
     secret: _Secret = None,
 ) -> None:
     """Connect a WooCommerce site: one webhook for each topic, all with this URL and secret."""
-    deployment = connect()
-    tenant = which_shop(deployment, shop).tenant
-    connection = add_connection(deployment, tenant, "woocommerce", store, secret)
-    _console.print(f"id     {connection.connection_id}")
-    _print_for_cart(deployment, connection)
+    _add_posting("woocommerce", store, shop, secret)
     _console.print("WooCommerce → 設定 → 詳細 → Webhook に、次のトピックごとに登録してください:")
     _print_words(woocommerce_cart.TOPICS)
     _console.print("subscription.* は WooCommerce Subscriptions を使っているときだけ表示されます。")
@@ -137,11 +130,7 @@ def callcentre(
     shop: OfShop = None,
 ) -> None:
     """Receive what came of calls, signed as Standard Webhooks."""
-    deployment = connect()
-    secret = new_webhook_secret()
-    connection = add_connection(deployment, which_shop(deployment, shop).tenant, "callcentre", store, secret)
-    _console.print(f"id     {connection.connection_id}")
-    _print_for_cart(deployment, connection)
+    _add_posting("callcentre", store, shop, new_webhook_secret())
     _console.print('本文: {"task_id": "…", "customer_id": "…", "outcome": "reached", "reason": "…", "at": "…"}')
     _console.print("署名は Standard Webhooks（webhook-id・webhook-timestamp・webhook-signature）です。")
 
@@ -173,10 +162,7 @@ def ecforce(
     """Connect an ecforce shop (experimental): prints the template to paste as the body of each webhook."""
     events = tuple(event or ECFORCE_EVENTS)
     ecforce_cart.template(events[0], "")
-    deployment = connect()
-    connection = add_connection(deployment, which_shop(deployment, shop).tenant, "ecforce", store)
-    _console.print(f"id     {connection.connection_id}")
-    _print_for_cart(deployment, connection)
+    connection = _add_posting("ecforce", store, shop)
     _console.print("実験的な対応です（ecforce での動作は未確認）。受注の Webhook を次のイベントごとに作り、")
     _console.print(
         "送信先に上の URL、本文にそのテンプレートを貼り付けてください。本文の secret は他人に見せないでください。"
@@ -329,10 +315,7 @@ def eccube(
 
 def _posting(source: str) -> Callable[..., None]:
     def connect_cart(store: _Store, secret: _Secret = None, shop: OfShop = None) -> None:
-        deployment = connect()
-        connection = add_connection(deployment, which_shop(deployment, shop).tenant, source, store, secret)
-        _console.print(f"id     {connection.connection_id}")
-        _print_for_cart(deployment, connection)
+        _add_posting(source, store, shop, secret)
         _console.print(f"signed {about(source).signature}", markup=False)
 
     return connect_cart
@@ -415,6 +398,14 @@ def list_() -> None:
         known = (connection.connection_id, connection.tenant, connection.source, connection.store)
         table.add_row(*known, cart_api.freshness(connection, health, now), cart_api.problems(health), live)
     _console.print(table)
+
+
+def _add_posting(source: str, store: str, shop: str | None, secret: str | None = None) -> Connection:
+    deployment = connect()
+    connection = add_connection(deployment, which_shop(deployment, shop).tenant, source, store, secret)
+    _console.print(f"id     {connection.connection_id}")
+    _print_for_cart(deployment, connection)
+    return connection
 
 
 def _add_polled(
