@@ -166,14 +166,17 @@ def machine_logs(scope: Construct, construct_id: str, machine: str) -> sfn.LogOp
 
 def schedules_dead_letters(scope: Construct) -> sqs.Queue:
     """Where a schedule's call waits that reached nobody: one queue for all, since the message names its schedule."""
-    stack, name = Stack.of(scope), "SchedulesDeadLetters"
-    known = stack.node.try_find_child(name)
-    return known if isinstance(known, sqs.Queue) else dead_letter_queue(stack, name)
+    return _shared_dead_letters(scope, "SchedulesDeadLetters")
 
 
 def rule_dead_letters(scope: Construct) -> sqs.Queue:
     """Where an event waits that EventBridge could not deliver: one queue for all, since the message names its rule."""
-    stack, name = Stack.of(scope), "RuleDeadLetters"
+    return _shared_dead_letters(scope, "RuleDeadLetters")
+
+
+def _shared_dead_letters(scope: Construct, name: str) -> sqs.Queue:
+    """The stack's queue of this name, made by the first who needs it."""
+    stack = Stack.of(scope)
     known = stack.node.try_find_child(name)
     return known if isinstance(known, sqs.Queue) else dead_letter_queue(stack, name)
 
