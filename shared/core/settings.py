@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar, get_type_hints
 
 from shared.core.errors import MisconfiguredError
@@ -26,8 +27,12 @@ def load(settings: type[S], environ: Mapping[str, str] | None = None) -> S:
     Raises MisconfiguredError naming the variable that is missing or malformed.
     """
     source = os.environ if environ is None else environ
-    hints = get_type_hints(settings)
+    hints = _types(settings)
     return settings(**{f.name: _read(source, variable(f.name), hints[f.name]) for f in fields(settings)})
+
+
+_types = cache(get_type_hints)
+"""Nearly all of the time of a load, which many functions do at every call."""
 
 
 def _read(source: Mapping[str, str], name: str, kind: type) -> str | int:
