@@ -27,7 +27,6 @@ MAX_FLEX = 50_000
 """LINE takes 50 KB of a carousel and 30 KB of a bubble."""
 
 _FLEX = {"bubble": 30_000, "carousel": MAX_FLEX}
-_SCHEMES = ("https://", "http://", "tel:", "line:")
 _OPT_OUT = re.compile(r"https?://|停止|解除|STOP", re.IGNORECASE)
 
 Check = Callable[[str, Purpose], Iterator[str]]

@@ -22,8 +22,6 @@ from shared.delivery.model import SendKey
 PREFIX = "outbox"
 KINDS = ("postal", "postal-undeliverable", "call", "notify", "export")
 """What waits in it."""
-KEPT = timedelta(days=30)
-"""How long the work bucket keeps it."""
 REPEATS = timedelta(days=20)
 """While the first object is surely still there, a repeat is no second one."""
 
